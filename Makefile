@@ -1,0 +1,56 @@
+# Every command installs what is missing into .venv first; nothing else has to be installed by hand.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-long check fmt lock clean help
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements/dev.lock setup.cfg pyproject.toml
+	@echo "installing into $(VENV) (the first time takes a minute or two)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nearview needs Python 3.11 or newer, found " + sys.version)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(BIN)/python -m worker.supervisor.jars || { \
+	  echo "reinstalling amazon_kclpy without pip's cache: its jars were incomplete"; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-cache-dir --require-hashes -r requirements/kclpy.lock && \
+	  $(BIN)/python -m worker.supervisor.jars; }
+	@touch $@
+
+## make demo        run the main job on the local stack, print a summary, stop everything (KEEP=1 leaves it running)
+demo: $(INSTALLED)
+	@$(BIN)/nearview local demo $(if $(KEEP),--keep)
+
+## make test        all tests, at most 15 minutes
+test: $(INSTALLED)
+	@$(BIN)/pytest -m "not long" $(ARGS)
+
+## make test-long   the long runs as well: more histories, more kills
+test-long: $(INSTALLED)
+	@$(BIN)/pytest $(ARGS)
+
+## make check       formatting, lint, types, templates
+check: $(INSTALLED)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/cfn-lint
+
+## make fmt         format the code
+fmt: $(INSTALLED)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+## make lock        pin the dependencies anew
+lock:
+	@$(BIN)/pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --output-file requirements/worker.lock requirements/worker.in
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --output-file requirements/dev.lock requirements/dev.in
+
+## make clean       remove the virtual environment and the local state
+clean:
+	@rm -rf $(VENV) .nearview build

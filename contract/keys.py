@@ -1,0 +1,116 @@
+"""The only place where keys are built: row images, edges, documents and index keys.
+
+Key text is canonical: the same source value gives the same text whether it arrived as a JSON number or as a string,
+so that a foreign key in one table meets the primary key of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+Scalar = bool | int | Decimal | str
+
+ROW_SK: Final = "#"
+DOCUMENT_SK: Final = "#"
+PARKED_PARTITION: Final = "parked"
+
+# An edge's sort key holds two names and a key text in DynamoDB's 1,024 bytes; longer key texts are hashed.
+MAX_KEY_TEXT_BYTES: Final = 512
+MAX_SORT_VALUE_BYTES: Final = 480
+_SORT_END: Final = "\x00"
+
+_UNSAFE = re.compile(r"[%#|\x00-\x1f\x7f]")
+_DIGITS_COMPLEMENT = str.maketrans("0123456789", "9876543210")
+
+
+def scalar_text(value: Scalar) -> str:
+    """Canonical text of one key column: plain decimal digits for numbers, `true`/`false`, text as it is."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    plain = format(value, "f")
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return "0" if plain in ("", "-0") else plain
+
+
+def key_text(values: Iterable[Scalar]) -> str:
+    """One text for a (composite) key; parts are escaped so that distinct keys never meet."""
+    text = "|".join(_UNSAFE.sub(_escape, scalar_text(value)) for value in values)
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) <= MAX_KEY_TEXT_BYTES:
+        return text
+    return "%sha256:" + hashlib.sha256(encoded).hexdigest()
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"%{ord(match.group()):02X}"
+
+
+def row_pk(table: str, key: str) -> str:
+    """Partition of a row image and of every edge that points at this row."""
+    return f"{table}#{key}"
+
+
+def edge_sk_prefix(child_table: str, columns: tuple[str, ...]) -> str:
+    """What all edges of one foreign key share: one Query with it lists the children of a row."""
+    return f"{child_table}#{','.join(columns)}#"
+
+
+def edge_sk(child_table: str, columns: tuple[str, ...], child_key: str) -> str:
+    """The foreign key is part of the edge: two foreign keys of one row may point at the same parent."""
+    return edge_sk_prefix(child_table, columns) + child_key
+
+
+def document_pk(aggregate: str, key: str) -> str:
+    """Partition of a document."""
+    return f"{aggregate}#{key}"
+
+
+def index_partition(aggregate: str, index: str, value: Scalar) -> str:
+    """Partition key of a secondary index: the documents of one aggregate with one value."""
+    return f"{aggregate}#{index}#{key_text([value])}"
+
+
+def index_sort(value: Scalar | None, document_key: str) -> str:
+    """Sort key of a secondary index: orders as the values do, the document's key breaks ties.
+
+    None stands for an index without a sort attribute: documents come in the order of their keys.
+    """
+    return ("" if value is None else sortable_text(value)) + _SORT_END + document_key
+
+
+def sortable_text(value: Scalar) -> str:
+    """Text whose byte order is the order of the values (numbers among numbers, text among text)."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, str):
+        return _truncate(value)
+    return _sortable_number(Decimal(value))
+
+
+def _sortable_number(number: Decimal) -> str:
+    if number == 0:
+        return "1"
+    digits = "".join(map(str, number.as_tuple().digits)).lstrip("0").rstrip("0")
+    exponent = number.adjusted() + 5000
+    if number > 0:
+        return f"2{exponent:05d}{digits}"
+    # "~" sorts after every digit: of two negative numbers with a common prefix the longer is the smaller one
+    return f"0{99999 - exponent:05d}{digits.translate(_DIGITS_COMPLEMENT)}~"
+
+
+def _truncate(text: str) -> str:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return (
+        text
+        if len(encoded) <= MAX_SORT_VALUE_BYTES
+        else encoded[:MAX_SORT_VALUE_BYTES].decode("utf-8", "ignore")
+    )

@@ -1,0 +1,75 @@
+"""Python values to DynamoDB attribute values and back: None, bool, int, Decimal, str, dict and list."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+AttributeValue = dict[str, Any]
+Item = dict[str, AttributeValue]
+
+# DynamoDB: 38 significant digits, 1E-130 to 9.99E+125 (Developer Guide, "Data types")
+MAX_DIGITS: Final = 38
+MIN_EXPONENT: Final = -130
+MAX_EXPONENT: Final = 125
+
+
+class NotStorable(ValueError):
+    """The value has no DynamoDB form: a number of more than 38 digits or out of range, or a foreign type."""
+
+
+def to_attribute(value: Any) -> AttributeValue:
+    """AttributeValue of a JSON-like value. Raises NotStorable; the message never holds the value."""
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):  # before int: a bool is an int
+        return {"BOOL": value}
+    if isinstance(value, (int, Decimal)):
+        return {"N": number_text(value)}
+    if isinstance(value, dict):
+        return {"M": {str(name): to_attribute(item) for name, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return {"L": [to_attribute(item) for item in value]}
+    raise NotStorable(f"a {type(value).__name__} has no DynamoDB form")
+
+
+def number_text(value: int | Decimal) -> str:
+    """A number as DynamoDB takes it. Raises NotStorable instead of rounding."""
+    number = Decimal(value)
+    if not number.is_finite():
+        raise NotStorable("not a finite number")
+    if number == 0:
+        return "0"
+    digits = "".join(map(str, number.as_tuple().digits)).rstrip("0").lstrip("0")
+    if len(digits) > MAX_DIGITS or not MIN_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
+        raise NotStorable("a number has more than 38 digits or is out of range")
+    plain = format(number, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def from_attribute(attribute: AttributeValue) -> Any:
+    """The Python value; numbers become int where they are whole, else Decimal."""
+    ((kind, value),) = attribute.items()
+    if kind == "S" or kind == "BOOL":
+        return value
+    if kind == "NULL":
+        return None
+    if kind == "N":
+        return int(value) if value.lstrip("-").isdigit() else Decimal(value)
+    if kind == "M":
+        return {name: from_attribute(item) for name, item in value.items()}
+    if kind == "L":
+        return [from_attribute(item) for item in value]
+    raise NotStorable(f"attribute type {kind} is not used here")
+
+
+def to_item(values: dict[str, Any]) -> Item:
+    """A whole item."""
+    return {name: to_attribute(value) for name, value in values.items()}
+
+
+def from_item(item: Item) -> dict[str, Any]:
+    """A whole item, back."""
+    return {name: from_attribute(value) for name, value in item.items()}
