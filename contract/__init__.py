@@ -1,1 +1,1 @@
-"""What the worker and the API Lambdas share: keys, attribute values and compiled mappings. Pure; imports nothing of ours."""
+"""What worker and API Lambdas share: keys, attribute values, compiled mappings. Pure; imports nothing of ours."""

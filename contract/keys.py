@@ -109,8 +109,4 @@ def _sortable_number(number: Decimal) -> str:
 
 def _truncate(text: str) -> str:
     encoded = text.encode("utf-8", "surrogatepass")
-    return (
-        text
-        if len(encoded) <= MAX_SORT_VALUE_BYTES
-        else encoded[:MAX_SORT_VALUE_BYTES].decode("utf-8", "ignore")
-    )
+    return text if len(encoded) <= MAX_SORT_VALUE_BYTES else encoded[:MAX_SORT_VALUE_BYTES].decode("utf-8", "ignore")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 from contract.keys import PARKED_PARTITION, Scalar, index_partition, index_sort
 
@@ -187,7 +187,7 @@ class Mapping:
         return Mapping(tuple(_aggregate(document) for document in json.loads(text)))
 
 
-def _is_scalar(value: Any) -> bool:
+def _is_scalar(value: Any) -> TypeGuard[Scalar]:
     return value is not None and not isinstance(value, (dict, list))
 
 
