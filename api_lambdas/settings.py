@@ -1,0 +1,144 @@
+"""Environment to settings of the two Lambdas; nobody else reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+CODE_FOLDER: Final = Path(__file__).parent
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+MIN_SECRET_CHARACTERS: Final = 32
+# An HTTP API gives up on its integration after 30 seconds; storing the answer needs some of them.
+MAX_DISPATCH_TIMEOUT_SECONDS: Final = 25.0
+DEFAULT_DISPATCH_TIMEOUT_SECONDS: Final = "10"
+
+_T = TypeVar("_T")
+
+
+class SettingsError(Exception):
+    """At least one setting is missing or wrong; `problems` holds a line for each, naming the variable."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """What the query Lambda needs."""
+
+    documents_table: str
+    mapping_file: Path
+    cursor_secret: bytes
+    region: str
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettings:
+    """What the command Lambda needs."""
+
+    commands_table: str
+    commands_file: Path
+    monolith_url: str
+    dispatch_timeout_seconds: float
+    region: str
+    log_level: str
+
+
+def query_settings(environment: Mapping[str, str]) -> QuerySettings:
+    """Settings of the query Lambda. Raises SettingsError with every problem at once."""
+    read = _Reader(environment)
+    documents_table = read.text("DOCUMENTS_TABLE")
+    mapping_file = read.value("MAPPING_FILE", str(CODE_FOLDER / "mapping.json"), _file)
+    cursor_secret = read.value("CURSOR_SECRET", None, _secret)
+    region = read.text("AWS_REGION")
+    log_level = read.value("LOG_LEVEL", "info", _log_level)
+    if read.problems or mapping_file is None or cursor_secret is None or log_level is None:
+        raise SettingsError(tuple(read.problems))
+    return QuerySettings(documents_table, mapping_file, cursor_secret, region, log_level)
+
+
+def command_settings(environment: Mapping[str, str]) -> CommandSettings:
+    """Settings of the command Lambda. Raises SettingsError with every problem at once."""
+    read = _Reader(environment)
+    commands_table = read.text("COMMANDS_TABLE")
+    commands_file = read.value("COMMANDS_FILE", str(CODE_FOLDER / "commands.json"), _file)
+    monolith_url = read.value("MONOLITH_URL", None, _http_url)
+    timeout_seconds = read.value("DISPATCH_TIMEOUT_SECONDS", DEFAULT_DISPATCH_TIMEOUT_SECONDS, _dispatch_timeout)
+    region = read.text("AWS_REGION")
+    log_level = read.value("LOG_LEVEL", "info", _log_level)
+    if read.problems or commands_file is None or monolith_url is None or timeout_seconds is None or log_level is None:
+        raise SettingsError(tuple(read.problems))
+    return CommandSettings(commands_table, commands_file, monolith_url, timeout_seconds, region, log_level)
+
+
+class _Reader:
+    """Collects problems instead of stopping at the first one."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        """A setting without a default."""
+        text = self._environment.get(name, "").strip()
+        if not text:
+            self.problems.append(f"{name} is not set")
+        return text
+
+    def value(self, name: str, default: str | None, parse: Callable[[str], _T]) -> _T | None:
+        """A parsed setting; None only after a problem was noted. `parse` raises ValueError(what is wanted)."""
+        text = self._environment.get(name, "").strip() or default
+        if text is None:
+            self.problems.append(f"{name} is not set")
+            return None
+        try:
+            return parse(text)
+        except ValueError as wanted:  # the message never holds the value: it may be a secret
+            self.problems.append(f"{name} must be {wanted}")
+            return None
+
+
+def _secret(text: str) -> bytes:
+    if len(text) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"at least {MIN_SECRET_CHARACTERS} characters long")
+    return text.encode()
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("the path of an existing file")
+    return path
+
+
+def _http_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise ValueError("a URL like https://host:port/base without a query")
+    return text.rstrip("/")
+
+
+def _dispatch_timeout(text: str) -> float:
+    wanted = f"a number of seconds above 0 and up to {MAX_DISPATCH_TIMEOUT_SECONDS:g}"
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not 0 < seconds <= MAX_DISPATCH_TIMEOUT_SECONDS:
+        raise ValueError(wanted)
+    return seconds
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
+    return text.lower()
