@@ -73,3 +73,26 @@ def to_item(values: dict[str, Any]) -> Item:
 def from_item(item: Item) -> dict[str, Any]:
     """A whole item, back."""
     return {name: from_attribute(value) for name, value in item.items()}
+
+
+MAX_ITEM_BYTES: Final = 400_000
+"""DynamoDB refuses items above 400 KB (409,600 bytes); a little is kept back for what a count cannot know."""
+
+
+def item_bytes(item: Item) -> int:
+    """Size of an item as DynamoDB counts it: names, values, 3 bytes for a list or map and 1 for each entry."""
+    return sum(len(name.encode()) + attribute_bytes(value) for name, value in item.items())
+
+
+def attribute_bytes(attribute: AttributeValue) -> int:
+    """Size of one value; numbers by the upper bound of 1 byte for two digits and 2 more."""
+    ((kind, value),) = attribute.items()
+    if kind == "S":
+        return len(value.encode())
+    if kind == "N":
+        return len(value) // 2 + 3
+    if kind == "M":
+        return 3 + sum(1 + len(name.encode()) + attribute_bytes(item) for name, item in value.items())
+    if kind == "L":
+        return 3 + sum(1 + attribute_bytes(item) for item in value)
+    return 1

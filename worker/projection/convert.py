@@ -1,0 +1,142 @@
+"""Column values, as delivered, to document values of a declared type."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from contract.keys import scalar_text
+from contract.mapping import FieldType
+
+_TIMESTAMP: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.ASCII
+)
+_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]00:00:00(?:\.0+)?Z?)?", re.ASCII)
+_BOOLEANS: Final[dict[str, bool]] = {
+    "true": True,
+    "t": True,
+    "1": True,
+    "false": False,
+    "f": False,
+    "0": False,
+}
+
+
+class DoesNotFit(ValueError):
+    """A value is not of its field's type. The text never holds the value."""
+
+
+def convert(value: Any, field_type: FieldType) -> Any:
+    """The document value; NULL stays None whatever the type. Raises DoesNotFit."""
+    if value is None:
+        return None
+    return _CONVERSIONS[field_type](value)
+
+
+def _delivered(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        raise DoesNotFit("an object or a list is no text")
+    return scalar_text(value)
+
+
+def _decimal(value: Any) -> int | Decimal:
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return value
+    try:
+        number = Decimal(value if isinstance(value, str) else "")
+    except InvalidOperation:
+        raise DoesNotFit("not a number") from None
+    if not number.is_finite():
+        raise DoesNotFit("not a finite number")
+    return number
+
+
+def _integer(value: Any) -> int:
+    number = _decimal(value)
+    if isinstance(number, Decimal) and (number.adjusted() > 40 or number != number.to_integral_value()):
+        raise DoesNotFit("not a whole number")
+    return int(number)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = _BOOLEANS.get(scalar_text(value).lower()) if isinstance(value, (str, int, Decimal)) else None
+    if known is None:
+        raise DoesNotFit("neither true nor false")
+    return known
+
+
+def _date(value: Any) -> str:
+    match = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise DoesNotFit("not a date")
+    return match.group(1)
+
+
+def _timestamp(value: Any) -> str:
+    """Without a zone: DMS puts a `Z` behind naive times, too, so it says nothing."""
+    match = _match_timestamp(value)
+    if match.group(5):
+        raise DoesNotFit("a timestamp with an offset; declare it as timestamptz")
+    return f"{match.group(1)}T{match.group(2)}{_fraction(match)}"
+
+
+def _timestamptz(value: Any) -> str:
+    match = _match_timestamp(value)
+    moment = f"{match.group(1)}T{match.group(2)}"
+    if match.group(5):
+        offset = timedelta(hours=int(match.group(6)), minutes=int(match.group(7) or 0))
+        try:
+            local = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+            local = local - offset if match.group(5) == "+" else local + offset
+        except (ValueError, OverflowError):
+            raise DoesNotFit("not a point in time") from None
+        moment = local.strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}{_fraction(match)}Z"
+
+
+def _match_timestamp(value: Any) -> re.Match[str]:
+    match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise DoesNotFit("not a timestamp")
+    return match
+
+
+def _fraction(match: re.Match[str]) -> str:
+    digits = (match.group(3) or "").rstrip("0")
+    return f".{digits}" if digits else ""
+
+
+def _json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise DoesNotFit("not JSON (was it cut at LobMaxSize?)") from None
+
+
+def _no_constant(_: str) -> Any:
+    raise ValueError
+
+
+_CONVERSIONS: Final[dict[FieldType, Callable[[Any], Any]]] = {
+    FieldType.DELIVERED: _delivered,
+    FieldType.TEXT: _text,
+    FieldType.INTEGER: _integer,
+    FieldType.DECIMAL: _decimal,
+    FieldType.BOOLEAN: _boolean,
+    FieldType.DATE: _date,
+    FieldType.TIMESTAMP: _timestamp,
+    FieldType.TIMESTAMPTZ: _timestamptz,
+    FieldType.JSON: _json,
+}

@@ -1,0 +1,193 @@
+"""Step 7 of the protocol: rebuild documents from the rows, a group at a time, and write them if nobody else has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, edge_sk_prefix, row_pk
+from contract.mapping import Aggregate, Kind, Node
+from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
+from worker.projection.assemble import Assembled, EdgeId, Memory, assemble, edge_id, stands
+from worker.projection.images import Counts, RowId, read_image
+from worker.projection.operations import (
+    APPLIED,
+    Condition,
+    Get,
+    Insert,
+    Operation,
+    Query,
+    Replace,
+    Steps,
+    TableName,
+    Update,
+    number,
+    text,
+)
+from worker.projection.roots import Root
+from worker.records.rows import parent_key
+
+GROUP: Final = 100
+"""Documents rebuilt together share what they read; it bounds memory."""
+
+HEAD: Final = ("_rev", "_fp", "_gen", "_as_of")
+
+PARKED_TEXT_CHARACTERS: Final = 500
+
+
+class NewerGeneration(Exception):
+    """A document was written by a newer generation of its mapping: this worker must not touch it and stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The stored state of a document that a write must not step over; revision 0: never written."""
+
+    revision: int
+    fingerprint: str
+    generation: int
+    as_of: str
+
+
+def rebuild(roots: Sequence[Root], as_of: str, counts: Counts) -> Steps[None]:
+    """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen."""
+    for start in range(0, len(roots), GROUP):
+        pending = list(roots[start : start + GROUP])
+        while pending:
+            pending = yield from _rebuild_once(pending, as_of, counts)
+
+
+def _rebuild_once(roots: list[Root], as_of: str, counts: Counts) -> Steps[list[Root]]:
+    """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show."""
+    items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK, HEAD) for a, key in roots]
+    heads = [_head(item) for item in items]
+    memory = Memory()
+    yield from _read_trees(roots, memory)
+    writes: dict[int, Operation] = {}
+    parked: set[int] = set()
+    for at, ((aggregate, key), head) in enumerate(zip(roots, heads, strict=True)):
+        if head.generation > aggregate.generation:
+            raise NewerGeneration(
+                f"aggregate {aggregate.name}: documents of generation {head.generation} exist, this worker's mapping is"
+                f" generation {aggregate.generation}: deploy the newer mapping"
+            )
+        assembled = assemble(aggregate, key, memory)
+        if (head.revision and assembled.fingerprint == head.fingerprint) or not (head.revision or assembled.root_seen):
+            counts.documents_skipped += 1
+            continue
+        writes[at], fits = _write(aggregate, key, assembled, head, max(as_of, head.as_of))
+        if not fits:
+            parked.add(at)
+    if not writes:
+        return []
+    replies = yield list(writes.values())
+    done = {at for at, reply in zip(writes, replies, strict=True) if reply == APPLIED}
+    counts.documents_written += len(done - parked)
+    counts.documents_parked += len(done & parked)
+    return [roots[at] for at in writes if at not in done]
+
+
+def _head(item: Item | None) -> Head:
+    if item is None:
+        return Head(0, "", 0, "")
+    return Head(int(item["_rev"]["N"]), item["_fp"]["S"], int(item["_gen"]["N"]), item["_as_of"]["S"])
+
+
+def _read_trees(roots: list[Root], memory: Memory) -> Steps[None]:
+    """Read, level by level, every image and edge that the group's documents consult; shared within the group."""
+    frontier: list[tuple[Node, str]] = [(aggregate.root, key) for aggregate, key in roots]
+    seen: set[tuple[int, str]] = set()
+    look_again: dict[RowId, None] = {}
+    while frontier:
+        level = {(id(node), key): (node, key) for node, key in frontier if (id(node), key) not in seen}
+        seen.update(level)
+        yield from _read_level(list(level.values()), memory)
+        frontier = []
+        for node, key in level.values():
+            frontier += _next_level(node, key, memory, look_again)
+    if look_again:
+        items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in look_again]
+        memory.again = {row_id: read_image(item) for row_id, item in zip(look_again, items, strict=True)}
+
+
+def _read_level(level: list[tuple[Node, str]], memory: Memory) -> Steps[None]:
+    gets: dict[RowId, Operation] = {}
+    queries: dict[EdgeId, Operation] = {}
+    for node, key in level:
+        if (node.table, key) not in memory.images:
+            gets[node.table, key] = Get(TableName.ROWS, row_pk(node.table, key), ROW_SK)
+        for child in node.children:
+            if child.kind is Kind.MANY and edge_id(node, key, child) not in memory.edges:
+                prefix = edge_sk_prefix(child.table, child.join)
+                queries[edge_id(node, key, child)] = Query(TableName.ROWS, row_pk(node.table, key), prefix)
+    if not gets and not queries:
+        return
+    replies = yield [*gets.values(), *queries.values()]
+    for row_id, item in zip(gets, replies[: len(gets)], strict=True):
+        memory.images[row_id] = read_image(item)
+    for edges, sort_keys in zip(queries, replies[len(gets) :], strict=True):
+        prefix = edge_sk_prefix(edges[2], edges[3])
+        memory.edges[edges] = tuple(sorted(sort_key[len(prefix) :] for sort_key in sort_keys))
+
+
+def _next_level(node: Node, key: str, memory: Memory, look_again: dict[RowId, None]) -> list[tuple[Node, str]]:
+    image = memory.images[node.table, key]
+    if image is None or image.row is None or not stands(image, node):
+        return []
+    below: list[tuple[Node, str]] = []
+    for child in node.children:
+        if child.kind is Kind.MANY:
+            children = memory.edges[edge_id(node, key, child)]
+            below += [(child, child_key) for child_key in children]
+            if child.children:
+                look_again.update(((child.table, child_key), None) for child_key in children)
+        elif (parent := parent_key(image.row, child.join)) is not None:
+            below.append((child, parent))
+    return below
+
+
+def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, as_of: str) -> tuple[Operation, bool]:
+    """The conditional write of a document, and whether its state fits (else it is parked with its last good state)."""
+    pk = document_pk(aggregate.name, key)
+    system = {
+        "_rev": number(head.revision + 1),
+        "_fp": text(assembled.fingerprint),
+        "_gen": number(aggregate.generation),
+        "_as_of": text(as_of),
+    }
+    keys: Item = {"pk": text(pk), "sk": text(DOCUMENT_SK)}
+    misfit = "; ".join(assembled.misfits)
+    if not misfit:
+        try:
+            item = {**_body(aggregate, key, assembled), **keys, **system}
+            if item_bytes(item) <= MAX_ITEM_BYTES:
+                return _put(pk, item, head, aggregate), True
+            misfit = f"the document takes {item_bytes(item)} bytes; DynamoDB holds {MAX_ITEM_BYTES}"
+        except NotStorable as problem:
+            misfit = str(problem)
+    flags = {**aggregate.parked_attributes(key), "_parked": misfit[:PARKED_TEXT_CHARACTERS]}
+    flagged = {**system, **to_item(flags)}
+    if head.revision == 0:
+        return _put(pk, {**keys, **flagged, "_deleted": {"BOOL": True}}, head, aggregate), False
+    return Update(TableName.DOCUMENTS, pk, DOCUMENT_SK, flagged, _unchanged(head, aggregate)), False
+
+
+def _body(aggregate: Aggregate, key: str, assembled: Assembled) -> Item:
+    if assembled.body is None:
+        return {"_deleted": {"BOOL": True}}
+    values: dict[str, Any] = {**assembled.body, **aggregate.index_attributes(key, assembled.body)}
+    return to_item(values)
+
+
+def _put(pk: str, item: Item, head: Head, aggregate: Aggregate) -> Operation:
+    if head.revision == 0:
+        return Insert(TableName.DOCUMENTS, pk, DOCUMENT_SK, item)
+    return Replace(TableName.DOCUMENTS, pk, DOCUMENT_SK, item, _unchanged(head, aggregate))
+
+
+def _unchanged(head: Head, aggregate: Aggregate) -> tuple[Condition, ...]:
+    return (
+        Condition("_rev", "=", number(head.revision)),
+        Condition("_gen", "<=", number(aggregate.generation)),
+    )

@@ -1,0 +1,251 @@
+"""Steps 1 to 5 and 8 of the protocol: fold changes, put edges, write row images, clean up what rows left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from contract.keys import ROW_SK, edge_sk, row_pk
+from contract.values import Item
+from worker.projection.operations import (
+    APPLIED,
+    Condition,
+    Delete,
+    Get,
+    Insert,
+    Operation,
+    Refused,
+    Steps,
+    TableName,
+    Update,
+    text,
+)
+from worker.projection.plan import Link, Plan
+from worker.records.rows import Row, RowChange
+
+RowId = tuple[str, str]
+"""Table and key text."""
+
+NO_FORMER: Final = "[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A stored row: its version, its kept columns (None for a tombstone), the parents it left, not yet cleaned up."""
+
+    version: str
+    body: str
+    row: Row | None = field(hash=False)
+    former_text: str
+    former: frozenset[Link]
+
+
+@dataclass(slots=True)
+class Folded:
+    """All changes of one row in a batch: the newest, and every version seen."""
+
+    newest: RowChange
+    versions: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A row whose documents must be rebuilt: where it points or pointed, and what to clean up afterwards."""
+
+    table: str
+    key: str
+    links: frozenset[Link]
+    version: str
+    former: frozenset[Link]
+    former_text: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one projection did."""
+
+    folded: int = 0
+    stale: int = 0
+    unchanged: int = 0
+    rows_written: int = 0
+    documents_written: int = 0
+    documents_skipped: int = 0
+    documents_parked: int = 0
+
+
+def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
+    """Per row the newest change; a version seen twice is the same change."""
+    rows: dict[RowId, Folded] = {}
+    for change in changes:
+        known = rows.get((change.table, change.key))
+        if known is None:
+            rows[change.table, change.key] = Folded(change, {change.version})
+            continue
+        known.versions.add(change.version)
+        if change.version > known.newest.version:
+            known.newest = change
+    return rows
+
+
+def read_image(item: Item | None) -> Image | None:
+    """The image in a stored item."""
+    if item is None:
+        return None
+    body, former = item["row"]["S"], item["former"]["S"]
+    return Image(item["v"]["S"], body, parse_row(body), former, parse_former(former))
+
+
+def parse_row(body: str) -> Row | None:
+    """The columns in an image's text; numbers with a fraction are Decimals of the very same digits."""
+    if not body:
+        return None
+    row: dict[str, Any] = json.loads(body, parse_float=Decimal)
+    return row
+
+
+def former_text(links: frozenset[Link]) -> str:
+    """Canonical text of former parents: the same set is the same text, so that a condition can compare it."""
+    return json.dumps(sorted([link.parent, list(link.columns), link.key] for link in links)) if links else NO_FORMER
+
+
+def parse_former(stored: str) -> frozenset[Link]:
+    """Former parents, back."""
+    if stored == NO_FORMER:
+        return frozenset()
+    return frozenset(Link(parent, tuple(columns), key) for parent, columns, key in json.loads(stored))
+
+
+def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[list[Touched]]:
+    """Bring every row's image to its newest version; return the rows whose documents must be rebuilt.
+
+    A row that is already newer in the store is touched as well: whoever stored it may have died before its documents
+    were written.
+    """
+    touched: list[Touched] = []
+    pending = dict(rows)
+    while pending:
+        order = list(pending)
+        items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in order]
+        newer: dict[RowId, Image | None] = {}
+        for row_id, item in zip(order, items, strict=True):
+            stored = read_image(item)
+            if stored is not None and stored.version >= pending[row_id].newest.version:
+                counts.stale += stored.version > pending[row_id].newest.version
+                touched.append(_touched(plan, row_id, stored))
+                del pending[row_id]
+            else:
+                newer[row_id] = stored
+        yield from _put_edges(plan, pending, newer)
+        done = yield from _write_images(plan, pending, newer, counts)
+        touched += done
+    return touched
+
+
+def _touched(plan: Plan, row_id: RowId, image: Image) -> Touched:
+    links = plan.links(row_id[0], image.row) | image.former
+    return Touched(*row_id, links, image.version, image.former, image.former_text)
+
+
+def _put_edges(plan: Plan, pending: dict[RowId, Folded], newer: dict[RowId, Image | None]) -> Steps[None]:
+    """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
+    missing: dict[tuple[str, str], str] = {}
+    for (table, key), stored in newer.items():
+        change = pending[table, key].newest
+        known = plan.links(table, stored.row) if stored else frozenset()
+        for link in plan.links(table, change.row) - known:
+            missing[row_pk(link.parent, link.key), edge_sk(table, link.columns, key)] = change.version
+    while missing:
+        order = list(missing)
+        replies = yield [
+            Insert(TableName.ROWS, pk, sk, {"pk": text(pk), "sk": text(sk), "v": text(missing[pk, sk])})
+            for pk, sk in order
+        ]
+        there = [edge for edge, reply in zip(order, replies, strict=True) if isinstance(reply, Refused)]
+        if not there:
+            return
+        # raise its version to ours, so that nobody's late clean-up can remove it; gone meanwhile: insert again
+        replies = yield [
+            Update(TableName.ROWS, pk, sk, {"v": text(missing[pk, sk])}, (Condition("v", "<", text(missing[pk, sk])),))
+            for pk, sk in there
+        ]
+        gone = {
+            edge
+            for edge, reply in zip(there, replies, strict=True)
+            if isinstance(reply, Refused) and reply.item is None
+        }
+        missing = {edge: version for edge, version in missing.items() if edge in gone}
+
+
+def _write_images(
+    plan: Plan, pending: dict[RowId, Folded], newer: dict[RowId, Image | None], counts: Counts
+) -> Steps[list[Touched]]:
+    """Write each image if the stored one is still the one read; a lost race stays pending and is read again."""
+    order = list(newer)
+    images = {row_id: _next_image(plan, row_id, pending[row_id].newest, newer[row_id]) for row_id in order}
+    replies = yield [_image_write(row_id, images[row_id], newer[row_id]) for row_id in order]
+    touched: list[Touched] = []
+    for row_id, reply in zip(order, replies, strict=True):
+        if reply != APPLIED:
+            continue
+        counts.rows_written += 1
+        if _is_no_op(images[row_id], newer[row_id], pending[row_id].versions):
+            counts.unchanged += 1
+        else:
+            touched.append(_touched(plan, row_id, images[row_id]))
+        del pending[row_id]
+    return touched
+
+
+def _next_image(plan: Plan, row_id: RowId, change: RowChange, stored: Image | None) -> Image:
+    old_links = (stored.former | plan.links(row_id[0], stored.row)) if stored else frozenset()
+    former = old_links - plan.links(row_id[0], change.row)
+    return Image(change.version, change.body, change.row, former_text(former), former)
+
+
+def _image_write(row_id: RowId, image: Image, stored: Image | None) -> Operation:
+    pk = row_pk(*row_id)
+    attributes = {"v": text(image.version), "row": text(image.body), "former": text(image.former_text)}
+    if stored is None:
+        return Insert(TableName.ROWS, pk, ROW_SK, {"pk": text(pk), "sk": text(ROW_SK), **attributes})
+    # `former` may shrink while the version stays (a clean-up); writing back a longer one only costs a clean-up again
+    return Update(TableName.ROWS, pk, ROW_SK, attributes, (Condition("v", "=", text(stored.version)),))
+
+
+def _is_no_op(image: Image, stored: Image | None, versions: set[str]) -> bool:
+    """Nothing a document could show has changed, nothing waits for clean-up, and nobody else's work is replayed."""
+    return (
+        stored is not None
+        and stored.body == image.body
+        and not image.former
+        and not any(version <= stored.version for version in versions)
+    )
+
+
+def clean_up(touched: Iterable[Touched]) -> Steps[None]:
+    """Delete the edges under parents that rows have left, unless a newer change has put them there again."""
+    left = [row for row in touched if row.former]
+    if not left:
+        return
+    yield [
+        Delete(
+            TableName.ROWS,
+            row_pk(link.parent, link.key),
+            edge_sk(row.table, link.columns, row.key),
+            (Condition("v", "<", text(row.version)),),
+        )
+        for row in left
+        for link in row.former
+    ]
+    yield [
+        Update(
+            TableName.ROWS,
+            row_pk(row.table, row.key),
+            ROW_SK,
+            {"former": text(NO_FORMER)},
+            (Condition("v", "=", text(row.version)), Condition("former", "=", text(row.former_text))),
+        )
+        for row in left
+    ]

@@ -1,0 +1,123 @@
+"""What the engine asks of the store, and what it is told. The shape is DynamoDB's; the engine never calls it.
+
+The engine is a generator: it yields a group of operations and is sent their replies in the same order. Operations of
+one group touch distinct items and may run in any order, side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+from contract.values import AttributeValue, Item
+
+
+class TableName(Enum):
+    """The two tables of the engine; the shell knows their real names."""
+
+    ROWS = "rows"
+    DOCUMENTS = "documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`attribute operator value`, true only if the attribute is there. Operator is `=`, `<` or `<=`."""
+
+    attribute: str
+    operator: str
+    value: AttributeValue
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """One item, strongly consistent. Reply: Item or None. `attributes` narrows what is returned."""
+
+    table: TableName
+    pk: str
+    sk: str
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """All sort keys of a partition that begin with the prefix, strongly consistent. Reply: tuple of sort keys."""
+
+    table: TableName
+    pk: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Write the item if there is none with its key. Reply: Applied or Refused."""
+
+    table: TableName
+    pk: str
+    sk: str
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Write the whole item over an existing one for which all conditions hold. Reply: Applied or Refused."""
+
+    table: TableName
+    pk: str
+    sk: str
+    item: Item
+    when: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Set attributes of an existing item for which all conditions hold. Reply: Applied or Refused."""
+
+    table: TableName
+    pk: str
+    sk: str
+    assign: dict[str, AttributeValue] = field(hash=False)
+    when: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an existing item for which all conditions hold. Reply: Applied or Refused."""
+
+    table: TableName
+    pk: str
+    sk: str
+    when: tuple[Condition, ...]
+
+
+Operation = Get | Query | Insert | Replace | Update | Delete
+WRITES = (Insert, Replace, Update, Delete)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The write is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A condition did not hold; `item` is what stands there, None when nothing does."""
+
+    item: Item | None = field(default=None, hash=False)
+
+
+APPLIED = Applied()
+
+Result = TypeVar("Result")
+Steps = Generator[list[Operation], list[Any], Result]
+
+
+def text(value: str) -> AttributeValue:
+    """A string attribute."""
+    return {"S": value}
+
+
+def number(value: int) -> AttributeValue:
+    """A number attribute."""
+    return {"N": str(value)}

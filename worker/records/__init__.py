@@ -1,0 +1,1 @@
+"""From stream records to row changes: pure, no clock, no I/O."""

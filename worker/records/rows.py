@@ -1,0 +1,154 @@
+"""Change events to row changes: keys, versions, the kept columns. A primary-key update becomes a put and a delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from contract.keys import key_text
+from contract.mapping import Table
+from worker.records.envelope import ChangeEvent, Operation
+from worker.records.errors import PoisonRecord, Reason, TableLacks
+from worker.records.version import change_version, load_version, postgresql_position
+
+MAX_ROW_BYTES: Final = 380_000
+"""A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """The state of one row at one version; `body` is the JSON text of its kept columns, "" where it was deleted."""
+
+    table: str
+    key: str
+    version: str
+    body: str
+    row: Row | None
+
+
+def row_changes(event: ChangeEvent, table: Table, incarnation: int) -> tuple[RowChange, ...]:
+    """The row changes in an event of a mapped table, put before delete.
+
+    Raises PoisonRecord for this record, TableLacks when the table's records lack what every record of it needs.
+    """
+    version = _version(event, incarnation)
+    key = row_key(event.data, table)
+    if event.operation is Operation.DELETE:
+        return (RowChange(table.name, key, version, "", None),)
+    row = _kept(event, table)
+    put = RowChange(table.name, key, version, _body(row, table), row)
+    if event.operation is not Operation.UPDATE:
+        return (put,)
+    old_key = _old_key(event, table)
+    if old_key == key:
+        return (put,)
+    return (put, RowChange(table.name, old_key, version, "", None))
+
+
+def row_key(columns: dict[str, Any], table: Table) -> str:
+    """Key text of a row. Raises PoisonRecord when a key column is absent, null, rounded or no scalar."""
+    values = []
+    for column in table.key:
+        value = columns.get(column)
+        if value is None:
+            raise PoisonRecord(Reason.MISSING_KEY, f"key column {column} is missing or null", table.name)
+        _require_exact(value, column, table)
+        values.append(value)
+    return key_text(values)
+
+
+def parent_key(row: Row, columns: tuple[str, ...]) -> str | None:
+    """Key text of the row that these foreign-key columns point at; None when one is NULL (as SQL's MATCH SIMPLE)."""
+    values = []
+    for column in columns:
+        value = row.get(column)
+        if value is None:
+            return None
+        values.append(value)
+    return key_text(values)
+
+
+def _version(event: ChangeEvent, incarnation: int) -> str:
+    if event.operation is Operation.LOAD:
+        return load_version(incarnation, event.built_micros)
+    if event.stream_position is None or event.record_number is None or event.commit_micros is None:
+        raise TableLacks(
+            event.table,
+            "change records have no transaction details: set IncludeTransactionDetails=true on the DMS"
+            " Kinesis endpoint",
+        )
+    position = postgresql_position(event.stream_position)
+    if position is None:
+        raise TableLacks(
+            event.table, "stream-position is not a PostgreSQL log position; no other source engine is supported yet"
+        )
+    return change_version(incarnation, position, event.record_number)
+
+
+def _kept(event: ChangeEvent, table: Table) -> Row:
+    missing = [column for column in table.columns if column not in event.data]
+    if missing:
+        raise TableLacks(
+            event.table,
+            f"{event.operation} records lack column {', '.join(missing)}: set IncludeNullAndEmpty=true on the DMS"
+            " Kinesis endpoint (NULL is left out otherwise) and full LOB columns for the table, or mend the mapping",
+        )
+    row = {column: event.data[column] for column in table.columns}
+    for reference in table.references:
+        for column in reference.columns:
+            if row[column] is not None:
+                _require_exact(row[column], column, table)
+    return row
+
+
+def _body(row: Row, table: Table) -> str:
+    try:
+        body = orjson.dumps(row, default=_raw_number, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError):  # a lone surrogate: no UTF-8, so no store can hold it
+        raise PoisonRecord(Reason.BAD_VALUE, "a column holds text that is not Unicode", table.name) from None
+    if len(body) > MAX_ROW_BYTES:
+        raise PoisonRecord(
+            Reason.ROW_TOO_LARGE, f"the kept columns take {len(body)} bytes, at most {MAX_ROW_BYTES} fit", table.name
+        )
+    return body.decode()
+
+
+def _raw_number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value).encode())
+    raise TypeError
+
+
+def _old_key(event: ChangeEvent, table: Table) -> str:
+    if event.before is None:
+        raise TableLacks(
+            event.table,
+            "update records have no before image, so a changed primary key would leave the old row behind: set"
+            ' BeforeImageSettings {"EnableBeforeImage": true, "FieldName": "before-image", "ColumnFilter": "pk-only"}'
+            " in the DMS task",
+        )
+    # PostgreSQL sends only changed key columns there, others all of them
+    return row_key(
+        {**{column: event.data.get(column) for column in table.key}, **_key_part(event.before, table)}, table
+    )
+
+
+def _key_part(before: Row, table: Table) -> Row:
+    return {column: before[column] for column in table.key if before.get(column) is not None}
+
+
+def _require_exact(value: Any, column: str, table: Table) -> None:
+    if isinstance(value, (dict, list)):
+        raise PoisonRecord(Reason.BAD_VALUE, f"key column {column} holds an object or a list", table.name)
+    if isinstance(value, Decimal) and int(value.as_tuple().exponent) > 0:
+        raise PoisonRecord(
+            Reason.ROUNDED_KEY,
+            f"key column {column} came in scientific notation, so DMS has rounded it: set UseLargeIntegerValue=true on"
+            " the DMS Kinesis endpoint",
+            table.name,
+        )
