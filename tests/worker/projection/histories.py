@@ -1,0 +1,308 @@
+"""Random histories: the real engine on the strict store, torn between any two operations, against a direct join.
+
+A seed fixes everything: source transactions, shards, batches, reordered and duplicated records, kills, zombies that
+sleep between two operations, rewinds, replies that are lost after the write was done.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from contract.mapping import Aggregate, Field, Filter, Kind, Mapping, Node
+from contract.values import from_item
+from tests.worker.projection.strict_store import StrictStore
+from worker.projection import engine
+from worker.projection.operations import WRITES, TableName
+from worker.projection.plan import Plan, make_plan
+from worker.records.rows import Row, RowChange
+from worker.records.version import change_version
+
+Log = list[RowChange]
+SourceRow = dict[str, Any]
+
+# table -> {foreign key column: table it points to}
+FOREIGN_KEYS: dict[str, dict[str, str]] = {
+    "customer": {"referrer": "customer"},
+    "product": {},
+    "tag": {},
+    "order": {"buyer": "customer", "receiver": "customer"},
+    "line": {"order": "order", "product": "product"},
+    "option": {"line": "line"},
+    "order_tag": {"order": "order", "tag": "tag"},
+}
+
+
+def _node(name: str, kind: Kind, table: str, join: str = "", only: int | None = None, *children: Node) -> Node:
+    return Node(
+        name=name,
+        kind=kind,
+        table=table,
+        key=("id",),
+        join=(join,) if join else (),
+        fields=(Field("val", "val"), Field("id", "id")),
+        children=children,
+        where=() if only is None else (Filter("val", (only,)),),
+    )
+
+
+def _mapping() -> Mapping:
+    one, many = Kind.ONE, Kind.MANY
+    order = _node(
+        "order", Kind.ROOT, "order", "", 1,
+        _node("buyer", one, "customer", "buyer", None, _node("referrer", one, "customer", "referrer")),
+        _node("receiver", one, "customer", "receiver"),
+        _node("lines", many, "line", "order", None,
+              _node("product", one, "product", "product"), _node("options", many, "option", "line", 1)),
+        _node("tags", many, "order_tag", "order", None, _node("tag", one, "tag", "tag")),
+    )  # fmt: skip
+    customer = _node(
+        "customer", Kind.ROOT, "customer", "", None,
+        _node("referrer", one, "customer", "referrer"),
+        _node("referred", many, "customer", "referrer"),
+        _node("bought", many, "order", "buyer"),
+        _node("received", many, "order", "receiver", 1),
+    )  # fmt: skip
+    return Mapping((Aggregate("order", "orders", order), Aggregate("customer", "customers", customer)))
+
+
+PLAN = make_plan(_mapping())
+
+
+@dataclass
+class Result:
+    """What one history led to."""
+
+    differences: int
+    image_regressions: int
+    document_regressions: int
+    skipped: int = 0
+    unchanged: int = 0
+
+
+@dataclass
+class Faults:
+    """Which faults a history has; `early` is the planted defect of a checkpoint before the writes."""
+
+    focus: tuple[str, ...] = ()
+    early: bool = False
+    plan: Plan = field(default_factory=lambda: PLAN)
+
+
+def _change(table: str, key: str, row: SourceRow | None, version: int) -> RowChange:
+    kept: Row | None = None if row is None else {**row, "id": key}
+    body = "" if kept is None else orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
+    return RowChange(table, key, change_version(1, version, 1), body, kept)
+
+
+def source_history(
+    rng: random.Random, steps: int, keys: int, tables: tuple[str, ...]
+) -> tuple[dict[tuple[str, str], SourceRow], Log]:
+    """Committed changes and the rows at the end; few keys and values, so that rows toggle and move back often."""
+    live: dict[tuple[str, str], SourceRow] = {}
+    log: Log = []
+    version = 0
+
+    def name(table: str) -> str:
+        return f"{table}{rng.randrange(keys)}"
+
+    for _ in range(steps):
+        table = rng.choice(tables)
+        key = name(table)
+        version += 1
+        if (table, key) in live and rng.random() < 0.2:
+            del live[table, key]
+            log.append(_change(table, key, None, version))
+            continue
+        row: SourceRow = {
+            column: rng.choice([None, *(f"{parent}{i}" for i in range(keys))])
+            for column, parent in FOREIGN_KEYS[table].items()
+        }
+        row["val"] = rng.randint(0, 1)
+        live[table, key] = row
+        log.append(_change(table, key, row, version))
+        moved = name(table)
+        if rng.random() < 0.08 and (table, moved) not in live:  # key change: both halves have one version
+            version += 1
+            del live[table, key]
+            live[table, moved] = row
+            log += [_change(table, moved, row, version), _change(table, key, None, version)]
+    return live, log
+
+
+def expected(live: dict[tuple[str, str], SourceRow]) -> dict[tuple[str, str], Any]:
+    """The documents as a direct join of the source's rows gives them; shares no code with the engine."""
+
+    def rows(table: str, column: str, key: str) -> list[str]:
+        return sorted(k for (t, k), row in live.items() if t == table and row[column] == key)
+
+    def plain(table: str, key: str | None, only: int | None = None) -> dict[str, Any] | None:
+        row = live.get((table, key)) if key else None
+        return None if row is None or (only is not None and row["val"] != only) else {"val": row["val"], "id": key}
+
+    def customer(key: str | None) -> dict[str, Any] | None:
+        found = plain("customer", key)
+        return found and {**found, "referrer": plain("customer", live["customer", found["id"]]["referrer"])}
+
+    def line(key: str) -> dict[str, Any]:
+        options = [plain("option", k, 1) for k in rows("option", "line", key)]
+        return {
+            "val": live["line", key]["val"],
+            "id": key,
+            "product": plain("product", live["line", key]["product"]),
+            "options": [option for option in options if option],
+        }
+
+    documents: dict[tuple[str, str], Any] = {}
+    for table, key in live:
+        row = live[table, key]
+        if table == "order" and row["val"] == 1:
+            tags = rows("order_tag", "order", key)
+            documents["order", key] = {
+                "val": 1,
+                "id": key,
+                "buyer": customer(row["buyer"]),
+                "receiver": plain("customer", row["receiver"]),
+                "lines": [line(k) for k in rows("line", "order", key)],
+                "tags": [
+                    {"val": live["order_tag", k]["val"], "id": k, "tag": plain("tag", live["order_tag", k]["tag"])}
+                    for k in tags
+                ],
+            }
+        if table == "customer":
+            received = [plain("order", k, 1) for k in rows("order", "receiver", key)]
+            documents["customer", key] = {
+                **(customer(key) or {}),
+                "referred": [plain("customer", k) for k in rows("customer", "referrer", key)],
+                "bought": [plain("order", k) for k in rows("order", "buyer", key)],
+                "received": [order for order in received if order],
+            }
+    return documents
+
+
+def stored_documents(store: StrictStore) -> dict[tuple[str, str], Any]:
+    """The documents readers would get."""
+    found: dict[tuple[str, str], Any] = {}
+    for (table, pk, _), item in store.items.items():
+        if table is TableName.DOCUMENTS and "_deleted" not in item:
+            aggregate, key = pk.split("#", 1)
+            values = from_item(item)
+            found[aggregate, key] = {n: v for n, v in values.items() if not n.startswith("_") and n not in ("pk", "sk")}
+    return found
+
+
+def worker(
+    store: StrictStore, log: Log, start: int, progress: list[int], shard: int, rng: random.Random, faults: Faults
+) -> Iterator[None]:
+    """One child at work; each `next` lets it do one operation. Batches fall differently at every run."""
+    at = start
+    while at < len(log):
+        size = min(rng.choice([1, 1, 2, 4, 8]), len(log) - at)
+        if faults.early:
+            progress[shard] = max(progress[shard], at + size)
+        steps = engine.project(faults.plan, log[at : at + size], "2026-01-01T00:00:00.000000Z")
+        replies: list[Any] | None = None
+        while True:
+            try:
+                group = steps.send(replies) if replies is not None else next(steps)
+            except StopIteration:
+                break
+            store.check_group(group)
+            replies = [None] * len(group)
+            for index in rng.sample(range(len(group)), len(group)):
+                yield
+                replies[index] = store.apply(group[index])
+                if isinstance(group[index], WRITES) and rng.random() < 0.03:  # the reply was lost: sent again
+                    yield
+                    replies[index] = store.apply(group[index])
+        at += size
+        yield
+        progress[shard] = max(progress[shard], at)
+
+
+def _logs(rng: random.Random, log: Log) -> list[Log]:
+    """The stream's shards; a row's load and changes may come by two of them, neighbours may be swapped or repeated."""
+    shards: list[Log] = [[] for _ in range(rng.randint(1, 4))]
+    two_shards, seen = rng.random() < 0.3, set()
+    for change in log:
+        row = (change.table, change.key)
+        shards[(sum(map(ord, change.table + change.key)) + (two_shards and row not in seen)) % len(shards)].append(
+            change
+        )
+        seen.add(row)
+    if rng.random() < 0.3:
+        for shard in shards:
+            for i in range(len(shard) - 1):
+                if rng.random() < 0.1:
+                    shard[i], shard[i + 1] = shard[i + 1], shard[i]
+    if rng.random() < 0.2:
+        shards = [[c for change in shard for c in [change] * (2 if rng.random() < 0.2 else 1)] for shard in shards]
+    return shards
+
+
+def run(seed: int, faults: Faults) -> Result:
+    """One history to its end."""
+    rng = random.Random(seed)
+    focus = faults.focus
+    keys = rng.choice([1, 2]) if focus else rng.choice([1, 2, 2, 3])
+    steps = rng.randint(3, 16) if focus else rng.randint(6, 60)
+    live, log = source_history(rng, steps, keys, focus or tuple(FOREIGN_KEYS))
+    logs = _logs(rng, log)
+    store = StrictStore()
+    progress = [0] * len(logs)
+    running: list[tuple[int, Iterator[None], float]] = [
+        (shard, worker(store, logs[shard], 0, progress, shard, rng, faults), 1.0) for shard in range(len(logs))
+    ]
+    left, often = (rng.randint(1, 6), 0.15) if focus else (rng.randint(0, 10), 0.05)
+    while running:
+        if left and rng.random() < often:
+            left -= 1
+            running = _fault(rng, running, store, logs, progress, faults)
+        entry = rng.choices(running, [weight for _, _, weight in running])[0]
+        for _ in range(rng.choice([1, 1, 1, 2, 5, 20])):
+            if next(entry[1], "ended") == "ended":
+                running.remove(entry)
+                break
+    stored, wanted = stored_documents(store), _decimals(expected(live))
+    differences = sum(stored.get(key) != wanted.get(key) for key in {*stored, *wanted})
+    return Result(differences, store.image_regressions, store.document_regressions)
+
+
+def _fault(
+    rng: random.Random,
+    running: list[tuple[int, Iterator[None], float]],
+    store: StrictStore,
+    logs: list[Log],
+    progress: list[int],
+    faults: Faults,
+) -> list[tuple[int, Iterator[None], float]]:
+    shard = rng.randrange(len(logs))
+    kind = rng.choice(["kill", "zombie", "zombie", "rewind"])
+    if kind == "kill":
+        running = [entry for entry in running if entry[0] != shard]
+    else:  # the old owner goes on as a zombie and may sleep long between two operations
+        running = [
+            (s, steps, rng.choice([1.0, 0.1, 0.01]) if s == shard else weight) for s, steps, weight in running
+        ]
+    start = max(0, progress[shard] - rng.randint(0, 6)) if kind == "rewind" else progress[shard]
+    return [*running, (shard, worker(store, logs[shard], start, progress, shard, rng, faults), 1.0)]
+
+
+def _decimals(value: Any) -> Any:
+    return Decimal(value) if isinstance(value, float) else value
+
+
+def search(seeds: range, faults: Faults) -> tuple[list[int], int]:
+    """The seeds that end with a wrong document, and how often anything went backward."""
+    wrong, backward = [], 0
+    for seed in seeds:
+        result = run(seed, faults)
+        backward += result.image_regressions + result.document_regressions
+        if result.differences:
+            wrong.append(seed)
+    return wrong, backward

@@ -1,0 +1,137 @@
+"""What happens with one shard: deliveries become batches, and a checkpoint follows what is durable, never leads it."""
+
+import binascii
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from worker import metrics
+from worker.child.checkpoints import Checkpoints, Outcome
+from worker.errors import FatalError, ProtocolError
+from worker.log import Event, Log
+from worker.records.stream import StreamRecord
+
+# A checkpoint is a write to the lease table and a round trip: within a long delivery one a second is enough.
+CHECKPOINT_EVERY_SECONDS = 1.0
+ATTEMPTS = 5
+SHARD_END_ATTEMPTS = 20
+
+Position = tuple[str, int]
+
+
+class BatchProcessor(Protocol):
+    """What a shard is fed into (worker.pipeline.Pipeline)."""
+
+    def process(self, records: Sequence[StreamRecord]) -> metrics.BatchCounts:
+        """Return when every record is durable; raise FatalError only."""
+
+
+class ShardProcessor:
+    """A kclpy record processor of version 3."""
+
+    version = 3
+
+    def __init__(
+        self,
+        build_pipeline: Callable[[str], BatchProcessor],
+        on_shard: Callable[[str], None],
+        checkpoints: Checkpoints,
+        batch_records: int,
+        log: Log,
+    ) -> None:
+        self._build_pipeline = build_pipeline
+        self._on_shard = on_shard
+        self._checkpoints = checkpoints
+        self._batch_records = batch_records
+        self._log = log
+        self._shard = ""
+        self._pipeline: BatchProcessor | None = None
+        self._durable: Position | None = None
+        self._checkpointed: Position | None = None
+        self._checkpointed_at = 0.0
+        self._lease_lost = False
+
+    def initialize(self, action: Any) -> None:
+        """The daemon names the shard; anything wrong with mappings or tables ends the process here."""
+        self._shard = action.shard_id
+        self._log = self._log.bind(shard=self._shard)
+        self._on_shard(self._shard)
+        self._pipeline = self._build_pipeline(self._shard)
+        self._checkpointed_at = time.monotonic()
+        metrics.shard_held(self._shard, time.time())
+        self._log.info(Event.SHARD_INITIALIZED, position=str(action.sequence_number))
+
+    def process_records(self, action: Any) -> None:
+        """Make a delivery durable slice by slice and checkpoint behind it; return early once the lease is gone."""
+        if self._lease_lost:
+            return
+        records = [stream_record(self._shard, record) for record in action.records]
+        for start in range(0, len(records), self._batch_records):
+            batch = records[start : start + self._batch_records]
+            self._make_durable(batch)
+            long_ago = time.monotonic() - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS
+            is_last = start + len(batch) == len(records)
+            if long_ago and not is_last and self._checkpoint(action.checkpointer) is Outcome.LEASE_LOST:
+                return
+        if self._checkpoint(action.checkpointer) is Outcome.DONE:
+            metrics.observe_covered(self._shard, time.time())
+        metrics.observe_delivery(self._shard, action.millis_behind_latest)
+
+    def shutdown_requested(self, action: Any) -> None:
+        """A graceful stop or a handoff: what is durable is checkpointed; leaseLost follows."""
+        self._log.info(Event.SHUTDOWN_REQUESTED)
+        if not self._lease_lost:
+            self._checkpoint(action.checkpointer)
+
+    def lease_lost(self, _action: Any) -> None:
+        """Another worker owns the shard: no checkpoint from here on."""
+        self._lease_lost = True
+        self._log.info(Event.LEASE_LOST)
+
+    def shard_ended(self, action: Any) -> None:
+        """Everything delivered is durable, so the end is checkpointed.
+
+        Raises FatalError if that fails: a shard whose end was not checkpointed stays stuck until its daemon restarts.
+        """
+        if self._lease_lost:
+            raise FatalError(f"{self._shard} ended after its lease was lost")
+        outcome = self._checkpoints.shard_end(action.checkpointer, SHARD_END_ATTEMPTS)
+        if outcome is Outcome.DELAYED:
+            raise FatalError(f"the end of {self._shard} could not be checkpointed")
+        self._lease_lost = outcome is Outcome.LEASE_LOST
+        self._log.info(Event.SHARD_ENDED)
+
+    def _make_durable(self, batch: Sequence[StreamRecord]) -> None:
+        if self._pipeline is None:
+            raise ProtocolError("the daemon sent records before naming a shard")
+        started = time.monotonic()
+        counts = self._pipeline.process(batch)
+        seconds = time.monotonic() - started
+        self._durable = (batch[-1].sequence_number, batch[-1].sub_sequence_number)
+        metrics.observe_batch(self._shard, counts, seconds, time.time())
+        self._log.debug(Event.BATCH_DONE, records=len(batch), seconds=round(seconds, 4))
+
+    def _checkpoint(self, checkpointer: Any) -> Outcome:
+        outcome = Outcome.DONE
+        if self._durable is not None and self._durable != self._checkpointed:
+            outcome = self._checkpoints.at(checkpointer, *self._durable, ATTEMPTS)
+        self._lease_lost = outcome is Outcome.LEASE_LOST
+        if outcome is Outcome.DONE:
+            self._checkpointed = self._durable
+            self._checkpointed_at = time.monotonic()
+        return outcome
+
+
+def stream_record(shard: str, record: dict[str, Any]) -> StreamRecord:
+    """The record in a delivery. Raises ProtocolError, without quoting it, if the daemon left something out."""
+    try:
+        return StreamRecord(
+            shard_id=shard,
+            sequence_number=record["sequenceNumber"],
+            sub_sequence_number=record["subSequenceNumber"] or 0,
+            partition_key=record["partitionKey"],
+            data=binascii.a2b_base64(record["data"]),
+            arrival_millis=record["approximateArrivalTimestamp"] or 0,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise ProtocolError(f"the daemon sent a record of {shard} that lacks a member or is not base64") from None

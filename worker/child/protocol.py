@@ -1,0 +1,77 @@
+"""The daemon's protocol over kclpy's own loop: JSON lines by orjson, and nothing that an action raises is swallowed."""
+
+from typing import Any, BinaryIO, TextIO
+
+import orjson
+from amazon_kclpy import kcl, messages
+
+from worker.errors import ProtocolError
+
+_ACTIONS = {
+    "initialize": messages.InitializeInput,
+    "processRecords": messages.ProcessRecordsInput,
+    "leaseLost": messages.LeaseLostInput,
+    "shardEnded": messages.ShardEndedInput,
+    "shutdownRequested": messages.ShutdownRequestedInput,
+    "checkpoint": messages.CheckpointInput,
+}
+
+
+class DaemonGone(Exception):
+    """The daemon closed its end: nothing can be reported or checkpointed any more."""
+
+
+class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy has no public base
+    """Reads actions and writes answers; records stay the dicts that orjson made of them."""
+
+    def __init__(self, source: BinaryIO, target: BinaryIO, errors: TextIO) -> None:
+        super().__init__(source, target, errors)
+
+    def read_line(self) -> bytes:
+        """The next line, or nothing when the daemon closed its end."""
+        line: bytes = self.input_file.readline()
+        return line
+
+    def load_action(self, line: bytes) -> Any:
+        """The action in a line.
+
+        Raises DaemonGone for the end of input (kclpy asks for a line after a checkpoint without looking) and
+        ProtocolError for anything the protocol does not know; its text does not quote the line, which holds records.
+        """
+        if not line:
+            raise DaemonGone
+        try:
+            message = orjson.loads(line)
+            return _ACTIONS[message["action"]](message)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            raise ProtocolError(f"the daemon sent a line of {len(line)} bytes that is no known action") from None
+
+    def write_action(self, response: dict[str, Any]) -> None:
+        """Send one answer. Raises DaemonGone when nobody reads it."""
+        try:
+            self.output_file.write(b"\n" + orjson.dumps(response) + b"\n")
+            self.output_file.flush()
+        except (BrokenPipeError, ValueError):
+            raise DaemonGone from None
+
+
+class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
+    """kclpy's loop, with our line handler and without its silent `except`.
+
+    kclpy prints what a processor raised and then reports the action as done, and the next checkpoint would pass the
+    records that failed. Here it ends the loop before any status is written.
+    """
+
+    def __init__(self, processor: object, source: BinaryIO, target: BinaryIO, errors: TextIO) -> None:
+        super().__init__(processor, source, target, errors)
+        self.io_handler = LineHandler(source, target, errors)
+        self.checkpointer = kcl.Checkpointer(self.io_handler)
+
+    def _perform_action(self, action: Any) -> None:
+        action.dispatch(self.checkpointer, self.processor)
+
+    def run(self) -> None:
+        """Answer actions until the daemon closes its end. Raises whatever an action raised."""
+        while line := self.io_handler.read_line():
+            if line.strip():
+                self._handle_a_line(line)
