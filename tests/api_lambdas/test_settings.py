@@ -45,11 +45,11 @@ def test_command_settings_are_read(existing: str) -> None:
         }
     )
 
-    assert ("http://127.0.0.1:8000/base", 10.0, "debug") == (
+    assert (
         settings.monolith_url,
         settings.dispatch_timeout_seconds,
         settings.log_level,
-    )
+    ) == ("http://127.0.0.1:8000/base", 10.0, "debug")
 
 
 def test_query_settings_report_all_problems() -> None:
@@ -58,7 +58,7 @@ def test_query_settings_report_all_problems() -> None:
         query_settings({"MAPPING_FILE": "/nowhere", "LOG_LEVEL": "loud"})
 
     names = [problem.split()[0] for problem in caught.value.problems]
-    assert ["DOCUMENTS_TABLE", "MAPPING_FILE", "CURSOR_SECRET", "AWS_REGION", "LOG_LEVEL"] == names
+    assert names == ["DOCUMENTS_TABLE", "MAPPING_FILE", "CURSOR_SECRET", "AWS_REGION", "LOG_LEVEL"]
 
 
 @pytest.mark.parametrize(

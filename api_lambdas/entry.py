@@ -1,0 +1,55 @@
+"""The frame around both Lambdas: event in, answer or problem out, one log line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from api_lambdas.dynamodb import StoreError
+from api_lambdas.http import Kind, Problem, Request, Response
+from api_lambdas.log import Event, Log
+from api_lambdas.settings import SettingsError
+
+
+def respond(event: Mapping[str, Any], answer: Callable[[Request], Response], region: str, log: Log) -> dict[str, Any]:
+    """The payload for the gateway; nothing is raised, so that every error is a problem and none a traceback."""
+    started = time.perf_counter()
+    try:
+        response = answer(Request.parse(event))
+    except Problem as problem:
+        response = problem.response()
+    except StoreError as error:
+        log.write(Event.STORE_FAILED, operation=error.operation, code=error.code)
+        response = _store_problem(error).response()
+    except Exception as error:  # noqa: BLE001  the gateway's own error would tell the caller nothing
+        log.write(Event.FAILED, error=type(error).__name__, at=_place(error))
+        response = Problem(Kind.INTERNAL, "the request could not be answered").response()
+    log.write(
+        Event.ANSWERED,
+        route=event.get("routeKey", ""),
+        status=response.status,
+        millis=round((time.perf_counter() - started) * 1000, 1),
+    )
+    return response.payload(region)
+
+
+def settings_problem(error: SettingsError, region: str) -> dict[str, Any]:
+    """The answer while settings are wrong; what is wrong stands in the log, not in the answer."""
+    for problem in error.problems:
+        Log("error").write(Event.SETTINGS_WRONG, problem=problem)
+    return Problem(Kind.INTERNAL, "the service is not set up").response().payload(region)
+
+
+def _store_problem(error: StoreError) -> Problem:
+    if error.retryable:
+        return Problem(Kind.STORE_UNAVAILABLE, "try again in a moment", headers={"retry-after": "1"})
+    return Problem(Kind.INTERNAL, "the request could not be answered")
+
+
+def _place(error: Exception) -> str:
+    """Where it happened; an exception's own text may hold values and is not logged."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"

@@ -1,0 +1,34 @@
+"""JSON lines on stderr with event names from a closed list; never keys, bodies or secrets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from enum import Enum
+
+from api_lambdas.settings import LOG_LEVELS
+
+
+class Event(Enum):
+    """Everything that is ever logged: name, level."""
+
+    ANSWERED = ("answered", "info")
+    DISPATCH_FAILED = ("dispatch_failed", "warning")
+    ANSWER_NOT_STORED = ("answer_not_stored", "warning")
+    STORE_FAILED = ("store_failed", "error")
+    SETTINGS_WRONG = ("settings_wrong", "error")
+    FAILED = ("failed", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Writes events of its level and above."""
+
+    level: str
+
+    def write(self, event: Event, **fields: str | float) -> None:
+        """One line; `fields` are names, codes, counts and durations."""
+        name, level = event.value
+        if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
+            sys.stderr.write(json.dumps({"level": level, "event": name, **fields}) + "\n")

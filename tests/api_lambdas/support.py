@@ -1,0 +1,88 @@
+"""Mappings, documents as the worker writes them, events as a gateway sends them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from contract.keys import document_pk, key_text
+from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
+from contract.values import to_item
+
+READS = {"GetItem", "Query"}
+
+ORDER = Aggregate(
+    name="order",
+    collection="orders",
+    root=Node(
+        "order",
+        Kind.ROOT,
+        "shop.orders",
+        ("order_id",),
+        fields=(Field("placed_at", "placed_at", FieldType.TIMESTAMPTZ), Field("status", "status")),
+    ),
+    indexes=(
+        Index("by_customer", 1, "customer_id", "placed_at"),
+        Index("by_status", 2, "status"),
+        Index("by_status_total", 3, "status", "total"),
+    ),
+)
+ADDRESS = Aggregate(
+    name="address",
+    collection="addresses",
+    root=Node("address", Kind.ROOT, "shop.addresses", ("customer_id", "address_no")),
+)
+MAPPING = Mapping((ORDER, ADDRESS))
+
+
+def decoded_but_percent(path: str) -> str:
+    """What an HTTP API makes of a request's path: everything is decoded but `%25`."""
+    return re.sub(
+        r"(?:%[0-9A-Fa-f]{2})+",
+        lambda run: "%25".join(unquote(part) for part in re.split(r"%25", run.group())),
+        path,
+    )
+
+
+def event(method: str, url: str, *, headers: dict[str, str] | None = None, body: str | None = None) -> dict[str, Any]:
+    """Payload format 2.0 as an HTTP API sends it."""
+    parts = urlsplit(url)
+    sent: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "GET /{collection}/{key+}",
+        "rawPath": decoded_but_percent(parts.path),
+        "rawQueryString": parts.query,
+        "headers": {name.lower(): value for name, value in (headers or {}).items()},
+        "requestContext": {"http": {"method": method}, "stage": "$default"},
+        "isBase64Encoded": False,
+    }
+    return sent if body is None else {**sent, "body": body}
+
+
+@dataclass
+class Tables:
+    """The tables of one test, and every request that was sent to DynamoDB while it ran."""
+
+    client: Any
+    documents: str
+    commands: str
+    operations: list[str] = field(default_factory=list)
+
+    def put_document(self, aggregate: Aggregate, key: tuple[Any, ...], body: dict[str, Any], **system: Any) -> None:
+        """A document as the worker writes it; `system` overrides its own attributes."""
+        key_of_document = key_text(key)
+        values = {
+            "pk": document_pk(aggregate.name, key_of_document),
+            "sk": "#",
+            "_rev": 1,
+            "_fp": "0123456789abcdef",
+            "_gen": aggregate.generation,
+            "_as_of": "2026-01-02T03:04:05.000006Z",
+            **body,
+            **aggregate.index_attributes(key_of_document, body),
+            **system,
+        }
+        self.client.put_item(TableName=self.documents, Item=to_item(values))
+        self.operations.clear()

@@ -1,0 +1,58 @@
+"""JSON without loss."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_lambdas.json_text import NotJson, dumps, loads
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+NUMBERS = st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_every_value_comes_back(value: Any) -> None:
+    """Numbers with all their digits; any JSON reader can read the text."""
+    text = dumps(value)
+
+    assert loads(text) == value
+    assert json.loads(text, parse_float=Decimal) == value
+
+
+@given(st.dictionaries(TEXT, st.integers()))
+def test_sorted_names_make_one_text_of_equal_values(value: dict[str, int]) -> None:
+    """The order in which a client wrote the members does not matter."""
+    assert dumps(value, sort_keys=True) == dumps(dict(reversed(value.items())), sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"NaN",
+        b"[Infinity]",
+        b'{"a": 1, "a": 2}',
+        b'"\\ud800"',
+        b"[" * 100_000,
+        b"[" * 5_000 + b"]" * 5_000,
+        b"1" * 10_000,
+        b"1e99999999999999999999",
+    ],
+)
+def test_what_is_no_clear_json_is_refused(text: bytes) -> None:
+    """One exception for all, without the text in it."""
+    with pytest.raises(NotJson):
+        loads(text)
