@@ -1,0 +1,83 @@
+"""What the source's catalog says of tables and columns, as far as rendering and comparing them depends on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Category(StrEnum):
+    """Kinds of column types that change records deliver alike."""
+
+    INTEGER = "integer"
+    NUMERIC = "numeric"
+    FLOAT4 = "float4"
+    FLOAT8 = "float8"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    BYTEA = "bytea"
+    JSON = "json"
+    OTHER = "other"
+
+
+MAX_NUMBER_DIGITS: Final = 38
+"""A numeric declared with more digits is delivered as text."""
+
+NUMBERS: Final = frozenset({Category.INTEGER, Category.NUMERIC, Category.FLOAT4, Category.FLOAT8})
+FLOATS: Final = frozenset({Category.FLOAT4, Category.FLOAT8})
+
+_BY_TYPE: Final = {
+    "int2": Category.INTEGER,
+    "int4": Category.INTEGER,
+    "int8": Category.INTEGER,
+    "oid": Category.INTEGER,
+    "numeric": Category.NUMERIC,
+    "float4": Category.FLOAT4,
+    "float8": Category.FLOAT8,
+    "bool": Category.BOOLEAN,
+    "date": Category.DATE,
+    "timestamp": Category.TIMESTAMP,
+    "timestamptz": Category.TIMESTAMPTZ,
+    "bytea": Category.BYTEA,
+    "json": Category.JSON,
+    "jsonb": Category.JSON,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `type_name` is the base type of a domain, with its schema outside pg_catalog."""
+
+    name: str
+    type_name: str
+    category: Category
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """One table: its columns by name, and the sets of columns that are unique (primary key included)."""
+
+    name: str
+    columns: dict[str, Column]
+    unique: tuple[frozenset[str], ...]
+
+    def is_key(self, columns: tuple[str, ...]) -> bool:
+        """Whether at most one row has given values of these columns."""
+        return any(unique <= set(columns) for unique in self.unique)
+
+
+Catalog = dict[str, SourceTable]
+
+
+def category_of(schema: str, type_name: str, type_category: str, type_modifier: int) -> Category:
+    """Category of a base type as pg_type names it (`typcategory` S: text, varchar, char, citext ...)."""
+    if schema == "pg_catalog" and type_name in _BY_TYPE:
+        digits = (type_modifier - 4) >> 16 & 0xFFFF if type_modifier >= 4 else 0
+        too_long = type_name == "numeric" and digits > MAX_NUMBER_DIGITS
+        return Category.OTHER if too_long else _BY_TYPE[type_name]
+    return Category.TEXT if type_category == "S" else Category.OTHER

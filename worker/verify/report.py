@@ -1,0 +1,90 @@
+"""What a verification found: counts per aggregate and the first differences. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """How a document and its source differ."""
+
+    MISSING = "missing"
+    SURPLUS = "surplus"
+    DIFFERENT = "different"
+
+
+@dataclass(slots=True)
+class Counts:
+    """Documents of one aggregate. `expected`: source rows that make one; `stored`: documents that readers get."""
+
+    expected: int = 0
+    stored: int = 0
+    equal: int = 0
+    missing: int = 0
+    surplus: int = 0
+    different: int = 0
+    parked: int = 0
+
+    @property
+    def differences(self) -> int:
+        """All kinds together; parked documents are none, because they say themselves that they are behind."""
+        return self.missing + self.surplus + self.different
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference. `expected` and `stored` are values: show them only when asked to."""
+
+    kind: Kind
+    aggregate: str
+    key: str
+    path: str = ""
+    note: str = ""
+    expected: Any = None
+    stored: Any = None
+
+
+@dataclass(slots=True)
+class Report:
+    """All counts, and the first findings, at most `limit` in memory."""
+
+    limit: int
+    aggregates: dict[str, Counts] = field(default_factory=dict)
+    first: list[Finding] = field(default_factory=list)
+
+    def counts(self, aggregate: str) -> Counts:
+        """The counts of an aggregate, zeros at first."""
+        return self.aggregates.setdefault(aggregate, Counts())
+
+    def add(self, finding: Finding) -> None:
+        """Count a difference, and keep it if it is among the first."""
+        counts = self.counts(finding.aggregate)
+        setattr(counts, finding.kind, getattr(counts, finding.kind) + 1)
+        if len(self.first) < self.limit:
+            self.first.append(finding)
+
+    @property
+    def verified(self) -> int:
+        """Documents that the source expects."""
+        return sum(counts.expected for counts in self.aggregates.values())
+
+    @property
+    def differences(self) -> int:
+        """Over all aggregates."""
+        return sum(counts.differences for counts in self.aggregates.values())
+
+    @property
+    def parked(self) -> int:
+        """Over all aggregates."""
+        return sum(counts.parked for counts in self.aggregates.values())
+
+    def summary(self) -> str:
+        """`verified 2,431 documents: 0 differences`; parked documents are added where there are any."""
+        line = f"verified {_count(self.verified, 'document')}: {_count(self.differences, 'difference')}"
+        return f"{line}, {self.parked:,} parked" if self.parked else line
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,110 @@
+"""The documents table, read strongly consistent. The only module here that talks to DynamoDB; it never writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.keys import DOCUMENT_SK
+from contract.values import Item, NotStorable, from_attribute, from_item
+from worker.verify.errors import VerifyError
+
+_KEYS_A_BATCH: Final = 100  # BatchGetItem takes no more
+
+
+class State(Enum):
+    """What readers get of a stored document."""
+
+    LIVE = 0
+    DELETED = 1
+    PARKED = 2  # the last good state, or nothing if there never was one
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One item of the documents table: the document's own attributes, and those that its indexes are made of."""
+
+    pk: str
+    state: State
+    has_body: bool
+    body: dict[str, Any]
+    index: dict[str, Any]
+
+    @property
+    def aggregate(self) -> str:
+        """Name of the aggregate in the key."""
+        return self.pk.partition("#")[0]
+
+    @property
+    def key(self) -> str:
+        """Key text of the document."""
+        return self.pk.partition("#")[2]
+
+
+class Documents:
+    """One documents table. Every method raises VerifyError."""
+
+    def __init__(self, table: str, client: Any | None = None) -> None:
+        """Without a client: region from AWS_REGION or the profile, endpoint from AWS_ENDPOINT_URL."""
+        self._table = table
+        with self._translated():
+            self._client = client or boto3.client(
+                "dynamodb",
+                region_name=os.environ.get("AWS_REGION"),
+                config=Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10),
+            )
+
+    def scan(self) -> Iterator[Stored]:
+        """Every item, a page (1 MB) at a time."""
+        with self._translated():
+            for page in self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
+                yield from map(_stored, page["Items"])
+
+    def get(self, pks: Iterable[str]) -> dict[str, Stored]:
+        """The items that exist of some partitions, by pk."""
+        wanted = list(pks)
+        found: dict[str, Stored] = {}
+        with self._translated():
+            for start in range(0, len(wanted), _KEYS_A_BATCH):
+                keys = [{"pk": {"S": pk}, "sk": {"S": DOCUMENT_SK}} for pk in wanted[start : start + _KEYS_A_BATCH]]
+                request = {self._table: {"Keys": keys, "ConsistentRead": True}}
+                while request:  # an answer holds 16 MB at most and names what it left out
+                    answer = self._client.batch_get_item(RequestItems=request)
+                    found |= {item.pk: item for item in map(_stored, answer["Responses"].get(self._table, []))}
+                    request = answer.get("UnprocessedKeys", {})
+        return found
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ResourceNotFoundException":
+                raise VerifyError(
+                    f"documents table {self._table} does not exist there: check --documents-table, AWS_REGION and"
+                    " AWS_ENDPOINT_URL"
+                ) from None
+            raise VerifyError(f"documents table {self._table} cannot be read: {error}") from None
+        except NotStorable as error:
+            raise VerifyError(f"documents table {self._table} holds an item that is no document: {error}") from None
+        except BotoCoreError as error:
+            raise VerifyError(f"documents table {self._table} cannot be reached: {error}") from None
+
+
+def _stored(item: Item) -> Stored:
+    pk, sk = item["pk"]["S"], item["sk"]["S"]
+    body = from_item({n: value for n, value in item.items() if not n.startswith("_") and n not in ("pk", "sk")})
+    index = {n: from_attribute(value) for n, value in item.items() if n.startswith("_i")}
+    deleted = "_deleted" in item
+    state = State.PARKED if "_parked" in item else State.DELETED if deleted else State.LIVE
+    # an item under another sort key is no document; its pk then matches no source row, so that it is reported
+    return Stored(pk if sk == DOCUMENT_SK else f"{pk} {sk}", state, not deleted, body, index)
