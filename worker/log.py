@@ -57,6 +57,7 @@ class Event(enum.StrEnum):
     LEADER_STALE = "leader_stale"
     LEASE_TABLE_FAILED = "lease_table_failed"
     HEALTH_CHANGED = "health_changed"
+    HEALTH_UNKNOWN = "health_unknown"
     SERVING = "serving"
     # libraries
     LIBRARY = "library"

@@ -1,0 +1,19 @@
+"""A real supervisor over noting children; a program for tests. PARKED names a file of lines that make it red."""
+
+import os
+import sys
+from pathlib import Path
+
+from worker.settings import Settings
+from worker.supervisor.main import Parts, run
+
+
+def parked_tables(_settings: Settings) -> list[str]:
+    """The lines of the file, if there is one."""
+    path = Path(os.environ["PARKED"])
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    parts = Parts("tests.worker.supervisor.noting_child", lambda _settings: [], parked_tables)
+    sys.exit(run(os.environ, parts))

@@ -1,0 +1,196 @@
+"""A worker with the real daemon on MiniStack: tables and a stream of its own, and no process left afterwards."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from local.ministack import MiniStack
+from local.processes import free_port
+
+ROOT = Path(__file__).parents[3]
+SHARDS = 2
+PATIENCE_SECONDS = 60.0
+FAST = {
+    "NEARVIEW_FAILOVER_MILLIS": "2000",
+    "NEARVIEW_LEASE_ASSIGNMENT_MILLIS": "1000",
+    "NEARVIEW_POLL_MILLIS": "250",
+    "NEARVIEW_SHUTDOWN_GRACE_SECONDS": "10",
+}
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+T = TypeVar("T")
+
+
+def wait_for(what: str, look: Callable[[], T | None]) -> T:
+    """The first true answer of `look`."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def create_lease_tables(dynamodb: Any, application: str) -> None:
+    """The three tables of KCL 3.1, so that the daemon need not wait for its index."""
+    text = {"AttributeType": "S"}
+    dynamodb.create_table(
+        TableName=application,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "leaseKey", **text}, {"AttributeName": "leaseOwner", **text}],
+        KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "LeaseOwnerToLeaseKeyIndex",
+                "KeySchema": [
+                    {"AttributeName": "leaseOwner", "KeyType": "HASH"},
+                    {"AttributeName": "leaseKey", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    for suffix, key in (("CoordinatorState", "key"), ("WorkerMetricStats", "wid")):
+        create_table(dynamodb, f"{application}-{suffix}", key)
+
+
+def create_table(dynamodb: Any, name: str, *keys: str) -> None:
+    """An on-demand table with text keys."""
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)],
+    )
+
+
+class Stage:
+    """What a worker needs on AWS, under names of its own."""
+
+    def __init__(self, ministack: MiniStack, name: str) -> None:
+        self.ministack = ministack
+        self.name = name
+        self.dynamodb = ministack.client("dynamodb")
+        self.kinesis = ministack.client("kinesis")
+        create_lease_tables(self.dynamodb, f"{name}-worker")
+        for table in ("rows", "documents", "parked"):
+            create_table(self.dynamodb, f"{name}-{table}", "pk", "sk")
+        self.kinesis.create_stream(StreamName=f"{name}-changes", ShardCount=SHARDS)
+        self.kinesis.get_waiter("stream_exists").wait(StreamName=f"{name}-changes", WaiterConfig={"Delay": 1})
+
+    def settings(self) -> dict[str, str]:
+        """The worker's settings."""
+        return {
+            "NEARVIEW_APPLICATION": f"{self.name}-worker",
+            "NEARVIEW_STREAM": f"{self.name}-changes",
+            "NEARVIEW_ROWS_TABLE": f"{self.name}-rows",
+            "NEARVIEW_DOCUMENTS_TABLE": f"{self.name}-documents",
+            "NEARVIEW_PARKED_TABLE": f"{self.name}-parked",
+            "NEARVIEW_HTTP_HOST": "127.0.0.1",
+            **FAST,
+        }
+
+    def put(self, *texts: str) -> None:
+        """A record for each text, spread over the shards."""
+        records = [{"Data": text.encode(), "PartitionKey": text} for text in texts]
+        answer = self.kinesis.put_records(StreamName=f"{self.name}-changes", Records=records)
+        assert answer["FailedRecordCount"] == 0
+
+    def leases(self) -> list[dict[str, Any]]:
+        """The rows of the lease table."""
+        rows: list[dict[str, Any]] = self.dynamodb.scan(TableName=f"{self.name}-worker", ConsistentRead=True)["Items"]
+        return rows
+
+    def leader(self) -> dict[str, Any] | None:
+        """The leader's lock."""
+        answer = self.dynamodb.get_item(
+            TableName=f"{self.name}-worker-CoordinatorState", Key={"key": {"S": "Leader"}}, ConsistentRead=True
+        )
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
+
+
+class Worker:
+    """One run of a supervisor with noting children."""
+
+    def __init__(self, stage: Stage, folder: Path, name: str = "w1") -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "tmp").mkdir(exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        with (folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.worker.supervisor.noting_supervisor"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env={
+                    **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
+                    "PYTHONPATH": str(ROOT),
+                    **stage.ministack.environment(),
+                    **stage.settings(),
+                    "TMPDIR": str(folder / "tmp"),
+                    "NOTED": str(folder / "noted"),
+                    "PARKED": str(folder / "parked"),
+                    "NEARVIEW_WORKER_NAME": name,
+                    "NEARVIEW_HTTP_PORT": str(self.port),
+                },
+            )
+
+    def noted(self) -> list[str]:
+        """Data of the records in the order of their processing, repeats included."""
+        path = self.folder / "noted"
+        return [line.split()[2] for line in path.read_text().splitlines()] if path.exists() else []
+
+    def child_pids(self) -> dict[str, int]:
+        """The process that noted last for each shard."""
+        lines = (self.folder / "noted").read_text(encoding="utf-8").splitlines()
+        return {shard: int(pid) for pid, shard, _ in map(str.split, lines)}
+
+    def wait_noted(self, *texts: str) -> None:
+        """Return when all texts were processed."""
+        wait_for(f"{texts}; see {self.folder / 'log'}", lambda: set(texts) <= set(self.noted()))
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of an HTTP request to the supervisor."""
+        try:
+            with _direct.open(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's events of that name."""
+        lines = (self.folder / "log").read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines if line.startswith('{"time"')]
+        return [entry for entry in entries if entry["event"] == name]
+
+    def descendants(self) -> list[psutil.Process]:
+        """The daemon and its children."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def end(self) -> None:
+        """Leave no process behind, whatever the test did."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in self.descendants():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self.process.kill()
+        self.process.wait()

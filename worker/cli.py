@@ -1,0 +1,119 @@
+"""The `nearview` program: the worker's commands, and those that other packages add as entry points."""
+
+import json
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+
+import click
+
+from worker.errors import SettingsError
+from worker.settings import markdown, parse, reference
+
+GROUP = "nearview.commands"
+
+
+class Commands(click.Group):
+    """Loads an added command when it is asked for, so that one that cannot be loaded spoils no other."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Own and added commands. A package that is left out on purpose, as in the image, has none."""
+        return sorted({*super().list_commands(context), *(name for name, point in _added().items() if _is_here(point))})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command, or one that says in one line why it is not available."""
+        if own := super().get_command(context, name):
+            return own
+        point = _added().get(name)
+        if point is None or not _is_here(point):
+            return None
+        try:
+            command = point.load()
+        except ModuleNotFoundError as error:
+            return _unavailable(name, error.name or point.value)
+        return command if isinstance(command, click.Command) else None
+
+
+def _added() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _is_here(point: EntryPoint) -> bool:
+    return find_spec(point.module.partition(".")[0]) is not None
+
+
+def _unavailable(name: str, module: str) -> click.Command:
+    @click.command(
+        name,
+        help=f"Not available here: the Python module {module} is not installed.",
+        context_settings={"ignore_unknown_options": True},
+    )
+    @click.argument("arguments", nargs=-1)
+    def command(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 - whatever was asked, the answer is the same
+        raise click.ClickException(f"{name} needs the Python module {module}, which is not installed")
+
+    return command
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="nearview")
+def main() -> None:
+    """nearview: ready documents near every user, from the changes of a far-away relational database."""
+
+
+@main.group()
+def worker() -> None:
+    """Run or check the worker."""
+
+
+@worker.command("run")
+def worker_run() -> None:
+    """Run the supervisor until SIGTERM; it starts KCL's daemon and with it a process per shard."""
+    from worker.supervisor.main import run
+
+    sys.exit(run(os.environ))
+
+
+@worker.command("check")
+@click.option("--online", is_flag=True, help="Look for the tables and the stream as well.")
+def worker_check(online: bool) -> None:
+    """Check Java, jars, settings and mappings; exit 1 if anything is wrong."""
+    from worker.supervisor import aws, checks
+
+    good, bad = checks.installation(os.environ.get("NEARVIEW_JAVA", ""), os.environ)
+    try:
+        settings = parse(os.environ)
+    except SettingsError as error:
+        bad += [f"setting: {line}" for line in error.problems]
+    else:
+        good.append("settings: complete")
+        mappings = checks.mapping_problems(settings)
+        bad += [f"mapping: {line}" for line in mappings]
+        good += [] if mappings else [f"mappings: {settings.mappings} has no problem"]
+        if online:
+            bad += [f"aws: {line}" for line in aws.missing_resources(aws.clients(settings), settings)]
+    for line in good:
+        click.echo(f"ok       {line}")
+    for line in bad:
+        click.echo(f"problem  {line}")
+    sys.exit(bool(bad))
+
+
+@main.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="As the text of docs/settings.md.")
+def settings_command(as_json: bool, as_markdown: bool) -> None:
+    """List every setting of the worker: values, default and meaning."""
+    if as_json:
+        click.echo(json.dumps(reference(), indent=2))
+    elif as_markdown:
+        click.echo(markdown(), nl=False)
+    else:
+        for entry in reference():
+            default = "required" if entry["required"] else f"default: {entry['default']!r}"
+            click.echo(f"{entry['name']}  ({entry['values']}; {default})\n    {entry['description']}")
+
+
+if __name__ == "__main__":
+    main()

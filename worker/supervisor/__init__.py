@@ -1,0 +1,1 @@
+"""The container's first process: starts KCL's daemon, keeps it running and speaks for it over HTTP."""

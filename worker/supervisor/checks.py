@@ -1,0 +1,33 @@
+"""Checks of an installation, apart from its settings: Java, the jars, the mapping files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker.errors import FatalError
+from worker.settings import Settings
+from worker.supervisor import jars
+from worker.supervisor.java import find_java, java_version
+
+
+def installation(java_setting: str, environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Lines on what is well and on what is not with Java and the jars."""
+    good, bad = [], []
+    try:
+        java = find_java(java_setting, environ)
+        good.append(f"java: {java} ({java_version(java)})")
+    except FatalError as error:
+        bad.append(f"java: {error}")
+    fine, line = jars.summary()
+    (good if fine else bad).append(f"jars: {line}")
+    return good, bad
+
+
+def mapping_problems(settings: Settings) -> list[str]:
+    """The problems of the mapping files, one a line."""
+    from worker.mapping.loader import load_mappings
+
+    folder = Path(settings.mappings)
+    if not folder.is_dir():
+        return [f"NEARVIEW_MAPPINGS: {folder} is not a folder"]
+    _, problems = load_mappings(folder)
+    return [str(problem) for problem in problems]

@@ -1,0 +1,127 @@
+"""The /metrics text: the children's values merged over their processes, with what only the supervisor knows."""
+
+import importlib.metadata
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import CollectorRegistry
+
+from worker import metrics
+from worker.supervisor.health import Health
+
+# ages are computed when they are asked for: a child that hangs cannot keep its own age up to date
+_AGES = {
+    "nearview_newest_commit_timestamp_seconds": (
+        "nearview_newest_commit_age_seconds",
+        "Seconds since the newest commit in the shard's last batch with changes.",
+    ),
+    "nearview_checkpoint_timestamp_seconds": (
+        "nearview_checkpoint_age_seconds",
+        "Seconds since the shard's checkpoint last covered everything delivered.",
+    ),
+}
+_MERGED = "merged"
+
+
+class ChildMetrics:
+    """The metric files of children. Those of ended processes are merged: every lease move makes new ones."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def collect(self) -> list[Metric]:
+        """All metrics, merged."""
+        with self._lock:
+            collector = MultiProcessCollector(None, str(self._folder))  # type: ignore[no-untyped-call]
+            return list(collector.collect())  # type: ignore[no-untyped-call]
+
+    def sweep(self, is_gone: Callable[[int], bool]) -> None:
+        """Withdraw the gauges of processes that are gone and keep their counts."""
+        with self._lock:
+            for path in sorted(self._folder.glob("*.db")):
+                owner = path.stem.rpartition("_")[2]
+                if owner == _MERGED or not is_gone(int(owner)):
+                    continue
+                metrics.process_ended(int(owner), self._folder)
+                if path.exists():
+                    self._merge(path)
+
+    def _merge(self, path: Path) -> None:
+        kind = path.stem.rpartition("_")[0]
+        target = MmapedDict(str(self._folder / f"{kind}_{_MERGED}.db"))  # type: ignore[no-untyped-call]
+        try:
+            for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call]
+                known, _ = target.read_value(key)  # type: ignore[no-untyped-call]
+                target.write_value(key, known + value, timestamp)  # type: ignore[no-untyped-call]
+        finally:
+            target.close()  # type: ignore[no-untyped-call]
+        path.unlink()
+
+
+class WorkerCollector:
+    """A prometheus_client collector of the whole worker."""
+
+    def __init__(self, children: ChildMetrics, health: Health, clock: Callable[[], float] = time.time) -> None:
+        self._children = children
+        self._health = health
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, as prometheus_client asks for them."""
+        merged = self._children.collect()
+        yield from merged
+        yield from self._ages(merged)
+        build = InfoMetricFamily("nearview_build", "What is running.")
+        build.add_metric([], {"version": version("nearview"), "amazon_kclpy": version("amazon_kclpy")})
+        yield build
+        yield CounterMetricFamily(
+            "nearview_daemon_restarts", "Daemons that ended unasked.", value=self._health.restarts
+        )
+        yield GaugeMetricFamily("nearview_daemon_up", "1 while a daemon runs.", value=self._health.daemon_runs)
+        yield GaugeMetricFamily("nearview_healthy", "1 while /healthz is green.", value=self._health.green)
+
+    def _ages(self, merged: Iterable[Metric]) -> Iterator[Metric]:
+        now = self._clock()
+        for metric in merged:
+            if metric.name in _AGES:
+                age = GaugeMetricFamily(*_AGES[metric.name], labels=["shard"])
+                for sample in metric.samples:
+                    age.add_metric([sample.labels["shard"]], max(0.0, now - sample.value))
+                yield age
+
+    def text(self) -> bytes:
+        """The body of /metrics."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
+
+
+def version(package: str) -> str:
+    """Version of an installed package; "unknown" if it runs from a folder without being installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether no such process runs any more; one that was left to us by its dead parent is reaped on the way."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,104 @@
+"""One run of KCL's daemon as a child process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TextIO
+
+from worker.log import Event, Log
+from worker.supervisor import tether
+
+MAIN_CLASS = "software.amazon.kinesis.multilang.MultiLangDaemon"
+# without its performance file it leaves nothing in /tmp; out of memory it must die, not limp
+FIXED_OPTIONS = ("-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
+LOGBACK = Path(__file__).with_name("logback.xml")
+
+
+def command(java: Path, options: str, jars: Path, properties_file: Path) -> list[str]:
+    """The argument list that starts the daemon."""
+    return [
+        str(java),
+        *options.split(),
+        *FIXED_OPTIONS,
+        "-cp",
+        f"{jars}{os.sep}*",
+        MAIN_CLASS,
+        "--properties-file",
+        str(properties_file),
+        "--log-configuration",
+        str(LOGBACK),
+    ]
+
+
+class Daemon:
+    """Starts with its construction, which must happen in the main thread: the kernel ties it to the thread's life."""
+
+    def __init__(self, arguments: list[str], environ: Mapping[str, str], log: Log) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(environ),
+        )
+        assert self._process.stdout  # noqa: S101 - it was asked for above
+        self._pump = threading.Thread(target=forward_output, args=(self._process.stdout, sys.stderr, log), daemon=True)
+        self._pump.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for a signal."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        """Ask it to stop gracefully."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once; its children see the end of their input."""
+        self._process.kill()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within that time."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        # children that are still busy hold the pipe; their lines are not worth waiting for
+        self._pump.join(1.0)
+        return True
+
+
+def forward_output(source: IO[bytes], target: TextIO, log: Log) -> None:
+    """Pass on what the daemon and its children print: children's events as they are, all else as events."""
+    for raw in source:
+        line = raw.decode("utf-8", "replace").rstrip()
+        if not line:
+            continue
+        if line.startswith('{"time":'):
+            target.write(line + "\n")
+            target.flush()
+        else:
+            _forward_other(line, log)
+
+
+def _forward_other(line: str, log: Log) -> None:
+    try:
+        entry = json.loads(line)
+        logger, text, level = entry["loggerName"], entry["formattedMessage"], entry["level"]
+    except (ValueError, TypeError, KeyError):
+        log.warning(Event.DAEMON_OUTPUT, message=line[:1000])
+        return
+    thrown = entry.get("throwable") or {}
+    message = " / ".join(filter(None, (text, thrown.get("className"), thrown.get("message"))))
+    ours = {"ERROR": "error", "WARN": "warning", "INFO": "info"}.get(level, "debug")
+    log.write(ours, Event.KCL, {"logger": logger, "message": message[:1000]})
