@@ -46,7 +46,7 @@ class Spec:
                 shown = "" if self.secret else f", not {text!r}"
                 return None, f"{self.name} must be {self.values}{shown}{_guess(text, self.choices)}"
             return text, None
-        number = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 20 else None
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
         if number is None or not self.minimum <= number <= self.maximum:
             return None, f"{self.name} must be a {self.values}, not {text!r}"
         return number, None
