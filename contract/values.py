@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ Item = dict[str, AttributeValue]
 
 # DynamoDB: 38 significant digits, 1E-130 to 9.99E+125 (Developer Guide, "Data types")
 MAX_DIGITS: Final = 38
+# 32 levels in all (Service quotas, "Nested attribute depth"), a document's own attributes included
+MAX_DEPTH: Final = 31
 MIN_EXPONENT: Final = -130
 MAX_EXPONENT: Final = 125
 
@@ -18,7 +21,7 @@ class NotStorable(ValueError):
     """The value has no DynamoDB form: a number of more than 38 digits or out of range, or a foreign type."""
 
 
-def to_attribute(value: Any) -> AttributeValue:
+def to_attribute(value: Any, depth: int = 0) -> AttributeValue:
     """AttributeValue of a JSON-like value. Raises NotStorable; the message never holds the value."""
     if value is None:
         return {"NULL": True}
@@ -29,10 +32,19 @@ def to_attribute(value: Any) -> AttributeValue:
     if isinstance(value, (int, Decimal)):
         return {"N": number_text(value)}
     if isinstance(value, dict):
-        return {"M": {str(name): to_attribute(item) for name, item in value.items()}}
+        _check_nesting(depth, value)
+        return {"M": {str(name): to_attribute(item, depth + 1) for name, item in value.items()}}
     if isinstance(value, (list, tuple)):
-        return {"L": [to_attribute(item) for item in value]}
+        _check_nesting(depth)
+        return {"L": [to_attribute(item, depth + 1) for item in value]}
     raise NotStorable(f"a {type(value).__name__} has no DynamoDB form")
+
+
+def _check_nesting(depth: int, names: Iterable[str] = ()) -> None:
+    if depth >= MAX_DEPTH:
+        raise NotStorable(f"nested deeper than {MAX_DEPTH} levels")
+    if "" in names:
+        raise NotStorable("an object with an empty name")
 
 
 def number_text(value: int | Decimal) -> str:

@@ -166,6 +166,8 @@ def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, as_
             misfit = f"the document takes {item_bytes(item)} bytes; DynamoDB holds {MAX_ITEM_BYTES}"
         except NotStorable as problem:
             misfit = str(problem)
+        except UnicodeEncodeError:
+            misfit = "text that is not Unicode (a lone surrogate)"
     flags = {**aggregate.parked_attributes(key), "_parked": misfit[:PARKED_TEXT_CHARACTERS]}
     flagged = {**system, **to_item(flags)}
     if head.revision == 0:

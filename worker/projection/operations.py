@@ -83,7 +83,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an existing item for which all conditions hold. Reply: Applied or Refused."""
+    """Delete an item if all conditions hold. Reply: Refused if they do not; a missing item may be either."""
 
     table: TableName
     pk: str
@@ -102,7 +102,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A condition did not hold; `item` is what stands there, None when nothing does."""
+    """A condition did not hold. For Update and Replace, `item` is what stands there, None when nothing does."""
 
     item: Item | None = field(default=None, hash=False)
 

@@ -286,9 +286,7 @@ def _fault(
     if kind == "kill":
         running = [entry for entry in running if entry[0] != shard]
     else:  # the old owner goes on as a zombie and may sleep long between two operations
-        running = [
-            (s, steps, rng.choice([1.0, 0.1, 0.01]) if s == shard else weight) for s, steps, weight in running
-        ]
+        running = [(s, steps, rng.choice([1.0, 0.1, 0.01]) if s == shard else weight) for s, steps, weight in running]
     start = max(0, progress[shard] - rng.randint(0, 6)) if kind == "rewind" else progress[shard]
     return [*running, (shard, worker(store, logs[shard], start, progress, shard, rng, faults), 1.0)]
 

@@ -1,0 +1,32 @@
+"""Composition root of a child: settings to a pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worker.errors import SettingsError
+from worker.log import Event, Log
+from worker.mapping.loader import load_mappings
+from worker.parking import Parking
+from worker.pipeline import Pipeline
+from worker.projection.operations import TableName
+from worker.projection.plan import make_plan
+from worker.settings import Settings
+from worker.store.dynamodb import DynamoStore, dynamodb_client
+
+
+def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
+    """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
+    mapping, problems = load_mappings(Path(settings.mappings))
+    if mapping is None:
+        raise SettingsError([str(problem) for problem in problems])
+    log = (log or Log(settings.log_level)).bind(shard=shard_id)
+    log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
+    client = dynamodb_client(settings.region, settings.endpoint_url)
+    tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
+    return Pipeline(
+        plan=make_plan(mapping),
+        store=DynamoStore(client, tables, log),
+        parking=Parking(client, settings.parked_table, log),
+        before_image_field=settings.before_image_field,
+    )

@@ -1,0 +1,107 @@
+"""A problem in a mapping file, and the yaml nodes it is read from. Reading never executes anything."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+MAX_DEPTH: Final = 24
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """What is wrong where; `str()` is the line a person reads."""
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+
+
+@dataclass(slots=True)
+class File:
+    """One YAML file being read as nodes: scalars stay text, so `no`, `012` and dates mean what they say."""
+
+    path: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, node: yaml.Node | None, message: str) -> None:
+        """Note a problem at a node (at the file's beginning without one)."""
+        mark = node.start_mark if node is not None else None
+        self.problems.append(Problem(self.path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message))
+
+    def compose(self, text: str) -> yaml.Node | None:
+        """The root node, or None with the problem noted."""
+        try:
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                if isinstance(event, yaml.AliasEvent):
+                    self._at(event.start_mark, "aliases (*name) are not supported: write the part out")
+                    return None
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            self._at(error.problem_mark or error.context_mark, f"not YAML: {error.problem or error.context}")
+            return None
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            self.problem(None, f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}")
+            return None
+        if root is None:
+            self.problem(None, "the file is empty")
+        return root
+
+    def _at(self, mark: Any, message: str) -> None:
+        self.problems.append(Problem(self.path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message))
+
+    def entries(self, node: yaml.Node, what: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Name -> (key node, value node) of a YAML mapping; repeated names are problems."""
+        if not isinstance(node, yaml.MappingNode):
+            self.problem(node, f"{what}: expected `name: value` entries")
+            return {}
+        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.problem(key, f"{what}: a name must be plain text")
+            elif key.value in found:
+                self.problem(key, f"{what}: {key.value} is given twice")
+            else:
+                found[key.value] = (key, value)
+        return found
+
+    def known(self, node: yaml.Node, what: str, names: Iterable[str]) -> dict[str, yaml.Node]:
+        """As `entries`, but only these names are allowed."""
+        allowed = list(names)
+        found = {}
+        for name, (key, value) in self.entries(node, what).items():
+            if name in allowed:
+                found[name] = value
+            else:
+                self.problem(key, f"{what}: unknown key {name}{suggestion(name, allowed)}")
+        return found
+
+    def text(self, node: yaml.Node, what: str) -> str | None:
+        """A non-empty scalar's text."""
+        if isinstance(node, yaml.ScalarNode) and node.value != "":
+            return str(node.value)
+        self.problem(node, f"{what}: expected a text")
+        return None
+
+    def texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
+        """One text or a list of them."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not nodes:
+            self.problem(node, f"{what}: the list is empty")
+        found = [self.text(item, what) for item in nodes]
+        return tuple(item for item in found if item is not None)
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """`, did you mean X?`, or the allowed names."""
+    options = list(allowed)
+    close = difflib.get_close_matches(name, options, n=1)
+    return f", did you mean {close[0]}?" if close else f" (known: {', '.join(options)})"

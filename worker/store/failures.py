@@ -1,0 +1,48 @@
+"""Which DynamoDB failures are tried again. Everything is, except what no repetition can mend."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.errors import FatalError, TransientError
+
+REFUSED_CODES: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException", "DuplicateItem"})
+
+# No repetition mends these: a table that is gone, rights that are missing, a request DynamoDB does not understand.
+_FATAL_CODES: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ResourceNotFound",
+        "ResourceNotFoundException",
+        "ValidationError",
+        "ValidationException",
+        "KMSAccessDenied",
+    }
+)
+
+
+def classify(error: Exception, call: str) -> FatalError | TransientError:
+    """Our error for one that botocore raised: time-outs, resets, garbled replies, throttling and 5xx are transient."""
+    if isinstance(error, ClientError):
+        return classify_code(str(error.response.get("Error", {}).get("Code", "")), call)
+    if isinstance(error, BotoCoreError):
+        return TransientError(f"{call}: {type(error).__name__}")
+    return FatalError(f"{call}: {type(error).__name__}")
+
+
+def classify_code(code: str, call: str) -> FatalError | TransientError:
+    """Our error for an error code of a whole call or of one statement."""
+    if code in _FATAL_CODES:
+        return FatalError(
+            f"DynamoDB refused {call}: {code}: check the tables' names and the rights of the worker's role"
+        )
+    return TransientError(f"{call}: {code or 'no error code'}")
+
+
+def refused_item(error: ClientError) -> dict[str, Any] | None:
+    """What stands in the way of a conditional put; None when nothing does."""
+    item: dict[str, Any] | None = error.response.get("Item")  # type: ignore[assignment]
+    return item or None

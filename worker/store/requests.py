@@ -1,0 +1,94 @@
+"""Operations to DynamoDB requests; pure. Writes go in batches of 25 conditional statements, whole documents as puts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from contract.values import AttributeValue
+from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, TableName, Update
+
+GETS_PER_CALL: Final = 100
+STATEMENTS_PER_CALL: Final = 25
+
+Statement = Insert | Update | Delete
+Put = Insert | Replace
+Part = TypeVar("Part")
+
+
+def chunks(parts: Iterable[Part], size: int) -> Iterable[list[Part]]:
+    """The parts in lists of at most `size`."""
+    iterator = iter(parts)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def batch_get(table: str, operations: Sequence[Get]) -> dict[str, Any]:
+    """BatchGetItem of one table; all operations ask for the same attributes and name distinct items."""
+    request: dict[str, Any] = {
+        "Keys": [{"pk": {"S": get.pk}, "sk": {"S": get.sk}} for get in operations],
+        "ConsistentRead": True,
+    }
+    if operations[0].attributes:
+        names = {f"#{at}": name for at, name in enumerate(("pk", "sk", *operations[0].attributes))}
+        request["ProjectionExpression"] = ", ".join(names)
+        request["ExpressionAttributeNames"] = names
+    return {"RequestItems": {table: request}, "ReturnConsumedCapacity": "NONE"}
+
+
+def query(table: str, operation: Query, start: dict[str, AttributeValue] | None) -> dict[str, Any]:
+    """One page of a Query for sort keys."""
+    request = {
+        "TableName": table,
+        "ConsistentRead": True,
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+        "ExpressionAttributeValues": {":pk": {"S": operation.pk}, ":prefix": {"S": operation.prefix}},
+        "ProjectionExpression": "sk",
+    }
+    return {**request, "ExclusiveStartKey": start} if start else request
+
+
+def put(table: str, operation: Put) -> dict[str, Any]:
+    """A conditional PutItem; the item that stands in the way comes back with the refusal."""
+    request: dict[str, Any] = {
+        "TableName": table,
+        "Item": operation.item,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    if isinstance(operation, Insert):
+        return {**request, "ConditionExpression": "attribute_not_exists(pk)"}
+    names = {f"#{at}": condition.attribute for at, condition in enumerate(operation.when)}
+    values = {f":{at}": condition.value for at, condition in enumerate(operation.when)}
+    terms = [f"#{at} {condition.operator} :{at}" for at, condition in enumerate(operation.when)]
+    return {
+        **request,
+        "ConditionExpression": " AND ".join(["attribute_exists(pk)", *terms]),
+        **({"ExpressionAttributeNames": names, "ExpressionAttributeValues": values} if names else {}),
+    }
+
+
+def statement(table: str, operation: Statement) -> dict[str, Any]:
+    """A conditional PartiQL statement for BatchExecuteStatement."""
+    parameters: list[AttributeValue]
+    if isinstance(operation, Insert):
+        names = ", ".join(f"'{name}': ?" for name in operation.item)
+        text, parameters = f'INSERT INTO "{table}" VALUE {{{names}}}', list(operation.item.values())
+    else:
+        where = " AND ".join(['"pk" = ?', '"sk" = ?', *(_term(condition) for condition in operation.when)])
+        key = [{"S": operation.pk}, {"S": operation.sk}, *(condition.value for condition in operation.when)]
+        if isinstance(operation, Update):
+            sets = " ".join(f'SET "{name}" = ?' for name in operation.assign)
+            text, parameters = f'UPDATE "{table}" {sets} WHERE {where}', [*operation.assign.values(), *key]
+        else:
+            text, parameters = f'DELETE FROM "{table}" WHERE {where}', key  # noqa: S608  names are ours, values bound
+    return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+def _term(condition: Condition) -> str:
+    return f'"{condition.attribute}" {condition.operator} ?'
+
+
+def goes_as_put(operation: Insert | Replace | Update | Delete) -> bool:
+    """Whole documents are too large to share a request with 24 others; a whole replacement is no statement at all."""
+    return isinstance(operation, Replace) or (isinstance(operation, Insert) and operation.table is TableName.DOCUMENTS)
