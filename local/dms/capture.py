@@ -12,7 +12,7 @@ from local.dms.kinesis import MAX_RECORDS, Stream
 from local.dms.log import log
 from local.dms.pgoutput import parse
 from local.dms.progress import Progress
-from local.dms.records import Record
+from local.dms.records import Record, log_address
 from local.dms.replication import Backoff, Source, replicate
 from local.dms.settings import Settings
 from local.dms.tables import Table
@@ -115,7 +115,7 @@ class Capture:
     def put_status(self, status: str) -> None:
         """Put a row of awsdms_status, if that table is on."""
         if self._settings.status_table:
-            position = self._progress.state.confirmed_lsn
+            position = f"{log_address(self._progress.state.confirmed)}.NOW"
             number = self._progress.next_own_transaction()
             self._stream.put([self._task_records.status(status, position, number, datetime.now(UTC))])
 

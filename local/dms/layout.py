@@ -50,4 +50,5 @@ def render(value: Any, form: Layout, depth: int) -> str:
     """JSON text of a nested value; for control records, where speed does not matter."""
     if isinstance(value, dict):
         return form.object((form.key(name) + render(item, form, depth + 1) for name, item in value.items()), depth)
-    return json.dumps(value, ensure_ascii=False)
+    separators = (", " if isinstance(form, Tabbed) else ",", ": ")
+    return json.dumps(value, ensure_ascii=False, separators=separators)

@@ -46,9 +46,14 @@ def commit_timestamp(commit_micros: int) -> str:
     return timestamp(_POSTGRES_EPOCH + timedelta(microseconds=commit_micros))
 
 
+def log_address(lsn: int) -> str:
+    """A log position as DMS writes it: zero padded."""
+    return f"{lsn >> 32:08X}/{lsn & 0xFFFFFFFF:08X}"
+
+
 def stream_position(lsn: int, operation: int) -> str:
-    """The position of a change: its log address, twice, zero padded."""
-    address = f"{lsn >> 32:08X}/{lsn & 0xFFFFFFFF:08X}"
+    """The position of a change: its log address, twice."""
+    address = log_address(lsn)
     return f"{address}.{operation}.{address}"
 
 
