@@ -83,6 +83,7 @@ def start(processes: Processes, port: int | None = None) -> MiniStack:
             "IOT_MTLS_ENABLED": "0",
             "LAMBDA_EXECUTOR": "local",  # handlers run in warm Python processes, no Docker
             "TMPDIR": str(temporary),  # unpacked functions and its pid file
+            "PYTHONPATH": "",  # a function must find its code in its zip file, not in our checkout
         },
     )
     try:

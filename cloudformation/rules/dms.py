@@ -1,0 +1,115 @@
+"""DMS settings that cfn-lint cannot judge: free texts, JSON in strings, and switches whose default loses data."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from cfnlint.rules import CloudFormationLintRule, RuleMatch
+from cfnlint.template import Template
+
+ENGINES = {
+    "aurora", "aurora-postgresql", "azuredb", "db2", "docdb", "dynamodb", "elasticsearch", "kafka", "kinesis",
+    "mariadb", "mongodb", "mysql", "neptune", "opensearch", "oracle", "postgres", "redis", "redshift", "s3",
+    "sqlserver", "sybase",
+}  # fmt: skip
+FORMATS = {"json", "json-unformatted"}
+LOSSLESS = ("IncludeTransactionDetails", "IncludeNullAndEmpty", "IncludePartitionValue", "PartitionIncludeSchemaTable")
+SETTINGS_OF = {"postgres": "PostgreSqlSettings", "aurora-postgresql": "PostgreSqlSettings"}
+Path = list[Any]
+
+
+def json_of(value: Any) -> Any:
+    """The JSON document in a string or in the text of an Fn::Sub. Raises ValueError."""
+    if isinstance(value, dict) and "Fn::Sub" in value:
+        text = value["Fn::Sub"]
+        value = text if isinstance(text, str) else text[0]
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return json.loads(value)
+
+
+class Endpoint(CloudFormationLintRule):  # type: ignore[misc]
+    """Endpoints of DMS."""
+
+    id = "E9301"
+    shortdesc = "A DMS endpoint says all that nearview needs"
+    description = "Known engine, no password in the template, Kinesis settings that lose nothing"
+
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Look at each endpoint."""
+        found = []
+        for name, body in cfn.get_resources("AWS::DMS::Endpoint").items():
+            path: Path = ["Resources", name, "Properties"]
+            found += [RuleMatch(path, problem) for problem in self._problems(body.get("Properties", {}))]
+        return found
+
+    def _problems(self, properties: dict[str, Any]) -> Iterator[str]:
+        engine = properties.get("EngineName")
+        if engine not in ENGINES:
+            yield f"DMS has no engine {engine}"
+        if "Password" in properties:
+            yield "a password belongs into Secrets Manager (SecretsManagerSecretId)"
+        if properties.get("EndpointType") == "source" and engine in SETTINGS_OF:
+            secret = properties.get(SETTINGS_OF[engine], {})
+            for setting in ("SecretsManagerSecretId", "SecretsManagerAccessRoleArn"):
+                if setting not in secret:
+                    yield f"{SETTINGS_OF[engine]} lacks {setting}"
+        if engine == "kinesis":
+            yield from self._kinesis(properties.get("KinesisSettings"))
+
+    @staticmethod
+    def _kinesis(settings: dict[str, Any] | None) -> Iterator[str]:
+        if settings is None:
+            yield "engine kinesis needs KinesisSettings"
+            return
+        for setting in ("StreamArn", "ServiceAccessRoleArn"):
+            if setting not in settings:
+                yield f"KinesisSettings lacks {setting}"
+        if settings.get("MessageFormat", "json") not in FORMATS:
+            yield f"MessageFormat {settings['MessageFormat']} is none of {', '.join(sorted(FORMATS))}"
+        for setting in LOSSLESS:
+            if settings.get(setting) is not True:
+                yield f"{setting} must be true, else changes cannot be ordered or told apart"
+
+
+class Task(CloudFormationLintRule):  # type: ignore[misc]
+    """Replication tasks."""
+
+    id = "E9302"
+    shortdesc = "A DMS task's JSON can be read and loses nothing"
+    description = "TableMappings and ReplicationTaskSettings parse, before images are on, BatchApply is off"
+
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Look at each task."""
+        found = []
+        for name, body in cfn.get_resources("AWS::DMS::ReplicationTask").items():
+            properties = body.get("Properties", {})
+            for key, problems in (("TableMappings", self._mappings), ("ReplicationTaskSettings", self._settings)):
+                path: Path = ["Resources", name, "Properties", key]
+                try:
+                    document = json_of(properties.get(key, "{}"))
+                except ValueError as error:
+                    found.append(RuleMatch(path, f"not JSON: {error}"))
+                    continue
+                found += [RuleMatch(path, problem) for problem in problems(document)]
+        return found
+
+    @staticmethod
+    def _mappings(document: dict[str, Any]) -> Iterator[str]:
+        rules = document.get("rules", [])
+        if not any(rule.get("rule-type") == "selection" for rule in rules):
+            yield "no selection rule: DMS would capture nothing"
+        kinds = [
+            rule.get("mapping-parameters", {}).get("partition-key-type")
+            for rule in rules
+            if rule.get("rule-type") == "object-mapping"
+        ]
+        if not kinds or set(kinds) != {"primary-key"}:
+            yield "an object mapping must set partition-key-type primary-key, or load and changes go apart"
+
+    @staticmethod
+    def _settings(document: dict[str, Any]) -> Iterator[str]:
+        if document.get("BeforeImageSettings", {}).get("EnableBeforeImage") is not True:
+            yield "BeforeImageSettings must be on: the old key of a changed key comes no other way"
+        if document.get("TargetMetadata", {}).get("BatchApplyEnabled") is not False:
+            yield "BatchApplyEnabled must be false: it may lose changes on Kinesis"
