@@ -35,10 +35,15 @@ class Source:
             for statement in statements:
                 cursor.execute(statement)
 
-    def value(self, query: str) -> Any:
+    def execute(self, statement: str, *parameters: object) -> None:
+        """One statement with parameters."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+    def value(self, query: str, *parameters: object) -> Any:
         """The first column of the first row."""
         with self.connection.cursor() as cursor:
-            cursor.execute(query)
+            cursor.execute(query, parameters)
             row = cursor.fetchone()
             return None if row is None else row[0]
 
@@ -86,7 +91,7 @@ class Stream:
 
 
 def _is_row(metadata: Mapping[str, Any], table: str) -> bool:
-    return metadata["record-type"] == "data" and metadata["table-name"] == table
+    return bool(metadata["record-type"] == "data" and metadata["table-name"] == table)
 
 
 @dataclass(slots=True)

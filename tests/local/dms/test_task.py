@@ -151,12 +151,12 @@ def test_nothing_is_lost_by_kills_during_changes(source: Any, stream: Any, start
 
     def write() -> None:
         for i in range(1, wanted, 2):
-            source.run(f"INSERT INTO shop.orders VALUES ({i}, 'n', 1), ({i + 1}, 'n', 2)")
+            source.execute("INSERT INTO shop.orders VALUES (%s, 'n', 1), (%s, 'n', 2)", i, i + 1)
 
     writer = threading.Thread(target=write)
     writer.start()
     for part in (500, 1200, 2400):
-        running.wait_for(lambda state, part=part: state["changes"] > part, "changes")  # type: ignore[misc]
+        running.wait_for(lambda state, part=part: state["changes"] > part, "changes")
         running.kill()
         running = start()
     writer.join()
@@ -221,8 +221,8 @@ def test_the_source_forgets_only_what_the_stream_has(source: Any, stream: Any, s
     source.run("INSERT INTO shop.orders SELECT i, 'n', 1 FROM generate_series(1, 3000) i")
     running.kill()
     ahead = source.value(
-        f"SELECT confirmed_flush_lsn > '{running.state()['confirmed_lsn']}' FROM pg_replication_slots "
-        "WHERE slot_name = 'dms_nearview'"
+        "SELECT confirmed_flush_lsn > %s::pg_lsn FROM pg_replication_slots WHERE slot_name = 'dms_nearview'",
+        running.state()["confirmed_lsn"],
     )
     assert ahead is False
 
@@ -256,7 +256,7 @@ def test_threads_keep_the_order_of_one_key(source: Any, stream: Any, start: Any)
     running = start()
     running.wait_for_changes_phase()
     for total in range(1, 21):
-        source.run(f"UPDATE shop.orders SET total = {total}")
+        source.execute("UPDATE shop.orders SET total = %s", total)
     running.wait_until_quiet()
     by_key: dict[int, list[int]] = {}
     for record in _operations(stream, "orders")["update"]:
