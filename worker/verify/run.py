@@ -35,7 +35,7 @@ def verify(source: Source, documents: Documents, mapping: Mapping, *, limit: int
     """Compare every document of the mapping, both ways. Raises VerifyError where the comparison cannot be made."""
     unfit = f"unfit {secrets.token_hex(16)}"  # nobody's data says this
     catalog = source.catalog(mapping.tables)
-    if found := problems(mapping, catalog):
+    if found := problems(mapping, catalog, source.tables()):
         raise VerifyError("\n".join(found))
     statements = [statement(aggregate, catalog, unfit) for aggregate in mapping.aggregates]
     report = Report(limit, {aggregate.name: Counts() for aggregate in mapping.aggregates})

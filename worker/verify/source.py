@@ -56,6 +56,12 @@ WHERE n.nspname || '.' || c.relname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', '
 ORDER BY 1, a.attnum
 """
 
+_TABLES: Final = """
+SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+ORDER BY 1
+"""
+
 _UNIQUE: Final = """
 SELECT n.nspname || '.' || c.relname,
        (SELECT array_agg(a.attname::text) FROM pg_attribute a
@@ -101,6 +107,12 @@ class Source:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+
+    def tables(self) -> list[str]:
+        """Names of all tables, as `schema.table`."""
+        with self._connection.cursor() as cursor, _translated("the catalog"):
+            cursor.execute(_TABLES)
+            return [name for (name,) in cursor]
 
     def catalog(self, tables: Iterable[str]) -> Catalog:
         """Columns and unique keys of those of the tables (`schema.table`) that exist."""

@@ -7,14 +7,14 @@ document at a time. `jsonb_agg(... ORDER BY ...)` makes a `many`; a `one` withou
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from contract.keys import scalar_text
 from contract.mapping import Aggregate, Field, Kind, Mapping, Node
 from worker.verify import render
-from worker.verify.columns import FLOATS, Catalog, Column, SourceTable
+from worker.verify.columns import FLOATS, Catalog, SourceTable
 from worker.verify.compare import Shape
 
 # PostgreSQL functions take at most 100 arguments, a name and a value for each attribute
@@ -47,12 +47,18 @@ def statement(aggregate: Aggregate, catalog: Catalog, unfit: str) -> Statement:
     return Statement(aggregate, text, shape)
 
 
-def problems(mapping: Mapping, catalog: Catalog) -> list[str]:
-    """What keeps the source from being read as the mapping says: one line each, empty when all is well."""
+def problems(mapping: Mapping, catalog: Catalog, tables: list[str]) -> list[str]:
+    """What keeps the source from being read as the mapping says: one line each, empty when all is well.
+
+    `tables` are the names of all tables of the source, from which a misspelt one is guessed.
+    """
     found: list[str] = []
     for aggregate in mapping.aggregates:
         for place, parent, node in _places(aggregate.root, aggregate.name, None):
-            found += _node_problems(place, parent, node, catalog)
+            if node.table in catalog:
+                found += _node_problems(place, parent, node, catalog)
+            else:
+                found.append(f"{place}: the source has no table {node.table}{_meant(node.table, tables)}")
     return list(dict.fromkeys(found))
 
 
@@ -63,10 +69,7 @@ def _places(node: Node, place: str, parent: Node | None) -> Iterator[tuple[str, 
 
 
 def _node_problems(place: str, parent: Node | None, node: Node, catalog: Catalog) -> Iterator[str]:
-    table = catalog.get(node.table)
-    if table is None:
-        yield f"{place}: the source has no table {node.table}{_meant(node.table, catalog)}"
-        return
+    table = catalog[node.table]
     own = [*node.key, *node.order_by, *(f.column for f in node.fields), *(rule.column for rule in node.where)]
     holder = parent if node.kind is Kind.ONE else node
     missing = [(table, name) for name in own if name not in table.columns]
@@ -93,8 +96,8 @@ def _is_float(table: SourceTable, name: str) -> bool:
     return name in table.columns and table.columns[name].category in FLOATS
 
 
-def _meant(name: str, known: dict[str, SourceTable] | dict[str, Column]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f', did you mean "{close[0]}"?' if close else ""
 
 

@@ -17,6 +17,7 @@ from contract.keys import DOCUMENT_SK
 from contract.values import Item, NotStorable, from_attribute, from_item
 from worker.verify.errors import VerifyError
 
+ATTEMPTS: Final = 8
 _KEYS_A_BATCH: Final = 100  # BatchGetItem takes no more
 
 
@@ -59,7 +60,7 @@ class Documents:
             self._client = client or boto3.client(
                 "dynamodb",
                 region_name=os.environ.get("AWS_REGION"),
-                config=Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10),
+                config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=10),
             )
 
     def scan(self) -> Iterator[Stored]:

@@ -1,0 +1,209 @@
+"""The command: what it prints where, and its exit codes."""
+
+import json
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from contract.mapping import Mapping
+from local.ministack import MiniStack
+from tests.worker.verify.business import Target
+from worker.mapping.loader import load_mappings
+from worker.verify.cli import verify
+
+Run = Callable[..., Result]
+
+PEOPLE = """
+aggregate: person
+collection: people
+source: biz.people
+key: id
+fields: [id, name, {rating: {type: decimal}}]
+one:
+  boss: {source: biz.people, key: id, join: boss, fields: [name]}
+"""
+BODIES = {
+    "1": {"id": 1, "name": "Ada", "rating": Decimal("2.2"), "boss": None},
+    "2": {"id": 2, "name": 'Bo "b" ☃', "rating": None, "boss": {"name": "Ada"}},
+    "3": {"id": 3, "name": "Cy", "rating": Decimal("0.1"), "boss": {"name": "Cy"}},
+    "4": {"id": 4, "name": "gone", "rating": None, "boss": {"name": "Ada"}},
+}
+
+
+@pytest.fixture
+def mappings(tmp_path: Path) -> Path:
+    folder = tmp_path / "mappings"
+    folder.mkdir()
+    (folder / "person.yaml").write_text(PEOPLE)
+    return folder
+
+
+@pytest.fixture
+def stored(mappings: Path, target: Target) -> Target:
+    """A documents table with the right documents."""
+    mapping, _ = load_mappings(mappings)
+    assert isinstance(mapping, Mapping)
+    for key, body in BODIES.items():
+        target.put(mapping.aggregates[0], key, body)
+    return target
+
+
+@pytest.fixture
+def run(ministack: MiniStack, business: str, mappings: Path, stored: Target) -> Run:
+    """Run the command with everything right; options given later win."""
+
+    def go(*options: str, endpoint: str = ministack.url) -> Result:
+        environment = {
+            **ministack.environment(),
+            "AWS_ENDPOINT_URL": endpoint,
+            "NEARVIEW_SOURCE_URL": business,
+            "NEARVIEW_MAPPINGS": str(mappings),
+            "NEARVIEW_DOCUMENTS_TABLE": stored.table,
+        }
+        return CliRunner(env=environment).invoke(verify, options)
+
+    return go
+
+
+def put_name(stored: Target, mappings: Path, key: str, name: str) -> None:
+    mapping, _ = load_mappings(mappings)
+    assert mapping is not None
+    stored.put(mapping.aggregates[0], key, {**BODIES[key], "name": name})
+
+
+def test_no_difference_exits_0_and_ends_with_the_count(run: Run) -> None:
+    result = run()
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "verified 4 documents: 0 differences"
+    assert "reading the documents table" in result.stderr
+
+
+def test_differences_exit_1_and_are_named_without_values(run: Run, stored: Target, mappings: Path) -> None:
+    put_name(stored, mappings, "2", "Mallory")
+
+    result = run()
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-2:] == [
+        "different  person  2  name: another text",
+        "verified 4 documents: 1 difference",
+    ]
+    assert not any(word in result.output for word in ("Mallory", "Bo "))
+
+
+def test_values_are_shown_when_asked_for(run: Run, stored: Target, mappings: Path) -> None:
+    put_name(stored, mappings, "2", "Mallory\x1b[2J")
+
+    lines = run("--show-values").stdout.splitlines()
+
+    assert lines[-3:-1] == ['    expected "Bo \\"b\\" ☃"', '    stored   "Mallory\\u001b[2J"']
+
+
+def test_only_the_first_differences_are_shown_and_the_rest_is_counted(run: Run, stored: Target, mappings: Path) -> None:
+    for key in BODIES:
+        put_name(stored, mappings, key, "x")
+
+    lines = run("--first", "1").stdout.splitlines()
+
+    assert lines[-3:] == [
+        "different  person  1  name: another text",
+        "and 3 more (--first 4 shows all)",
+        "verified 4 documents: 4 differences",
+    ]
+
+
+def test_json_is_one_object_with_exact_values_only_when_asked_for(run: Run, stored: Target, mappings: Path) -> None:
+    put_name(stored, mappings, "2", "Mallory")
+    finding = {"kind": "different", "aggregate": "person", "key": "2", "path": "name", "note": "another text"}
+
+    plain = json.loads(run("--json").stdout)
+    shown = json.loads(run("--json", "--show-values").stdout)
+
+    assert plain == {
+        "verified": 4,
+        "differences": 1,
+        "parked": 0,
+        "aggregates": {
+            "person": {
+                "expected": 4,
+                "stored": 4,
+                "equal": 3,
+                "missing": 0,
+                "surplus": 0,
+                "different": 1,
+                "parked": 0,
+            }
+        },
+        "first": [finding],
+    }
+    assert shown["first"] == [{**finding, "expected": '"Bo \\"b\\" ☃"', "stored": '"Mallory"'}]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--source", "nonsense"], "nearview verify: --source is no PostgreSQL URL: "),
+        (["--source", "postgresql://127.0.0.1:1/x"], "nearview verify: cannot connect to the source: "),
+        (["--documents-table", "nowhere"], "nearview verify: documents table nowhere does not exist there: "),
+    ],
+)
+def test_nothing_to_verify_exits_2_with_one_line(run: Run, options: list[str], line: str) -> None:
+    result = run(*options)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1].startswith(line)
+    assert "Traceback" not in result.output
+
+
+def test_an_unreachable_endpoint_exits_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.verify.target.ATTEMPTS", 1)
+
+    result = run(endpoint="http://127.0.0.1:1")
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("nearview verify: documents table verify-")
+
+
+def test_problems_of_the_mappings_exit_2_with_file_and_line(run: Run, mappings: Path) -> None:
+    (mappings / "person.yaml").write_text(PEOPLE.replace("key: id\nfields", "kay: id\nfields"))
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert "person.yaml:5:" in result.stderr
+
+
+def test_a_mapping_that_the_source_does_not_have_exits_2(run: Run, mappings: Path) -> None:
+    (mappings / "person.yaml").write_text(PEOPLE.replace("biz.people\nkey", "biz.peple\nkey"))
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        'nearview verify: person: the source has no table biz.peple, did you mean "biz.people"?'
+    )
+
+
+def test_without_a_source_the_usage_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NEARVIEW_SOURCE_URL", raising=False)
+
+    result = CliRunner().invoke(verify, [])
+
+    assert result.exit_code == 2
+    assert "NEARVIEW_SOURCE_URL" in result.stderr
+
+
+def test_the_command_says_so_when_the_driver_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's image has none: the worker never asks the source."""
+    monkeypatch.setitem(sys.modules, "worker.verify.source", None)
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].endswith("is not installed: pip install nearview[verify]")
