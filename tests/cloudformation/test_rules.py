@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import pytest
-from cfnlint.api import lint
+from cfnlint.decode import decode_str
 from cfnlint.rules import Rules
+from cfnlint.template import Template
 
 from local import templates
 
@@ -111,12 +112,15 @@ PLANTED = [
 ]
 
 
-OWN_RULES = Rules.create_from_directory(templates.FOLDER / "rules")
+OWN_RULES = [rule for rule in Rules.create_from_directory(templates.FOLDER / "rules").values() if rule.id[:2] == "E9"]
 
 
 def findings(text: str) -> list[tuple[str, str]]:
-    matches = lint(text, rules=OWN_RULES, regions=["eu-west-1"])
-    return [(match.rule.id, match.message) for match in matches]
+    """What our own rules say, without the time that all of cfn-lint's take."""
+    decoded, errors = decode_str(text)
+    assert not errors
+    template = Template("planted.yaml", decoded, ["eu-west-1"])
+    return [(rule.id, match.message) for rule in OWN_RULES for match in rule.match(template)]
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=[f"{it.rule}-{index}" for index, it in enumerate(PLANTED)])
@@ -125,10 +129,14 @@ def test_a_planted_mistake_is_found(planted: Planted) -> None:
     assert planted.old in text
     found = findings(text.replace(planted.old, planted.new, 1))
     assert any(rule == planted.rule and planted.message in message for rule, message in found), found
-    assert "E0002" not in [rule for rule, _ in found], found
 
 
 def test_every_rule_has_a_planted_mistake() -> None:
     sources = "".join(path.read_text() for path in (templates.FOLDER / "rules").glob("*.py"))
     declared = {line.split('"')[1] for line in sources.splitlines() if line.strip().startswith("id = ")}
     assert declared == {planted.rule for planted in PLANTED}
+
+
+def test_the_templates_as_they_are_have_none_of_these_mistakes() -> None:
+    for path in templates.FOLDER.glob("*.yaml"):
+        assert findings(path.read_text()) == []

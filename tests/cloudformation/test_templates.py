@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,12 +32,25 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def test_a_bare_cfn_lint_passes_and_has_our_rules() -> None:
+def cfn_lint(folder: Path) -> "subprocess.CompletedProcess[str]":
     program = Path(sys.executable).with_name("cfn-lint")
-    done = subprocess.run([program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return subprocess.run([program], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_bare_cfn_lint_passes() -> None:
+    done = cfn_lint(REPOSITORY)
     assert (done.returncode, done.stdout) == (0, "")
-    listed = subprocess.run([program, "--list-rules"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert "E9301" in listed.stdout
+
+
+def test_a_bare_cfn_lint_runs_its_rules_and_ours(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / ".cfnlintrc", tmp_path)
+    shutil.copytree(templates.FOLDER / "rules", tmp_path / "cloudformation" / "rules")
+    text = all_text("30").replace("MinValue: 24", "MinValue: 1").replace("Name: !Sub", "Nome: !Sub", 1)
+    (tmp_path / "cloudformation" / "30-stream.yaml").write_text(text)
+    done = cfn_lint(tmp_path)
+    assert done.returncode != 0
+    assert "E9202" in done.stdout
+    assert "E3002" in done.stdout
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
