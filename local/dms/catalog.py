@@ -16,6 +16,7 @@ from local.dms.tables import Column, Table
 # Text output that does not depend on the server's or the role's own settings.
 SESSION = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c extra_float_digits=3"
 PLUGIN = "pgoutput"
+_OLDEST_SERVER = 130000  # the first that publishes partitions as their table
 # SQLSTATEs of what passes: connection lost, no connection free, server stopping, slot still held by a process
 # that was just killed.
 _PASSING = ("08", "53", "57P", "55006")
@@ -82,6 +83,8 @@ class Catalog:
                 f"source: wal_level is {level}, it must be logical: set wal_level = logical in postgresql.conf "
                 "and restart the server (on Amazon RDS: rds.logical_replication = 1)"
             )
+        if self._connection.server_version < _OLDEST_SERVER:
+            raise DmsError("source: PostgreSQL 13 or newer is needed")
         user, may = self._rows(
             "SELECT current_user, rolsuper OR rolreplication OR EXISTS (SELECT FROM pg_roles WHERE "
             "rolname = 'rds_replication' AND pg_has_role(oid, 'member')) FROM pg_roles WHERE rolname = current_user"

@@ -1,9 +1,17 @@
 """From a real PostgreSQL to a real stream: load, changes, kills, restarts."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from local.dms import task as task_module
+from local.dms.load import load_table
+from local.dms.settings import DEFAULT_TASK, load_settings
+from local.dms.state import StateFolder
+from local.dms.task import Options, Task
+from local.processes import wait_until
 
 ORDERS = "CREATE TABLE shop.orders (id bigint PRIMARY KEY, note text, total numeric(12,2))"
 LINES = """CREATE TABLE shop.lines (order_id bigint REFERENCES shop.orders ON UPDATE CASCADE, line int, sku text,
@@ -177,6 +185,7 @@ def test_a_load_that_was_killed_loads_unfinished_tables_again(source: Any, strea
     running = start()
     running.wait_for(lambda state: sum(state.get("rows_loaded", {}).values()) > 0, "the first rows")
     running.kill()
+    assert running.state()["loaded_tables"] == ["shop.lines"]
     source.run("INSERT INTO shop.orders VALUES (30000, 'between', 1)")
     running = start()
     running.wait_until_quiet()
@@ -262,3 +271,40 @@ def test_threads_keep_the_order_of_one_key(source: Any, stream: Any, start: Any)
     for record in _operations(stream, "orders")["update"]:
         by_key.setdefault(record.body["data"]["id"], []).append(record.body["data"]["total"])
     assert by_key == {key: list(range(1, 21)) for key in range(1, 51)}
+
+
+def test_what_commits_between_the_slot_and_a_table_s_read_comes_twice(
+    source: Any, stream: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with the real service: inserts of loaded rows, deletes of rows never loaded, updates already in the load."""
+    source.run(ORDERS, "INSERT INTO shop.orders VALUES (1, 'old', 1), (2, 'old', 1)")
+
+    def late_load(*arguments: Any) -> None:
+        source.run("INSERT INTO shop.orders VALUES (3, 'new', 1)", "UPDATE shop.orders SET note = 'new' WHERE id = 1")
+        source.run("DELETE FROM shop.orders WHERE id = 2")
+        load_table(*arguments)
+
+    monkeypatch.setattr(task_module, "load_table", late_load)
+    task = Task(Options("late", source.url, tmp_path, load_settings(DEFAULT_TASK)), stream.client, stream.name)
+    thread = threading.Thread(target=task.run)
+    thread.start()
+    try:
+        wait_until(lambda: len(stream.records("orders")) == 5, 20, "two loads and three changes")
+    finally:
+        task.stop()
+        thread.join()
+    assert StateFolder(tmp_path).read() is not None
+    found = {name: [r.body["data"] for r in records] for name, records in _operations(stream, "orders").items()}
+    assert sorted(row["id"] for row in found["load"]) == [1, 3]
+    assert {row["note"] for row in found["load"]} == {"new"}
+    assert [row["id"] for row in found["insert"]] == [3]
+    assert [row["id"] for row in found["update"]] == [1]
+    assert [row["id"] for row in found["delete"]] == [2]
+
+
+def test_without_drop_and_create_no_table_is_announced_as_dropped(source: Any, stream: Any, start: Any) -> None:
+    source.run(ORDERS)
+    start.document["TaskSettings"]["FullLoadSettings"]["TargetTablePrepMode"] = "DO_NOTHING"
+    start().wait_for_changes_phase()
+    operations = {r.operation for r in stream.records() if r.body["metadata"]["table-name"] == "orders"}
+    assert operations == {"create-table"}
