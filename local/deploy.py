@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -69,8 +68,8 @@ def deploy_storage(
     )
 
 
-def deploy_api(ministack: MiniStack, say: Say, code: Path, monolith_url: str, project: str = PROJECT) -> Api:
-    """Upload the functions' zip file, then create or update the API. Raises DeployError."""
+def deploy_api(ministack: MiniStack, say: Say, code: bytes, monolith_url: str, project: str = PROJECT) -> Api:
+    """Upload the functions' zip file (its bytes), then create or update the API. Raises DeployError."""
     bucket = f"{project}-code"
     key = _upload(ministack, bucket, code)
     outputs = _deploy(
@@ -94,17 +93,13 @@ def deploy_api(ministack: MiniStack, say: Say, code: Path, monolith_url: str, pr
     )
 
 
-def _upload(ministack: MiniStack, bucket: str, code: Path) -> str:
+def _upload(ministack: MiniStack, bucket: str, code: bytes) -> str:
     """Store the zip file under its hash, so that other code is another key and the functions are updated."""
     s3 = ministack.client("s3")
-    try:
-        content = code.read_bytes()
-    except OSError as error:
-        raise DeployError(f"{code}: the functions' zip file cannot be read: {error.strerror}") from error
     if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    key = f"lambda/{hashlib.sha256(content).hexdigest()}.zip"
-    s3.put_object(Bucket=bucket, Key=key, Body=content)
+    key = f"lambda/{hashlib.sha256(code).hexdigest()}.zip"
+    s3.put_object(Bucket=bucket, Key=key, Body=code)
     return key
 
 

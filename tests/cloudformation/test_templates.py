@@ -115,6 +115,42 @@ def test_the_health_check_asks_the_port_that_is_served() -> None:
     assert f":{environment()['NEARVIEW_HTTP_PORT']}/livez" in command
 
 
+def allowed(role: str, where: str) -> set[str]:
+    """The DynamoDB actions that a role may do on the table of that name."""
+    found: set[str] = set()
+    for policy in template("40")["Resources"][role]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            resources = statement.get("Resource", [])
+            for resource in resources if isinstance(resources, list) else [resources]:
+                if text_of(resource).endswith(f":table/nearview-{where}"):
+                    found |= {action.removeprefix("dynamodb:") for action in statement["Action"]}
+    return found
+
+
+def called(*files: str) -> set[str]:
+    """The DynamoDB actions that this code calls; statements count as what they begin with."""
+    source = "".join((REPOSITORY / file).read_text() for file in files)
+    methods = set(re.findall(r"[\w)]\.((?:batch_get|put|get|update|delete)_item|query|describe_table)\(", source))
+    statements = set(re.findall(r'f"""?(INSERT|UPDATE|DELETE)|f\'(INSERT|UPDATE|DELETE) ', source))
+    verbs = {verb.capitalize() for pair in statements for verb in pair if verb}
+    return {"".join(map(str.capitalize, name.split("_"))) for name in methods} | {f"PartiQL{verb}" for verb in verbs}
+
+
+def test_the_worker_may_do_what_it_does_on_its_tables_and_no_more() -> None:
+    looked_at = {"DescribeTable"}  # the supervisor asks whether they are there
+    store = called("worker/store/dynamodb.py", "worker/store/requests.py")
+    assert allowed("TaskRole", "rows") == store | looked_at
+    assert allowed("TaskRole", "documents") < store | looked_at
+    assert allowed("TaskRole", "parked") == called("worker/parking.py") | looked_at
+
+
+def test_the_image_has_the_mappings_where_the_template_looks() -> None:
+    assert (
+        f"NEARVIEW_MAPPINGS={template('40')['Parameters']['Mappings']['Default']} "
+        in (REPOSITORY / "Dockerfile").read_text()
+    )
+
+
 def test_log_filters_count_events_that_exist() -> None:
     events = set(re.findall(r'\$\.event = "(\w+)"', all_text("40")))
     assert events
