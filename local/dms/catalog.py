@@ -61,10 +61,12 @@ def connection(url: str) -> Iterator[Any]:
 
 def translated(error: psycopg2.Error) -> DmsError:
     """The error as one of ours: Disconnected if it may pass. Its detail, which may hold values, is left out."""
+    if error.pgcode is None and isinstance(error, psycopg2.ProgrammingError):
+        # The library's own text repeats the URL, and with it a password.
+        return DmsError("source: not a database URL; write postgresql://user:password@host:port/database")
     lines = str(error).strip().splitlines()
     line = f"source: {lines[0].removeprefix('FATAL:').strip() if lines else type(error).__name__}"
-    is_bad_url = isinstance(error, psycopg2.ProgrammingError)
-    passes = error.pgcode.startswith(_PASSING) if error.pgcode else not is_bad_url
+    passes = error.pgcode is None or error.pgcode.startswith(_PASSING)
     return Disconnected(line) if passes else DmsError(line)
 
 

@@ -115,7 +115,7 @@ def test_a_server_without_a_logical_log_is_told_what_to_set() -> None:
     ("url", "line"),
     [
         ("postgresql://127.0.0.1:1/x", "^source: .*refused"),
-        ("nonsense", "^source: .*"),
+        ("postgresql//me:secret@host/x", "^source: not a database URL; write [^@]*@host:port/database$"),
     ],
 )
 def test_a_source_that_cannot_be_reached_gives_one_line(url: str, line: str) -> None:

@@ -185,7 +185,7 @@ def test_a_load_that_was_killed_loads_unfinished_tables_again(source: Any, strea
     running = start()
     running.wait_for(lambda state: sum(state.get("rows_loaded", {}).values()) > 0, "the first rows")
     running.kill()
-    assert running.state()["loaded_tables"] == ["shop.lines"]
+    assert "shop.orders" not in running.state()["loaded_tables"]
     source.run("INSERT INTO shop.orders VALUES (30000, 'between', 1)")
     running = start()
     running.wait_until_quiet()
