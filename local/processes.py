@@ -22,7 +22,7 @@ from typing import TypeVar
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MARK = "NEARVIEW_PROCESS_MARK"
+MARK = "NEARVIEW_LOCAL_MARK"  # the worker refuses other names that begin with NEARVIEW_
 TAIL_LINES = 25
 POLL_SECONDS = 0.05
 
@@ -159,9 +159,7 @@ class Processes:
         except FileNotFoundError:
             return ""
 
-    def wait_until(
-        self, condition: Callable[[], T], timeout_seconds: float, what: str, watch: Sequence[str] = ()
-    ) -> T:
+    def wait_until(self, condition: Callable[[], T], timeout_seconds: float, what: str, watch: Sequence[str] = ()) -> T:
         """Like the function, but fail at once, with the log's tail, when a watched process has died."""
 
         def checked() -> T | None:
@@ -169,9 +167,7 @@ class Processes:
                 return value
             for name in watch:
                 if not self.alive(name):
-                    raise ProcessError(
-                        f"{what}: {name} has died; the end of {self.log_path(name)}:\n{self.tail(name)}"
-                    )
+                    raise ProcessError(f"{what}: {name} has died; the end of {self.log_path(name)}:\n{self.tail(name)}")
             return None
 
         try:

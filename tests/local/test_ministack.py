@@ -48,8 +48,12 @@ def test_it_listens_on_the_loopback_only_and_stops_without_a_trace(tmp_path: Pat
 
 
 def test_a_port_in_use_is_refused(ministack: MiniStack, tmp_path: Path) -> None:
-    with pytest.raises(ProcessError, match=rf"port {ministack.port} of 127\.0\.0\.1 is in use"):
-        stand_in.start(Processes(tmp_path), port=ministack.port)
+    processes = Processes(tmp_path)
+    try:
+        with pytest.raises(ProcessError, match=rf"port {ministack.port} of 127\.0\.0\.1 is in use"):
+            stand_in.start(processes, port=ministack.port)
+    finally:
+        stand_in.stop(processes)
 
 
 def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

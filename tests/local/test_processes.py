@@ -47,9 +47,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_a_started_process_is_alive_for_every_reader_of_the_folder(
-    processes: Processes, tmp_path: Path
-) -> None:
+def test_a_started_process_is_alive_for_every_reader_of_the_folder(processes: Processes, tmp_path: Path) -> None:
     record = processes.start("sleeper", SLEEP)
     later = Processes(tmp_path)
     assert later.alive("sleeper")
