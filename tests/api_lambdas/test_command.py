@@ -16,6 +16,7 @@ from api_lambdas import command, declared
 from api_lambdas.commands_file import read_commands
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.http import Request
+from api_lambdas.idempotency import RECORD_SECONDS
 from api_lambdas.package import COMMANDS_FILE
 from local.ministack import MiniStack
 from local.processes import free_port
@@ -170,6 +171,28 @@ def test_after_an_unknown_outcome_a_repeat_gives_one_effect(
     assert (monolith.executions, len(monolith.received)) == (1, 2)
 
 
+def test_a_key_belongs_to_its_request_even_without_an_answer(
+    post: Post, monolith: MonolithDouble, fresh: Fresh
+) -> None:
+    """After an unknown outcome the first request may have been executed: another one must not take its place."""
+    key = fresh("k")
+    monolith.faults.append(lose_reply)
+    post(key)
+
+    assert problem_of(post(key, {"order_id": 6})) == (422, "idempotency-key-reused")
+    assert len(monolith.received) == 1
+
+
+def test_an_expired_key_is_forgotten(post: Post, monolith: MonolithDouble, fresh: Fresh) -> None:
+    """Also while the table has not removed its record yet."""
+    key = fresh("k")
+    post(key)
+    command._composed()[1]._records._clock = lambda: time.time() + RECORD_SECONDS + 60
+
+    assert "idempotent-replayed" not in post(key, {"order_id": 6})["headers"]
+    assert len(monolith.received) == 2
+
+
 def test_an_unreachable_monolith_is_a_bad_gateway(
     post: Post, fresh: Fresh, monolith: MonolithDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +228,7 @@ def test_a_refusal_is_passed_on_and_stored(post: Post, monolith: MonolithDouble,
         (reply(500, PROBLEM, b"{}"), (502, "monolith-unavailable"), None),
         (reply(302, "text/html", b"", Location="/elsewhere"), (502, "monolith-unavailable"), None),
         (reply(404, "text/html", b"<html>proxy</html>"), (502, "monolith-unavailable"), None),
+        (reply(404, "text/plain", b'{"detail": "proxy"}'), (502, "monolith-unavailable"), None),
         (reply(404, "application/json", b"[]"), (502, "monolith-unavailable"), None),
         (reply(201, "application/json", b"{"), (502, "monolith-unavailable"), None),
         (reply(201, "text/plain", b"created"), (502, "monolith-unavailable"), None),

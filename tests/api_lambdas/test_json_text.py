@@ -56,3 +56,13 @@ def test_what_is_no_clear_json_is_refused(text: bytes) -> None:
     """One exception for all, without the text in it."""
     with pytest.raises(NotJson):
         loads(text)
+
+
+@pytest.mark.parametrize(
+    "number", ["0.1", "12345678901234567890.5", "1E-130", "9.99E+125", "-0.07", "1E+400", "1E-400"]
+)
+def test_a_number_keeps_its_value_beside_others(number: str) -> None:
+    """Whether a float could hold it or not."""
+    value = {"a": Decimal(number), "b": Decimal("2.50"), "c": 10**37}
+
+    assert json.loads(dumps(value), parse_float=Decimal) == value
