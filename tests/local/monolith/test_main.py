@@ -47,11 +47,11 @@ def test_init_makes_a_shop_once_and_says_what_is_in_it(new_database: Callable[..
     assert again[2] == "Error: the database has a schema shop or ops already; use an empty database\n"
 
 
-def test_serve_finishes_the_command_in_progress_when_told_to_stop(shop: str, query: Query) -> None:
+def test_serve_finishes_the_command_in_progress_when_told_to_stop(module_shop: str, query: Query) -> None:
     port = free_port()
-    with start("serve", "--database-url", shop, "--port", str(port)) as process:
+    with start("serve", "--database-url", module_shop, "--port", str(port)) as process:
         wait_until(lambda: answers(port), 30, "the service answers")
-        with closing(psycopg2.connect(shop)) as holder, holder.cursor() as cursor:
+        with closing(psycopg2.connect(module_shop)) as holder, holder.cursor() as cursor:
             cursor.execute("SELECT 1 FROM shop.products WHERE sku = '42' FOR UPDATE")
             request = f"http://127.0.0.1:{port}/products/42/rename"
             with subprocess.Popen([sys.executable, "-c", POST, request], stdout=subprocess.PIPE, text=True) as client:
@@ -66,12 +66,12 @@ def test_serve_finishes_the_command_in_progress_when_told_to_stop(shop: str, que
     assert query("SELECT title FROM shop.products WHERE sku = '42'") == [("in time",)]
 
 
-def test_serve_on_a_port_in_use_is_one_line(shop: str) -> None:
+def test_serve_on_a_port_in_use_is_one_line(module_shop: str) -> None:
     port = free_port()
-    with start("serve", "--database-url", shop, "--port", str(port)) as first:
+    with start("serve", "--database-url", module_shop, "--port", str(port)) as first:
         wait_until(lambda: answers(port), 30, "the service answers")
 
-        status, _, stderr = run("serve", "--database-url", shop, "--port", str(port))
+        status, _, stderr = run("serve", "--database-url", module_shop, "--port", str(port))
 
         first.terminate()
         first.communicate(timeout=30)
@@ -80,9 +80,9 @@ def test_serve_on_a_port_in_use_is_one_line(shop: str) -> None:
     assert stderr.count("\n") == 1
 
 
-def test_a_workload_stopped_by_a_signal_prints_what_it_did(shop: str, query: Query) -> None:
+def test_a_workload_stopped_by_a_signal_prints_what_it_did(module_shop: str, query: Query) -> None:
     before = query("SELECT count(*) FROM shop.orders")
-    arguments = ("workload", "--database-url", shop, "--rate", "200", "--seed", "3", "--writers", "2")
+    arguments = ("workload", "--database-url", module_shop, "--rate", "200", "--seed", "3", "--writers", "2")
     with start(*arguments) as process:
         wait_until(lambda: query("SELECT count(*) FROM shop.orders") != before, 30, "something is done")
         process.terminate()

@@ -1,8 +1,7 @@
 """The HTTP service: real transactions, refusals as problem+json, commands that run once."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote
@@ -16,35 +15,12 @@ from local.monolith.service import Pool, create_app
 from local.processes import free_port
 
 Query = Callable[..., list[Any]]
+Problem = Callable[[TestResponse], tuple[int, str]]
 
 
-@pytest.fixture
-def client(shop: str) -> Iterator[FlaskClient]:
-    pool = Pool(shop)
-    yield create_app(pool).test_client()
-    pool.close()
-
-
-@pytest.fixture
-def order_id(query: Query) -> int:
-    """An order that may be changed."""
-    found: int = query("SELECT min(order_id) FROM shop.orders WHERE status = 'placed'")[0][0]
-    return found
-
-
-def problem(response: TestResponse) -> tuple[int, str]:
-    assert response.content_type == "application/problem+json"
-    body = response.get_json()
-    assert body["status"] == response.status_code
-    return response.status_code, body["detail"]
-
-
-def active_skus(query: Query, count: int) -> list[str]:
-    return [row[0] for row in query("SELECT sku FROM shop.products WHERE active AND price < 100 LIMIT %s", count)]
-
-
-def test_an_order_is_placed_at_present_prices_with_its_total(client: FlaskClient, query: Query) -> None:
-    skus = active_skus(query, 2)
+def test_an_order_is_placed_at_present_prices_with_its_total(
+    client: FlaskClient, query: Query, skus: list[str]
+) -> None:
     lines = [{"sku": skus[0], "quantity": 2}, {"sku": skus[1], "quantity": 10}]
 
     response = client.post("/orders", json={"customer_id": 1, "shipping_address_no": 1, "note": "hé", "lines": lines})
@@ -73,7 +49,9 @@ def test_the_answer_holds_a_position_of_the_log_that_the_effect_is_not_behind(
     assert query(comparison, before, position, position) == [(True,)]
 
 
-def test_a_change_sets_what_is_given_and_recomputes_the_total(client: FlaskClient, query: Query, order_id: int) -> None:
+def test_a_change_sets_what_is_given_and_recomputes_the_total(
+    client: FlaskClient, query: Query, order_id: int, wrong_totals: Callable[[], list[Any]]
+) -> None:
     query("UPDATE shop.orders SET note = 'kept' WHERE order_id = %s", order_id)
     body = {"shipping_address_no": None, "lines": [{"line_no": 1, "quantity": 7}, {"line_no": 2, "quantity": 0}]}
 
@@ -83,23 +61,21 @@ def test_a_change_sets_what_is_given_and_recomputes_the_total(client: FlaskClien
     assert query("SELECT note, shipping_address_no FROM shop.orders WHERE order_id = %s", order_id) == [("kept", None)]
     lines = query("SELECT line_no, quantity FROM shop.order_lines WHERE order_id = %s AND line_no < 3", order_id)
     assert lines == [(1, 7)]
-    assert total_is_right(query, order_id)
+    assert wrong_totals() == []
 
 
 def test_a_moved_line_becomes_the_last_of_the_other_order_and_both_totals_follow(
-    client: FlaskClient, query: Query, order_id: int
+    client: FlaskClient, query: Query, order_id: int, other_id: int, wrong_totals: Callable[[], list[Any]]
 ) -> None:
-    other = query("SELECT max(order_id) FROM shop.orders WHERE status = 'placed'")[0][0]
-    last = query("SELECT max(line_no) FROM shop.order_lines WHERE order_id = %s", other)[0][0]
+    last = query("SELECT max(line_no) FROM shop.order_lines WHERE order_id = %s", other_id)[0][0]
     moved = query("SELECT sku, quantity FROM shop.order_lines WHERE order_id = %s AND line_no = 1", order_id)
 
-    response = client.post("/order-lines/move", json={"order_id": order_id, "line_no": 1, "to_order_id": other})
+    response = client.post("/order-lines/move", json={"order_id": order_id, "line_no": 1, "to_order_id": other_id})
 
     assert response.get_json()["line_no"] == last + 1
-    found = query("SELECT sku, quantity FROM shop.order_lines WHERE order_id = %s AND line_no = %s", other, last + 1)
+    found = query("SELECT sku, quantity FROM shop.order_lines WHERE order_id = %s AND line_no = %s", other_id, last + 1)
     assert found == moved
-    assert total_is_right(query, order_id)
-    assert total_is_right(query, other)
+    assert wrong_totals() == []
 
 
 @pytest.mark.parametrize("sku", ["a#b", "a/b", "a%23b", "é-1", "🪑-1", "'quoted\""])
@@ -120,28 +96,30 @@ def test_a_correction_sets_what_is_given_and_clears_what_is_null(client: FlaskCl
     assert found == [("Renée\n", "kept", None)]
 
 
-def test_a_cancelled_order_refuses_every_change(client: FlaskClient, query: Query, order_id: int) -> None:
-    other = query("SELECT max(order_id) FROM shop.orders WHERE status = 'placed'")[0][0]
+def test_a_cancelled_order_refuses_every_change(
+    client: FlaskClient, query: Query, order_id: int, other_id: int, problem: Problem
+) -> None:
     assert client.post(f"/orders/{order_id}/cancel").status_code == 200
-    before = query("SELECT * FROM shop.orders WHERE order_id IN (%s, %s)", order_id, other)
+    before = query("SELECT * FROM shop.orders WHERE order_id IN (%s, %s)", order_id, other_id)
 
     refused = [
         client.post(f"/orders/{order_id}/cancel"),
         client.post(f"/orders/{order_id}/change", json={"note": "late"}),
-        client.post("/order-lines/move", json={"order_id": order_id, "line_no": 1, "to_order_id": other}),
-        client.post("/order-lines/move", json={"order_id": other, "line_no": 1, "to_order_id": order_id}),
+        client.post("/order-lines/move", json={"order_id": order_id, "line_no": 1, "to_order_id": other_id}),
+        client.post("/order-lines/move", json={"order_id": other_id, "line_no": 1, "to_order_id": order_id}),
     ]
 
     assert [problem(response)[0] for response in refused] == [409] * 4
-    assert query("SELECT * FROM shop.orders WHERE order_id IN (%s, %s)", order_id, other) == before
+    assert query("SELECT * FROM shop.orders WHERE order_id IN (%s, %s)", order_id, other_id) == before
 
 
-def test_the_last_line_can_neither_be_removed_nor_moved_away(client: FlaskClient, query: Query, order_id: int) -> None:
-    other = query("SELECT max(order_id) FROM shop.orders WHERE status = 'placed'")[0][0]
+def test_the_last_line_can_neither_be_removed_nor_moved_away(
+    client: FlaskClient, query: Query, order_id: int, other_id: int, problem: Problem
+) -> None:
     query("DELETE FROM shop.order_lines WHERE order_id = %s AND line_no > 1", order_id)
 
     removed = client.post(f"/orders/{order_id}/change", json={"lines": [{"line_no": 1, "quantity": 0}]})
-    moved = client.post("/order-lines/move", json={"order_id": order_id, "line_no": 1, "to_order_id": other})
+    moved = client.post("/order-lines/move", json={"order_id": order_id, "line_no": 1, "to_order_id": other_id})
 
     assert problem(removed)[0] == problem(moved)[0] == 409
     assert query("SELECT count(*) FROM shop.order_lines WHERE order_id = %s", order_id) == [(1,)]
@@ -164,7 +142,9 @@ def test_the_last_line_can_neither_be_removed_nor_moved_away(client: FlaskClient
         ("/nothing/here", {}),
     ],
 )
-def test_what_does_not_exist_is_not_found(client: FlaskClient, query: Query, path: str, body: dict[str, Any]) -> None:
+def test_what_does_not_exist_is_not_found(
+    client: FlaskClient, query: Query, path: str, body: dict[str, Any], problem: Problem
+) -> None:
     query("UPDATE shop.orders SET status = 'placed'")
 
     assert problem(client.post(path, json=body))[0] == 404
@@ -192,85 +172,24 @@ def test_what_does_not_exist_is_not_found(client: FlaskClient, query: Query, pat
         ("/customers/1/correct", {"name": None}, "name"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_refused_by_name(client: FlaskClient, path: str, body: Any, named: str) -> None:
+def test_a_value_that_is_not_allowed_is_refused_by_name(
+    client: FlaskClient, path: str, body: Any, named: str, problem: Problem
+) -> None:
     status, detail = problem(client.post(path, data=json.dumps(body)))
 
     assert status == 422
     assert named in detail
 
 
-def test_a_body_that_is_not_json_is_a_bad_request(client: FlaskClient) -> None:
+def test_a_body_that_is_not_json_is_a_bad_request(client: FlaskClient, problem: Problem) -> None:
     assert problem(client.post("/orders", data=b"\xff{")) == (400, "the body is not JSON")
 
 
-def test_a_total_that_does_not_fit_is_refused(client: FlaskClient, query: Query) -> None:
+def test_a_total_that_does_not_fit_is_refused(client: FlaskClient, query: Query, problem: Problem) -> None:
     query("UPDATE shop.products SET price = 9999999999.99, active = true WHERE sku = '42'")
     body = {"customer_id": 1, "lines": [{"sku": "42", "quantity": 2_000_000_000}]}
 
     assert problem(client.post("/orders", json=body))[0] == 422
-
-
-def test_a_repeated_key_answers_again_without_a_second_effect(client: FlaskClient, query: Query) -> None:
-    body = {"customer_id": 1, "lines": [{"sku": active_skus(query, 1)[0], "quantity": 1}]}
-    headers = {"Idempotency-Key": "k-1"}
-    first = client.post("/orders", json=body, headers=headers)
-    count = query("SELECT count(*) FROM shop.orders")
-
-    second = client.post("/orders", json=body, headers=headers)
-
-    assert (first.status_code, first.get_json()["order_id"]) == (second.status_code, second.get_json()["order_id"])
-    assert query("SELECT count(*) FROM shop.orders") == count
-
-
-def test_a_repeated_key_with_another_body_or_path_is_refused(client: FlaskClient, query: Query) -> None:
-    headers = {"Idempotency-Key": "k-1"}
-    client.post("/products/42/rename", json={"title": "first"}, headers=headers)
-
-    other_body = client.post("/products/42/rename", json={"title": "second"}, headers=headers)
-    other_path = client.post("/products/042/rename", json={"title": "first"}, headers=headers)
-
-    assert problem(other_body)[0] == problem(other_path)[0] == 422
-    assert query("SELECT title FROM shop.products WHERE sku = '42'") == [("first",)]
-
-
-def test_a_refused_command_leaves_no_trace_and_may_succeed_when_repeated(
-    client: FlaskClient, query: Query, order_id: int
-) -> None:
-    headers = {"Idempotency-Key": "k-1"}
-    query("UPDATE shop.orders SET status = 'cancelled' WHERE order_id = %s", order_id)
-    refused = client.post(f"/orders/{order_id}/cancel", headers=headers)
-    query("UPDATE shop.orders SET status = 'placed' WHERE order_id = %s", order_id)
-
-    repeated = client.post(f"/orders/{order_id}/cancel", headers=headers)
-
-    assert (refused.status_code, repeated.status_code) == (409, 200)
-
-
-def test_the_same_key_at_the_same_time_has_one_effect(client: FlaskClient, query: Query) -> None:
-    body = {"customer_id": 1, "lines": [{"sku": active_skus(query, 1)[0], "quantity": 1}]}
-    before = query("SELECT count(*) FROM shop.orders")[0][0]
-    answers: list[int] = []
-
-    def post() -> None:
-        response = client.application.test_client().post("/orders", json=body, headers={"Idempotency-Key": "k-1"})
-        answers.append(response.get_json()["order_id"])
-
-    threads = [threading.Thread(target=post) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(answers) == 6
-    assert len(set(answers)) == 1
-    assert query("SELECT count(*) FROM shop.orders") == [(before + 1,)]
-
-
-@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
-def test_a_key_that_cannot_be_kept_is_a_bad_request(client: FlaskClient, key: str) -> None:
-    response = client.post("/products/42/rename", json={"title": "x"}, headers={"Idempotency-Key": key})
-
-    assert problem(response)[0] == 400
 
 
 def test_connections_that_a_restart_has_ended_are_replaced(client: FlaskClient, query: Query) -> None:
@@ -280,7 +199,7 @@ def test_connections_that_a_restart_has_ended_are_replaced(client: FlaskClient, 
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_database_that_is_not_there_is_unavailable_and_asks_to_repeat() -> None:
+def test_a_database_that_is_not_there_is_unavailable_and_asks_to_repeat(problem: Problem) -> None:
     pool = Pool(f"postgresql://nobody@127.0.0.1:{free_port()}/shop")
     client = create_app(pool).test_client()
 
@@ -292,11 +211,11 @@ def test_a_database_that_is_not_there_is_unavailable_and_asks_to_repeat() -> Non
 
 
 def test_a_row_that_stays_locked_makes_the_command_unavailable_and_has_no_effect(
-    shop: str, query: Query, monkeypatch: pytest.MonkeyPatch
+    module_shop: str, query: Query, monkeypatch: pytest.MonkeyPatch, problem: Problem
 ) -> None:
     monkeypatch.setattr("local.monolith.service._OPTIONS", "-c lock_timeout=100ms")
-    pool = Pool(shop)
-    with closing(psycopg2.connect(shop)) as holder, holder.cursor() as cursor:
+    pool = Pool(module_shop)
+    with closing(psycopg2.connect(module_shop)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT 1 FROM shop.products WHERE sku = '42' FOR UPDATE")
 
         response = create_app(pool).test_client().post("/products/42/rename", json={"title": "waits"})
@@ -304,14 +223,3 @@ def test_a_row_that_stays_locked_makes_the_command_unavailable_and_has_no_effect
     pool.close()
     assert problem(response)[0] == 503
     assert query("SELECT count(*) FROM shop.products WHERE title = 'waits'") == [(0,)]
-
-
-def total_is_right(query: Query, order_id: int) -> bool:
-    return bool(
-        query(
-            "SELECT total = (SELECT sum(round(quantity * unit_price * (1 - coalesce(discount, 0)), 2))"
-            " FROM shop.order_lines WHERE order_id = %s) FROM shop.orders WHERE order_id = %s",
-            order_id,
-            order_id,
-        )[0][0]
-    )

@@ -13,20 +13,18 @@ from local.monolith.transactions import run_transaction
 Query = Callable[..., list[Any]]
 
 
-def test_an_exception_rolls_back(shop: str, query: Query) -> None:
+def test_an_exception_rolls_back(module_shop: str, query: Query) -> None:
     def work(cursor: Any) -> None:
         cursor.execute("UPDATE shop.products SET title = 'lost'")
         raise KeyError
 
-    with closing(psycopg2.connect(shop)) as connection, pytest.raises(KeyError):
+    with closing(psycopg2.connect(module_shop)) as connection, pytest.raises(KeyError):
         run_transaction(connection, work)
 
     assert query("SELECT count(*) FROM shop.products WHERE title = 'lost'") == [(0,)]
 
 
-def test_both_of_two_deadlocked_transactions_succeed_in_the_end(shop: str, query: Query) -> None:
-    query("ALTER SYSTEM SET deadlock_timeout = '50ms'")
-    query("SELECT pg_reload_conf()")
+def test_both_of_two_deadlocked_transactions_succeed_in_the_end(module_shop: str, query: Query) -> None:
     meet, retries = threading.Barrier(2, timeout=30), []
 
     def update(first: str, second: str) -> None:
@@ -39,7 +37,7 @@ def test_both_of_two_deadlocked_transactions_succeed_in_the_end(shop: str, query
                 meet.wait()
             cursor.execute("UPDATE shop.products SET title = title || '!' WHERE sku = %s", (second,))
 
-        with closing(psycopg2.connect(shop)) as connection:
+        with closing(psycopg2.connect(module_shop, options="-c deadlock_timeout=50ms")) as connection:
             run_transaction(connection, work, lambda: retries.append(1))
 
     query("UPDATE shop.products SET title = 'x' WHERE sku IN ('42', '042')")
