@@ -43,6 +43,7 @@ class Event(enum.StrEnum):
     # supervisor
     SUPERVISOR_STARTED = "supervisor_started"
     SUPERVISOR_STOPPED = "supervisor_stopped"
+    SUPERVISOR_FAILED = "supervisor_failed"
     STOP_REQUESTED = "stop_requested"
     START_REFUSED = "start_refused"
     DAEMON_STARTED = "daemon_started"

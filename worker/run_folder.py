@@ -4,9 +4,14 @@ A child registers its process while it holds a shard and leaves only when it end
 that is registered but gone has therefore died, which dooms its daemon.
 """
 
+import fcntl
+import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+_PREFIX = "nearview-run-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +22,12 @@ class RunFolder:
 
     @classmethod
     def create(cls) -> "RunFolder":
-        """A new, private and empty folder below the temporary folder."""
-        folder = cls(Path(tempfile.mkdtemp(prefix="nearview-")))
+        """A new, private and empty folder below the temporary folder; those of killed supervisors are removed."""
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        folder = cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
         folder.metrics.mkdir()
         folder.children.mkdir()
+        _lock(folder.root)
         return folder
 
     @property
@@ -50,3 +57,21 @@ class RunFolder:
             except FileNotFoundError:
                 continue
         return found
+
+
+def _lock(root: Path) -> None:
+    """Mark the folder as in use until this process ends, however it ends: the lock goes with its open files."""
+    new = root / "lock.new"
+    descriptor = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    new.rename(root / "lock")
+
+
+def _remove_abandoned(temporary: Path) -> None:
+    for lock in temporary.glob(f"{_PREFIX}*/lock"):
+        try:
+            with lock.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:  # in use, or another user's
+            continue

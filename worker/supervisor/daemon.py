@@ -1,5 +1,6 @@
 """One run of KCL's daemon as a child process."""
 
+import contextlib
 import json
 import os
 import signal
@@ -80,15 +81,15 @@ class Daemon:
 
 def forward_output(source: IO[bytes], target: TextIO, log: Log) -> None:
     """Pass on what the daemon and its children print: children's events as they are, all else as events."""
-    for raw in source:
-        line = raw.decode("utf-8", "replace").rstrip()
-        if not line:
-            continue
-        if line.startswith('{"time":'):
-            target.write(line + "\n")
-            target.flush()
-        else:
-            _forward_other(line, log)
+    with source:
+        for raw in source:
+            line = raw.decode("utf-8", "replace").rstrip()
+            if line.startswith('{"time":'):
+                with contextlib.suppress(OSError, ValueError):  # unread, the daemon would block; unlogged, it goes on
+                    target.write(line + "\n")
+                    target.flush()
+            elif line:
+                _forward_other(line, log)
 
 
 def _forward_other(line: str, log: Log) -> None:

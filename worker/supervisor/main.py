@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import FatalError, SettingsError
-from worker.log import Event, Log, capture_libraries
+from worker.log import Event, Log, capture_libraries, describe
 from worker.run_folder import RunFolder
 from worker.settings import Settings, parse
 from worker.supervisor import jars
@@ -58,6 +58,9 @@ def run(environ: Mapping[str, str], parts: Parts | None = None) -> int:
         return 1
     except FatalError as error:
         log.error(Event.START_REFUSED, message=str(error))
+        return 1
+    except Exception as error:  # noqa: BLE001 - the daemon dies with this process; say why
+        log.error(Event.SUPERVISOR_FAILED, **describe(error))
         return 1
     return 0
 

@@ -9,7 +9,7 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from tests.worker.child.scripted_child import Counts  # noqa: E402
+from tests.worker.child.counts import Counts  # noqa: E402
 from worker.child.run import run  # noqa: E402
 from worker.records.stream import StreamRecord  # noqa: E402
 from worker.settings import Settings  # noqa: E402

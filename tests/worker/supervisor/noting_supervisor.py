@@ -14,6 +14,11 @@ def parked_tables(_settings: Settings) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
+def mapping_problems(_settings: Settings) -> list[str]:
+    """The one that the test asks for."""
+    return [os.environ["MAPPING_PROBLEM"]] if "MAPPING_PROBLEM" in os.environ else []
+
+
 if __name__ == "__main__":
-    parts = Parts("tests.worker.supervisor.noting_child", lambda _settings: [], parked_tables)
+    parts = Parts("tests.worker.supervisor.noting_child", mapping_problems, parked_tables)
     sys.exit(run(os.environ, parts))
