@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from contract.mapping import Mapping
 from worker.mapping.loader import load_mappings
-from worker.verify.compare import value_text
+from worker.verify.compare import printable, value_text
 from worker.verify.errors import VerifyError
 from worker.verify.report import Counts, Finding, Kind, Report
 
@@ -105,9 +106,10 @@ def _progress(line: str) -> None:
 
 
 def _print(report: Report, show_values: bool) -> None:
-    table = Table("aggregate")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    table.add_column("aggregate", overflow="fold")
     for name in _COLUMNS:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for aggregate, counts in report.aggregates.items():
         table.add_row(aggregate, *(f"{number:,}" for number in _numbers(counts).values()))
     Console().print(table)
@@ -122,7 +124,7 @@ def _print(report: Report, show_values: bool) -> None:
 
 def _line(finding: Finding) -> str:
     parts = [finding.kind, finding.aggregate, finding.key, finding.path]
-    line = "  ".join(part for part in parts if part)
+    line = printable("  ".join(part for part in parts if part))
     return f"{line}: {finding.note}" if finding.note else line
 
 

@@ -168,10 +168,14 @@ def path_text(path: Iterable[str | int]) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """Text without control characters, which could play tricks on a terminal."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
 def value_text(value: Any) -> str:
     """A value as JSON, with exact numbers, cut after 200 characters, without control characters."""
-    text = "".join(_json(value))
-    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    text = printable("".join(_json(value)))
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 

@@ -207,3 +207,19 @@ def test_the_command_says_so_when_the_driver_is_not_installed(run: Run, monkeypa
 
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].endswith("is not installed: pip install nearview[verify]")
+
+
+def test_the_table_shows_the_counts_of_every_aggregate_in_eighty_columns(run: Run) -> None:
+    lines = run().stdout.splitlines()
+
+    assert lines[0].split() == [
+        *("aggregate", "expected", "stored", "equal", "missing", "surplus", "different", "parked")
+    ]
+    assert lines[2].split() == ["person", "4", "4", "4", "0", "0", "0", "0"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_stored_key_cannot_play_tricks_on_the_terminal(run: Run, stored: Target) -> None:
+    stored.client.put_item(TableName=stored.table, Item={"pk": {"S": "person#\x1b[2J"}, "sk": {"S": "#"}})
+
+    assert run().stdout.splitlines()[-2] == "surplus  person  \\u001b[2J"
