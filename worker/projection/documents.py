@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from worker.projection.operations import (
     number,
     text,
 )
+from worker.projection.plan import Plan
 from worker.projection.roots import Root
 from worker.records.rows import parent_key
 
@@ -50,20 +51,20 @@ class Head:
     as_of: str
 
 
-def rebuild(roots: Sequence[Root], as_of: str, counts: Counts) -> Steps[None]:
+def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, counts: Counts) -> Steps[None]:
     """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen."""
     for start in range(0, len(roots), GROUP):
         pending = list(roots[start : start + GROUP])
         while pending:
-            pending = yield from _rebuild_once(pending, as_of, counts)
+            pending = yield from _rebuild_once(plan, pending, as_of, counts)
 
 
-def _rebuild_once(roots: list[Root], as_of: str, counts: Counts) -> Steps[list[Root]]:
+def _rebuild_once(plan: Plan, roots: list[Root], as_of: str, counts: Counts) -> Steps[list[Root]]:
     """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show."""
     items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK, HEAD) for a, key in roots]
     heads = [_head(item) for item in items]
     memory = Memory()
-    yield from _read_trees(roots, memory)
+    yield from _read_trees(plan, roots, memory)
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
     for at, ((aggregate, key), head) in enumerate(zip(roots, heads, strict=True)):
@@ -94,7 +95,7 @@ def _head(item: Item | None) -> Head:
     return Head(int(item["_rev"]["N"]), item["_fp"]["S"], int(item["_gen"]["N"]), item["_as_of"]["S"])
 
 
-def _read_trees(roots: list[Root], memory: Memory) -> Steps[None]:
+def _read_trees(plan: Plan, roots: list[Root], memory: Memory) -> Steps[None]:
     """Read, level by level, every image and edge that the group's documents consult; shared within the group."""
     frontier: list[tuple[Node, str]] = [(aggregate.root, key) for aggregate, key in roots]
     seen: set[tuple[int, str]] = set()
@@ -102,7 +103,7 @@ def _read_trees(roots: list[Root], memory: Memory) -> Steps[None]:
     while frontier:
         level = {(id(node), key): (node, key) for node, key in frontier if (id(node), key) not in seen}
         seen.update(level)
-        yield from _read_level(list(level.values()), memory)
+        yield from _read_level(plan, list(level.values()), memory)
         frontier = []
         for node, key in level.values():
             frontier += _next_level(node, key, memory, look_again)
@@ -111,24 +112,38 @@ def _read_trees(roots: list[Root], memory: Memory) -> Steps[None]:
         memory.again = {row_id: read_image(item) for row_id, item in zip(look_again, items, strict=True)}
 
 
-def _read_level(level: list[tuple[Node, str]], memory: Memory) -> Steps[None]:
+def _read_level(plan: Plan, level: list[tuple[Node, str]], memory: Memory) -> Steps[None]:
     gets: dict[RowId, Operation] = {}
-    queries: dict[EdgeId, Operation] = {}
+    wanted: dict[tuple[str, str], list[EdgeId]] = {}
     for node, key in level:
         if (node.table, key) not in memory.images:
             gets[node.table, key] = Get(TableName.ROWS, row_pk(node.table, key), ROW_SK)
-        for child in node.children:
-            if child.kind is Kind.MANY and edge_id(node, key, child) not in memory.edges:
-                prefix = edge_sk_prefix(child.table, child.join)
-                queries[edge_id(node, key, child)] = Query(TableName.ROWS, row_pk(node.table, key), prefix)
-    if not gets and not queries:
+        queries = _edge_queries(plan, node, key)
+        wanted.update({query: edges for query, edges in queries if any(edge not in memory.edges for edge in edges)})
+    if not gets and not wanted:
         return
-    replies = yield [*gets.values(), *queries.values()]
+    replies = yield [*gets.values(), *(Query(TableName.ROWS, pk, prefix) for pk, prefix in wanted)]
     for row_id, item in zip(gets, replies[: len(gets)], strict=True):
         memory.images[row_id] = read_image(item)
-    for edges, sort_keys in zip(queries, replies[len(gets) :], strict=True):
-        prefix = edge_sk_prefix(edges[2], edges[3])
-        memory.edges[edges] = tuple(sorted(sort_key[len(prefix) :] for sort_key in sort_keys))
+    for edges, sort_keys in zip(wanted.values(), replies[len(gets) :], strict=True):
+        for edge in edges:
+            prefix = edge_sk_prefix(edge[2], edge[3])
+            children = (sort_key[len(prefix) :] for sort_key in sort_keys if sort_key.startswith(prefix))
+            memory.edges[edge] = tuple(sorted(children))
+
+
+def _edge_queries(plan: Plan, node: Node, key: str) -> Iterator[tuple[tuple[str, str], list[EdgeId]]]:
+    """Partition and prefix of each Query that a row's children need, with the relations it answers.
+
+    A row whose edges are all wanted is asked for all of them at once; where other rows point at it too (a product
+    that stands in thousands of lines), each relation is asked for on its own.
+    """
+    relations = [edge_id(node, key, child) for child in node.children if child.kind is Kind.MANY]
+    if len(relations) > 1 and plan.only_children(node):
+        yield (row_pk(node.table, key), ""), relations
+        return
+    for edge in relations:
+        yield (row_pk(node.table, key), edge_sk_prefix(edge[2], edge[3])), [edge]
 
 
 def _next_level(node: Node, key: str, memory: Memory, look_again: dict[RowId, None]) -> list[tuple[Node, str]]:

@@ -24,6 +24,6 @@ def project(plan: Plan, changes: Iterable[RowChange], as_of: str) -> Steps[Count
     counts.folded = len(changes) - len(rows)
     touched = yield from store_rows(plan, rows, counts)
     roots = yield from find_roots(plan, touched)
-    yield from rebuild(roots, as_of, counts)
+    yield from rebuild(plan, roots, as_of, counts)
     yield from clean_up(touched)
     return counts

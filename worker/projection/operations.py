@@ -42,7 +42,7 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """All sort keys of a partition that begin with the prefix, strongly consistent. Reply: tuple of sort keys."""
+    """All sort keys of a partition that begin with the prefix ("": all), strongly consistent. Reply: their tuple."""
 
     table: TableName
     pk: str

@@ -34,6 +34,17 @@ class Plan:
     places: dict[str, tuple[Place, ...]]
     references: dict[str, tuple[Reference, ...]]
 
+    def only_children(self, node: Node) -> bool:
+        """Whether every edge that can stand under a row of this node belongs to one of the node's `many` relations."""
+        relations = {(child.table, child.join) for child in node.children if child.kind is Kind.MANY}
+        pointing = {
+            (table, reference.columns)
+            for table, references in self.references.items()
+            for reference in references
+            if reference.parent == node.table
+        }
+        return pointing == relations
+
     def links(self, table: str, row: Row | None) -> frozenset[Link]:
         """Where a row points; nowhere if it is deleted or all its foreign keys are NULL."""
         if row is None:

@@ -7,13 +7,12 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from contract.values import AttributeValue
-from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, TableName, Update
+from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, Update
 
 GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
 
 Statement = Insert | Update | Delete
-Put = Insert | Replace
 Part = TypeVar("Part")
 
 
@@ -39,30 +38,28 @@ def batch_get(table: str, operations: Sequence[Get]) -> dict[str, Any]:
 
 def query(table: str, operation: Query, start: dict[str, AttributeValue] | None) -> dict[str, Any]:
     """One page of a Query for sort keys."""
-    request = {
+    request: dict[str, Any] = {
         "TableName": table,
         "ConsistentRead": True,
-        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-        "ExpressionAttributeValues": {":pk": {"S": operation.pk}, ":prefix": {"S": operation.prefix}},
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": operation.pk}},
         "ProjectionExpression": "sk",
     }
+    if operation.prefix:
+        request["KeyConditionExpression"] = "pk = :pk AND begins_with(sk, :prefix)"
+        request["ExpressionAttributeValues"][":prefix"] = {"S": operation.prefix}
     return {**request, "ExclusiveStartKey": start} if start else request
 
 
-def put(table: str, operation: Put) -> dict[str, Any]:
+def put(table: str, operation: Replace) -> dict[str, Any]:
     """A conditional PutItem; the item that stands in the way comes back with the refusal."""
-    request: dict[str, Any] = {
-        "TableName": table,
-        "Item": operation.item,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-    if isinstance(operation, Insert):
-        return {**request, "ConditionExpression": "attribute_not_exists(pk)"}
     names = {f"#{at}": condition.attribute for at, condition in enumerate(operation.when)}
     values = {f":{at}": condition.value for at, condition in enumerate(operation.when)}
     terms = [f"#{at} {condition.operator} :{at}" for at, condition in enumerate(operation.when)]
     return {
-        **request,
+        "TableName": table,
+        "Item": operation.item,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         "ConditionExpression": " AND ".join(["attribute_exists(pk)", *terms]),
         **({"ExpressionAttributeNames": names, "ExpressionAttributeValues": values} if names else {}),
     }
@@ -90,5 +87,5 @@ def _term(condition: Condition) -> str:
 
 
 def goes_as_put(operation: Insert | Replace | Update | Delete) -> bool:
-    """Whole documents are too large to share a request with 24 others; a whole replacement is no statement at all."""
-    return isinstance(operation, Replace) or (isinstance(operation, Insert) and operation.table is TableName.DOCUMENTS)
+    """A whole replacement is no statement: PartiQL's UPDATE would leave the attributes that the new item lacks."""
+    return isinstance(operation, Replace)

@@ -1,0 +1,95 @@
+"""Where the stream's readers stand: what the stand-in has sent, what the worker has checkpointed, what it counts."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from prometheus_client.parser import text_string_to_metric_families
+
+from local.dms.state import parse_lsn
+from local.stack import Running, Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the DMS stand-in has done."""
+
+    phase: str
+    rows_loaded: int
+    changes: int
+    confirmed_lsn: int
+    last_sequence_numbers: dict[str, int]
+
+
+def sent(folder: Path) -> Sent:
+    """The stand-in's state; all zero before it has written any."""
+    try:
+        state = json.loads((folder / "dms" / "state.json").read_text())
+    except (OSError, ValueError):
+        return Sent("starting", 0, 0, 0, {})
+    return Sent(
+        state["phase"],
+        sum(state["rows_loaded"].values()),
+        state["changes"],
+        parse_lsn(state["confirmed_lsn"]),
+        {shard: int(number) for shard, number in state["last_sequence_numbers"].items()},
+    )
+
+
+def source_position(url: str) -> int:
+    """The end of the source's log now."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_lsn()")
+        ((position,),) = cursor.fetchall()
+        return parse_lsn(position)
+
+
+def checkpoints(running: Running) -> dict[str, int]:
+    """The checkpoint of each shard as a number, -1 where there is none yet."""
+    answer = running.ministack.client("dynamodb").scan(TableName=running.storage.application, ConsistentRead=True)
+    return {item["leaseKey"]["S"]: _number(item.get("checkpoint", {}).get("S", "")) for item in answer["Items"]}
+
+
+def _number(checkpoint: str) -> int:
+    return int(checkpoint) if checkpoint.isdigit() else -1
+
+
+def is_quiet(stack: Stack, running: Running, position: int) -> bool:
+    """Whether everything committed up to a log position is in documents (or parked) and checkpointed."""
+    state = sent(stack.folder)
+    if state.phase != "changes" or state.confirmed_lsn < position:
+        return False
+    done = checkpoints(running)
+    return all(done.get(shard, -1) >= number for shard, number in state.last_sequence_numbers.items())
+
+
+def metrics(running: Running) -> dict[str, float]:
+    """The worker's metrics, summed over their labels; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{running.worker_url}/metrics", timeout=5) as reply:  # noqa: S310  our own address
+            text = reply.read().decode()
+    except (OSError, urllib.error.URLError):
+        return {}
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    return sums
+
+
+def health(running: Running) -> dict[str, Any]:
+    """What /healthz says, green or red."""
+    try:
+        with urllib.request.urlopen(f"{running.worker_url}/healthz", timeout=5) as reply:  # noqa: S310  our own address
+            return dict(json.load(reply))
+    except urllib.error.HTTPError as error:
+        return dict(json.load(error))
+    except (OSError, urllib.error.URLError, ValueError):
+        return {"status": "no answer"}
