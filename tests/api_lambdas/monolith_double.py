@@ -29,8 +29,8 @@ class MonolithDouble:
     """`faults` are applied to the next requests, one each; then all goes well."""
 
     received: list[Received] = field(default_factory=list)
-    executed: dict[str, Reply] = field(default_factory=dict)
-    executions: int = 0
+    executed: dict[str, int] = field(default_factory=dict)
+    replies: int = 0
     faults: deque[Callable[[_Handler], None]] = field(default_factory=deque)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -51,14 +51,17 @@ class MonolithDouble:
         self._thread.join()
         self._server.server_close()
 
+    @property
+    def executions(self) -> int:
+        return len(self.executed)
+
     def execute(self, key: str) -> Reply:
-        """Like the real one: the first answer to a key is the answer to the key."""
+        """A key has one effect; like the real one, every reply has the log position of its own moment."""
         with self._lock:
-            if key not in self.executed:
-                self.executions += 1
-                body = json.dumps({"order_id": self.executions, "commit_position": "0/1"}).encode()
-                self.executed[key] = (201, "application/json", body)
-            return self.executed[key]
+            order_id = self.executed.setdefault(key, len(self.executed) + 1)
+            self.replies += 1
+            body = json.dumps({"order_id": order_id, "commit_position": f"0/{self.replies:X}"}).encode()
+            return 201, "application/json", body
 
 
 class _Handler(BaseHTTPRequestHandler):
