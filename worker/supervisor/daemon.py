@@ -1,7 +1,6 @@
 """One run of KCL's daemon as a child process."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,9 @@ from worker.supervisor import tether
 MAIN_CLASS = "software.amazon.kinesis.multilang.MultiLangDaemon"
 # without its performance file it leaves nothing in /tmp; out of memory it must die, not limp
 FIXED_OPTIONS = ("-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
+# as logback.xml writes them
+_LEVELS = {"ERROR": "error", "WARN": "warning", "INFO": "info", "DEBUG": "debug", "TRACE": "debug"}
+LONGEST_MESSAGE = 1000
 LOGBACK = Path(__file__).with_name("logback.xml")
 
 
@@ -93,13 +95,9 @@ def forward_output(source: IO[bytes], target: TextIO, log: Log) -> None:
 
 
 def _forward_other(line: str, log: Log) -> None:
-    try:
-        entry = json.loads(line)
-        logger, text, level = entry["loggerName"], entry["formattedMessage"], entry["level"]
-    except (ValueError, TypeError, KeyError):
-        log.warning(Event.DAEMON_OUTPUT, message=line[:1000])
-        return
-    thrown = entry.get("throwable") or {}
-    message = " / ".join(filter(None, (text, thrown.get("className"), thrown.get("message"))))
-    ours = {"ERROR": "error", "WARN": "warning", "INFO": "info"}.get(level, "debug")
-    log.write(ours, Event.KCL, {"logger": logger, "message": message[:1000]})
+    tag, *rest = line.split(" ", 3)
+    if tag == "KCL" and len(rest) == 3 and rest[0] in _LEVELS:
+        level, logger, message = rest
+        log.write(_LEVELS[level], Event.KCL, {"logger": logger, "message": message[:LONGEST_MESSAGE]})
+    else:
+        log.warning(Event.DAEMON_OUTPUT, message=line[:LONGEST_MESSAGE])

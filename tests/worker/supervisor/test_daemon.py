@@ -28,19 +28,13 @@ def test_events_of_children_pass_unchanged() -> None:
 
 
 def test_lines_of_kcl_become_events() -> None:
-    line = {
-        "level": "ERROR",
-        "loggerName": "software.amazon.kinesis.X",
-        "formattedMessage": "no lease",
-        "throwable": {"className": "java.io.IOException", "message": "closed"},
-    }
-    (entry,) = forwarded(json.dumps(line).encode())
+    (entry,) = forwarded(b"KCL ERROR software.amazon.kinesis.X no lease java.io.IOException: closed")
     assert (entry["level"], entry["event"], entry["logger"]) == ("error", "kcl", "software.amazon.kinesis.X")
-    assert entry["message"] == "no lease / java.io.IOException / closed"
+    assert entry["message"] == "no lease java.io.IOException: closed"
 
 
 def test_anything_else_is_kept_in_part() -> None:
-    first, second, third = forwarded(b"OpenJDK warning \xff", b"[1]", b"x" * 5000)
+    first, second, third = forwarded(b"OpenJDK warning \xff", b"KCL is here", b"x" * 5000)
     assert first["event"] == second["event"] == "daemon_output"
     assert first["message"] == "OpenJDK warning \ufffd"
     assert len(third["message"]) == 1000
