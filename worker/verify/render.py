@@ -146,6 +146,8 @@ def equal(mine: Column, my_reference: str, other: Column, other_reference: str) 
 def _typed(column: Column, reference: str, field_type: FieldType) -> str:
     """jsonb under a type; NULL where the value does not fit."""
     match field_type:
+        case FieldType.INTEGER if column.category is Category.INTEGER:
+            return f"to_jsonb({reference})"  # trunc() of a bigint would go through a double
         case FieldType.INTEGER:
             value = _as_number(column, reference)
             return f"CASE WHEN {value} = trunc({value}) THEN to_jsonb(trunc({value})) END"

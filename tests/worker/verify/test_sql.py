@@ -161,6 +161,8 @@ _A, _X, _Y = "a", "x", "y"
         ("ok", FieldType.TEXT, _A, "true"),
         ("day", FieldType.TEXT, _A, "2024-02-29"),
         ("i2", FieldType.INTEGER, _A, -5),
+        ("i8", FieldType.INTEGER, _A, 9223372036854775807),
+        ("num", FieldType.INTEGER, _A, 12345678901234567890123456789012345678),
         ("dec", FieldType.INTEGER, _A, UNFIT),
         ("dec", FieldType.INTEGER, _X, None),
         ("dear", FieldType.INTEGER, _X, 0),
