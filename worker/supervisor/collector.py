@@ -16,6 +16,8 @@ from prometheus_client.registry import CollectorRegistry
 from worker import metrics
 from worker.supervisor.health import Health
 
+STALLED_SECONDS = 60.0
+_CHECKPOINT_AGE = "nearview_checkpoint_age_seconds"
 # ages are computed when they are asked for: a child that hangs cannot keep its own age up to date
 _AGES = {
     "nearview_newest_commit_timestamp_seconds": (
@@ -23,7 +25,7 @@ _AGES = {
         "Seconds since the newest commit in the shard's last batch with changes.",
     ),
     "nearview_checkpoint_timestamp_seconds": (
-        "nearview_checkpoint_age_seconds",
+        _CHECKPOINT_AGE,
         "Seconds since the shard's checkpoint last covered everything delivered.",
     ),
 }
@@ -96,6 +98,16 @@ class WorkerCollector:
                 for sample in metric.samples:
                     age.add_metric([sample.labels["shard"]], max(0.0, now - sample.value))
                 yield age
+
+    def stalled_shards(self) -> list[str]:
+        """A line for each shard that is stuck in a batch; an idle one is covered anew with every empty delivery."""
+        return [
+            f"{sample.labels['shard']} has not advanced for {sample.value:.0f} seconds: see its retries and its log"
+            for metric in self._ages(self._children.collect())
+            if metric.name == _CHECKPOINT_AGE
+            for sample in metric.samples
+            if sample.value > STALLED_SECONDS
+        ]
 
     def text(self) -> bytes:
         """The body of /metrics."""

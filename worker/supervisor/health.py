@@ -14,6 +14,7 @@ class Health:
         self._log = log
         self._daemon = "the daemon has not been started yet"
         self._parked: tuple[str, ...] = ()
+        self._stalled: tuple[str, ...] = ()
         self._green: bool | None = None
         self.restarts = 0
 
@@ -27,6 +28,12 @@ class Health:
         """One line for each table that is parked, naming the setting of the DMS task to change."""
         with self._lock:
             self._parked = tuple(lines)
+        self._tell()
+
+    def set_stalled(self, lines: list[str]) -> None:
+        """One line for each shard that waits, because the store does not answer or a batch does not end."""
+        with self._lock:
+            self._stalled = tuple(lines)
         self._tell()
 
     def count_restart(self) -> None:
@@ -47,7 +54,7 @@ class Health:
     def problems(self) -> list[str]:
         """Every line that makes it red."""
         with self._lock:
-            return ([self._daemon] if self._daemon else []) + list(self._parked)
+            return ([self._daemon] if self._daemon else []) + list(self._parked + self._stalled)
 
     def report(self) -> dict[str, Any]:
         """The body of /healthz."""
@@ -58,6 +65,7 @@ class Health:
             "daemon_running": self.daemon_runs,
             "daemon_restarts": self.restarts,
             "parked_tables": len(self._parked),
+            "stalled_shards": len(self._stalled),
         }
 
     def _tell(self) -> None:

@@ -83,14 +83,17 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
     folder = RunFolder.create()
     health = Health(log)
     children = ChildMetrics(folder.metrics)
+    collector = WorkerCollector(children, health)
     try:
-        server = Server(settings.http_host, settings.http_port, WorkerCollector(children, health).text, health.report)
+        server = Server(settings.http_host, settings.http_port, collector.text, health.report)
         server.start()
         log.info(Event.SERVING, address=server.url)
         log.info(Event.SUPERVISOR_STARTED, version=version("nearview"), pid=os.getpid(), path=str(folder.root))
         tables = LeaseTables(aws.dynamodb, settings.application)
         _seed(tables, aws, settings, log)
-        rounds = Rounds(tables, lambda: parts.parked_tables(settings), health, log, time.monotonic)
+        rounds = Rounds(
+            tables, lambda: parts.parked_tables(settings), collector.stalled_shards, health, log, time.monotonic
+        )
         threading.Thread(target=_go_rounds, args=(rounds, stop), daemon=True).start()
         name = settings.worker_name or socket.gethostname()
         daemons = _Daemons(settings, environ, java, folder, parts.child_module, log)

@@ -1,4 +1,4 @@
-"""Looks after what no event announces: a leader of another host that is gone, and tables that are parked."""
+"""Looks after what no event announces: leaders of other hosts that are gone, parked tables, shards that wait."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,10 +31,17 @@ class Rounds:
     """What is done every few seconds beside the daemon. Nothing here may end the supervisor."""
 
     def __init__(
-        self, tables: LeaseTables, parked: Callable[[], list[str]], health: Health, log: Log, clock: Callable[[], float]
+        self,
+        tables: LeaseTables,
+        parked: Callable[[], list[str]],
+        stalled: Callable[[], list[str]],
+        health: Health,
+        log: Log,
+        clock: Callable[[], float],
     ) -> None:
         self._tables = tables
         self._parked = parked
+        self._stalled = stalled
         self._health = health
         self._log = log
         self._clock = clock
@@ -47,6 +54,7 @@ class Rounds:
         except AwsError as error:
             self._log.warning(Event.LEASE_TABLE_FAILED, reason=reason(error))
         try:
+            self._health.set_stalled(self._stalled())
             self._health.set_parked(self._parked())
         except Exception as error:  # noqa: BLE001 - the last known state stays; the next round asks again
             self._log.warning(Event.HEALTH_UNKNOWN, reason=reason(error))

@@ -66,6 +66,7 @@ def test_health_is_red_with_a_line_for_each_problem_and_the_process_still_lives(
         "daemon_running": False,
         "daemon_restarts": 1,
         "parked_tables": 1,
+        "stalled_shards": 0,
     }
     assert get(server, "/livez")[0] == 200
 
@@ -85,6 +86,16 @@ def test_metrics_join_children_and_supervisor(server: Server, tmp_path: Path, he
     ):
         assert line in text.splitlines()
     assert 'amazon_kclpy="3.1.3"' in text
+
+
+def test_a_shard_that_does_not_advance_for_a_minute_is_named(tmp_path: Path, health: Health) -> None:
+    run_process(tmp_path)
+    times = iter([1062.0, 1064.0])
+    collector = WorkerCollector(ChildMetrics(tmp_path), health, times.__next__)
+    assert collector.stalled_shards() == []
+    assert collector.stalled_shards() == [
+        "shard-0 has not advanced for 61 seconds: see its retries and its log",
+    ]
 
 
 def test_a_swept_process_leaves_its_counts_and_no_file_of_its_own(server: Server, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def rounds_of(tables: Any, parked: Any, times: list[float]) -> tuple[Rounds, Hea
     log = Log("info", lines)
     health = Health(log)
     health.set_daemon("")
-    return Rounds(tables, parked, health, log, iter(times).__next__), health, lines
+    return Rounds(tables, parked, list, health, log, iter(times).__next__), health, lines
 
 
 def test_a_stale_leader_of_another_host_is_freed() -> None:
@@ -86,3 +86,15 @@ def test_when_parked_tables_cannot_be_read_the_last_state_stays() -> None:
         seen.append(health.green)
     assert seen == [False, False, True]
     assert "secret" not in lines.getvalue()
+
+
+def test_a_stalled_shard_turns_health_red_until_it_advances() -> None:
+    stalled = [["shard-1 has not advanced for 61 seconds"], []]
+    health = Health(Log("info", io.StringIO()))
+    health.set_daemon("")
+    tables: Any = Tables()
+    rounds = Rounds(tables, list, lambda: stalled.pop(0), health, Log("error", io.StringIO()), lambda: 0.0)
+    rounds.go()
+    assert health.problems() == ["shard-1 has not advanced for 61 seconds"]
+    rounds.go()
+    assert health.problems() == []
