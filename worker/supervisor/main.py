@@ -91,15 +91,22 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
         log.info(Event.SUPERVISOR_STARTED, version=version("nearview"), pid=os.getpid(), path=str(folder.root))
         tables = LeaseTables(aws.dynamodb, settings.application)
         _seed(tables, aws, settings, log)
-        rounds = Rounds(
-            tables, lambda: parts.parked_tables(settings), collector.stalled_shards, health, log, time.monotonic
-        )
-        threading.Thread(target=_go_rounds, args=(rounds, stop), daemon=True).start()
         name = settings.worker_name or socket.gethostname()
         daemons = _Daemons(settings, environ, java, folder, parts.child_module, log)
-        Supervisor(
+        supervisor = Supervisor(
             name, daemons.start, tables, folder, children, health, settings.shutdown_grace_seconds, log, stop
-        ).run()
+        )
+        rounds = Rounds(
+            tables,
+            lambda: parts.parked_tables(settings),
+            collector.stalled_shards,
+            lambda: supervisor.worker_id,
+            health,
+            log,
+            time.monotonic,
+        )
+        threading.Thread(target=_go_rounds, args=(rounds, stop), daemon=True).start()
+        supervisor.run()
         server.stop()
         log.info(Event.SUPERVISOR_STOPPED)
     finally:

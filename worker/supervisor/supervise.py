@@ -55,7 +55,7 @@ class Supervisor:
     """Runs daemons one after the other until `stop` is set.
 
     `start_daemon` takes the worker id of the new run. Worker ids are `<name>.<random>`, fresh for each run, so that
-    those of earlier runs are known to be dead.
+    those of earlier runs are known to be dead. `worker_id` is that of the daemon that runs, if one does.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._log = log
         self._stop = stop
+        self.worker_id: str | None = None
 
     def run(self) -> None:
         """Return after a requested stop, when the daemon has ended and its leases and lock are free for others."""
@@ -99,7 +100,9 @@ class Supervisor:
         daemon = self._start_daemon(worker_id)
         self._log.info(Event.DAEMON_STARTED, worker=worker_id, pid=daemon.pid)
         self._health.set_daemon("")
+        self.worker_id = worker_id
         self._watch(daemon)
+        self.worker_id = None
         if daemon.exit_code() is None:
             self._end(daemon)
         code = daemon.exit_code()

@@ -19,9 +19,9 @@ class LeaderWatch:
     leader: Leader | None = None
     since: float = 0.0
 
-    def is_stale(self, seen: Leader | None, now: float) -> bool:
+    def is_stale(self, seen: Leader, now: float) -> bool:
         """Take in what the table says now; True if the holder has missed two heartbeats."""
-        if seen is None or seen != self.leader:
+        if seen != self.leader:
             self.leader, self.since = seen, now
             return False
         return now - self.since > STALE_LEADER_SECONDS
@@ -35,6 +35,7 @@ class Rounds:
         tables: LeaseTables,
         parked: Callable[[], list[str]],
         stalled: Callable[[], list[str]],
+        successor: Callable[[], str | None],
         health: Health,
         log: Log,
         clock: Callable[[], float],
@@ -42,6 +43,7 @@ class Rounds:
         self._tables = tables
         self._parked = parked
         self._stalled = stalled
+        self._successor = successor
         self._health = health
         self._log = log
         self._clock = clock
@@ -60,7 +62,17 @@ class Rounds:
             self._log.warning(Event.HEALTH_UNKNOWN, reason=reason(error))
 
     def _free_stale_leader(self) -> None:
+        """Free a lock that is not renewed, and take over its holder's leases.
+
+        Without a leader nobody else is given them, and KCL looks for a free lock only every half minute. Should the
+        holder live after all, it loses its leases as it would to any other worker.
+        """
         seen = self._tables.leader()
-        if self._watch.is_stale(seen, self._clock()) and seen:
-            freed = self._tables.free_leader(seen)
-            self._log.warning(Event.LEADER_STALE, worker=seen.owner, status="freed" if freed else "changed")
+        if seen is None or not self._watch.is_stale(seen, self._clock()):
+            return
+        freed = self._tables.free_leader(seen)
+        self._log.warning(Event.LEADER_STALE, worker=seen.owner, status="freed" if freed else "changed")
+        if freed:
+            successor = self._successor()
+            count = self._tables.pass_on(lambda worker_id: worker_id == seen.owner, successor)
+            self._log.info(Event.LEASES_FREED, leases=count, worker=successor or "")

@@ -1,6 +1,7 @@
 """Rounds: stale leaders are freed, parked tables are told, and no failure ends them."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,9 +20,9 @@ def test_a_leader_is_stale_once_it_did_not_change_for_two_heartbeats() -> None:
     assert [watch.is_stale(FIRST, now) for now in (0.0, 30.0, 75.0, 75.1)] == [False, False, False, True]
 
 
-def test_a_heartbeat_or_a_freed_lock_begins_the_time_anew() -> None:
+def test_a_heartbeat_begins_the_time_anew() -> None:
     watch = LeaderWatch()
-    seen = [(FIRST, 0.0), (NEXT, 70.0), (NEXT, 140.0), (None, 200.0), (None, 400.0), (NEXT, 401.0)]
+    seen = [(FIRST, 0.0), (NEXT, 70.0), (NEXT, 140.0)]
     assert not any(watch.is_stale(leader, now) for leader, now in seen)
 
 
@@ -31,6 +32,7 @@ class Tables:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.freed: list[Leader] = []
+        self.passed_on: list[tuple[bool, bool, str | None]] = []
 
     def leader(self) -> Leader:
         if self.error:
@@ -41,6 +43,10 @@ class Tables:
         self.freed.append(leader)
         return True
 
+    def pass_on(self, is_dead: Callable[[str], bool], successor: str | None) -> int:
+        self.passed_on.append((is_dead(FIRST.owner), is_dead("w3.c"), successor))
+        return 1
+
 
 def rounds_of(tables: Any, parked: Any, times: list[float]) -> tuple[Rounds, Health, io.StringIO]:
     """Rounds with their health and log; one time for each round."""
@@ -48,16 +54,17 @@ def rounds_of(tables: Any, parked: Any, times: list[float]) -> tuple[Rounds, Hea
     log = Log("info", lines)
     health = Health(log)
     health.set_daemon("")
-    return Rounds(tables, parked, list, health, log, iter(times).__next__), health, lines
+    return Rounds(tables, parked, list, lambda: "w1.me", health, log, iter(times).__next__), health, lines
 
 
-def test_a_stale_leader_of_another_host_is_freed() -> None:
+def test_a_stale_leader_of_another_host_is_freed_and_its_leases_are_taken_over() -> None:
     tables = Tables()
     rounds, _, lines = rounds_of(tables, list, [0.0, 80.0])
     rounds.go()
     assert tables.freed == []
     rounds.go()
     assert tables.freed == [FIRST]
+    assert tables.passed_on == [(True, False, "w1.me")]
     assert '"leader_stale"' in lines.getvalue()
 
 
@@ -93,7 +100,9 @@ def test_a_stalled_shard_turns_health_red_until_it_advances() -> None:
     health = Health(Log("info", io.StringIO()))
     health.set_daemon("")
     tables: Any = Tables()
-    rounds = Rounds(tables, list, lambda: stalled.pop(0), health, Log("error", io.StringIO()), lambda: 0.0)
+    rounds = Rounds(
+        tables, list, lambda: stalled.pop(0), lambda: None, health, Log("error", io.StringIO()), lambda: 0.0
+    )
     rounds.go()
     assert health.problems() == ["shard-1 has not advanced for 61 seconds"]
     rounds.go()
