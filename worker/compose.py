@@ -8,7 +8,7 @@ from worker.errors import SettingsError
 from worker.log import Event, Log
 from worker.mapping.loader import load_mappings
 from worker.parking import Parking
-from worker.pipeline import Pipeline
+from worker.pipeline import ParkingPlace, Pipeline
 from worker.projection.operations import TableName
 from worker.projection.plan import make_plan
 from worker.settings import Settings
@@ -17,16 +17,27 @@ from worker.store.dynamodb import DynamoStore, dynamodb_client
 
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
     """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
+    log = (log or Log(settings.log_level)).bind(shard=shard_id)
+    return _pipeline(settings, log, None, stops_tables=True)
+
+
+def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline:
+    """The same for records that were parked: `parking` learns which of them stay so. Raises SettingsError."""
+    return _pipeline(settings, log, parking, stops_tables=False)
+
+
+def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, stops_tables: bool) -> Pipeline:
     mapping, problems = load_mappings(Path(settings.mappings))
     if mapping is None:
         raise SettingsError([str(problem) for problem in problems])
-    log = (log or Log(settings.log_level)).bind(shard=shard_id)
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
     client = dynamodb_client(settings.region, settings.endpoint_url)
     tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
     return Pipeline(
         plan=make_plan(mapping),
         store=DynamoStore(client, tables, log),
-        parking=Parking(client, settings.parked_table, log),
+        parking=parking or Parking(client, settings.parked_table, log),
         before_image_field=settings.before_image_field,
+        log=log,
+        stops_tables=stops_tables,
     )

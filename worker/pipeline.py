@@ -7,10 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from worker.errors import FatalError
-from worker.parking import Parking
+from worker.log import Event, Log
+from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
 from worker.projection.documents import NewerGeneration
 from worker.projection.engine import project
 from worker.projection.images import Counts
@@ -23,8 +24,17 @@ from worker.store.dynamodb import DynamoStore
 
 PARKED_TABLES_REFRESH_SECONDS: Final = 5.0
 
-NO_TABLE: Final = "?"
-"""Stands for the table of a record that does not say which."""
+
+class ParkingPlace(Protocol):
+    """Where records go that cannot be used (worker.parking.Parking)."""
+
+    retries: int
+
+    def tables(self) -> dict[str, str]:
+        """The parked tables with what they lack."""
+
+    def park(self, entries: Sequence[Entry]) -> None:
+        """Return when all entries are durable; raise FatalError only."""
 
 
 @dataclass(slots=True)
@@ -63,17 +73,25 @@ class Pipeline:
         self,
         plan: Plan,
         store: DynamoStore,
-        parking: Parking,
+        parking: ParkingPlace,
         before_image_field: str,
+        log: Log,
         incarnation: int = 1,
+        stops_tables: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """With `stops_tables` off, a record that shows that its table lacks something is parked alone.
+
+        An operator who feeds old records again must not stop a table whose new records are fine.
+        """
         self._plan = plan
         self._tables = plan.mapping.tables
         self._store = store
         self._parking = parking
         self._before_image_field = before_image_field
+        self._log = log
         self._incarnation = incarnation
+        self._stops_tables = stops_tables
         self._clock = clock
         self._parked_tables: dict[str, str] = {}
         self._parked_tables_read = float("-inf")
@@ -87,19 +105,27 @@ class Pipeline:
         self._refresh_parked_tables()
         report = BatchReport(records=len(records))
         changes: list[RowChange] = []
+        entries: list[Entry] = []
+        retries = self._store.retries + self._parking.retries
         for record in records:
-            changes += self._decode(record, report)
+            changes += self._decode(record, report, entries)
+        if entries:
+            self._parking.park(entries)
         if changes:
-            retries = self._store.retries
-            try:
-                report.add(self._store.drive(project(self._plan, changes, _instant(report.newest_commit_micros))))
-            except NewerGeneration as problem:
-                raise FatalError(str(problem)) from None
-            report.retries = self._store.retries - retries
+            self._project(changes, report)
+        report.retries = self._store.retries + self._parking.retries - retries
         return report
 
-    def _decode(self, record: StreamRecord, report: BatchReport) -> tuple[RowChange, ...]:
-        """The row changes of a record; what cannot be used is parked before this returns."""
+    def _project(self, changes: list[RowChange], report: BatchReport) -> None:
+        try:
+            report.add(self._store.drive(project(self._plan, changes, _instant(report.newest_commit_micros))))
+        except NewerGeneration as problem:
+            raise FatalError(str(problem)) from None
+        if report.documents_parked:
+            self._log.warning(Event.DOCUMENT_PARKED, count=report.documents_parked)
+
+    def _decode(self, record: StreamRecord, report: BatchReport, entries: list[Entry]) -> tuple[RowChange, ...]:
+        """The row changes of a record; what cannot be used goes to the entries to park."""
         table = NO_TABLE
         try:
             event = decode(record.data, self._before_image_field)
@@ -107,36 +133,36 @@ class Pipeline:
             if isinstance(event, (ControlEvent, InternalEvent)):
                 report.ignored += 1
                 return ()
-            return self._row_changes(event, record, report)
+            if event.table not in self._tables:
+                report.ignored += 1
+                self._note_unknown(event.table, record, report, entries)
+                return ()
+            return self._row_changes(event, report)
         except PoisonRecord as poison:
-            self._parking.park_record(record, poison.table or table, poison.reason, poison.detail)
+            entries.append(record_entry(record, poison.table or table, poison.reason, poison.detail))
             report.parked[poison.reason] += 1
         except TableLacks as lack:
-            self._parking.park_table(record, lack.table, lack.detail)
-            self._parked_tables[lack.table] = lack.detail
-            self._parking.park_record(record, lack.table, Reason.TABLE_PARKED, lack.detail)
+            if self._stops_tables:
+                entries.append(table_entry(record, lack.table, lack.detail))
+                self._parked_tables[lack.table] = lack.detail
+            entries.append(record_entry(record, lack.table, Reason.TABLE_PARKED, lack.detail))
             report.parked[Reason.TABLE_PARKED] += 1
         return ()
 
-    def _row_changes(self, event: ChangeEvent, record: StreamRecord, report: BatchReport) -> tuple[RowChange, ...]:
-        table = self._tables.get(event.table)
-        if table is None:
-            self._note_unknown(event.table, record, report)
-            return ()
+    def _row_changes(self, event: ChangeEvent, report: BatchReport) -> tuple[RowChange, ...]:
         if event.table in self._parked_tables:
             raise PoisonRecord(Reason.TABLE_PARKED, self._parked_tables[event.table], event.table)
-        changes = row_changes(event, table, self._incarnation)
+        changes = row_changes(event, self._tables[event.table], self._incarnation)
         report.changes[event.table, event.operation] += 1
         seen = event.commit_micros or event.built_micros
         report.newest_commit_micros = max(seen, report.newest_commit_micros or 0)
         return changes
 
-    def _note_unknown(self, table: str, record: StreamRecord, report: BatchReport) -> None:
+    def _note_unknown(self, table: str, record: StreamRecord, report: BatchReport, entries: list[Entry]) -> None:
         """A table nobody maps needs no document: it is noted once, so that a forgotten mapping is seen."""
-        report.ignored += 1
         if table not in self._unknown_tables:
             detail = "no mapping uses this table: map it, or leave it out of the DMS task's table mappings"
-            self._parking.note_unknown_table(record, table, detail)
+            entries.append(unknown_table_entry(record, table, detail))
             self._unknown_tables.add(table)
             report.parked[Reason.UNKNOWN_TABLE] += 1
 

@@ -1,0 +1,317 @@
+"""Records in, durable out: every kind of bad input ends where it must, and its neighbours are written."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from contract.mapping import Mapping
+from tests.worker.conftest import Tables
+from tests.worker.dms import change, record
+from worker.errors import FatalError
+from worker.log import Log
+from worker.mapping.loader import read_mappings
+from worker.parking import Parking, list_parked
+from worker.pipeline import BatchReport, Pipeline
+from worker.projection.operations import TableName
+from worker.projection.plan import make_plan
+from worker.records.stream import StreamRecord
+from worker.store.dynamodb import DynamoStore
+
+CANARY = "canary-7F3A"
+
+ORDERS = """
+aggregate: order
+source: shop.orders
+key: order_id
+fields: [order_id, note, total: {type: decimal}, customer_id]
+one:
+  customer: {source: shop.customers, key: customer_id, join: customer_id, fields: [name]}
+many:
+  lines: {source: shop.lines, key: [order_id, line_no], join: order_id, order_by: line_no, fields: [line_no, sku]}
+"""
+
+
+def _mapping() -> Mapping:
+    mapping, problems = read_mappings({"order.yaml": ORDERS})
+    assert mapping is not None, problems
+    return mapping
+
+
+@dataclass
+class Shop:
+    """A pipeline on tables of its own."""
+
+    tables: Tables
+    log: io.StringIO = field(default_factory=io.StringIO)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pipeline = self.child()
+
+    def child(self, stops_tables: bool = True) -> Pipeline:
+        """A pipeline as a newly started child has it."""
+        log = Log("debug", self.log)
+        names = {TableName.ROWS: self.tables.rows, TableName.DOCUMENTS: self.tables.documents}
+        return Pipeline(
+            make_plan(_mapping()),
+            DynamoStore(self.tables.client, names, log),
+            Parking(self.tables.client, self.tables.parked, log),
+            "before-image",
+            log,
+            stops_tables=stops_tables,
+            clock=lambda: self.now,
+        )
+
+    def process(self, *payloads: dict[str, Any] | bytes) -> BatchReport:
+        return self.pipeline.process([record(payload) for payload in payloads])
+
+    def parked(self) -> list[tuple[str, str, str]]:
+        """Kind, table and reason of everything parked."""
+        return [(item.kind, item.table, item.reason) for item in list_parked(self.tables.client, self.tables.parked)]
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+@pytest.fixture
+def shop(tables: Tables) -> Shop:
+    return Shop(tables)
+
+
+def order(key: Any, position: int = 1, operation: Any = "insert", **metadata: Any) -> dict[str, Any]:
+    """A good record of an order."""
+    data = {"order_id": key, "note": CANARY, "total": 12.5, "customer_id": None}
+    before: dict[str, Any] | None = {} if operation == "update" else None
+    return change(operation, "shop.orders", data, before, position, **metadata)
+
+
+def without(payload: dict[str, Any], *columns: str) -> dict[str, Any]:
+    """The record without some columns."""
+    return {**payload, "data": {name: value for name, value in payload["data"].items() if name not in columns}}
+
+
+def with_data(payload: dict[str, Any], **columns: Any) -> dict[str, Any]:
+    """The record with other values."""
+    return {**payload, "data": {**payload["data"], **columns}}
+
+
+def raw(payload: dict[str, Any], **numbers: str) -> bytes:
+    """The record's text with the numbers written as they stand here."""
+    marked = with_data(payload, **{name: f"@{name}@" for name in numbers})
+    text = json.dumps(marked)
+    for name, number in numbers.items():
+        text = text.replace(f'"@{name}@"', number)
+    return text.encode()
+
+
+BAD: dict[str, tuple[dict[str, Any] | bytes, str, str]] = {
+    "no JSON": (CANARY.encode(), "?", "not_json"),
+    "no UTF-8": (b'{"data": "\xff"}', "?", "not_json"),
+    "nothing": (b"", "?", "not_json"),
+    "nested too deeply": (b"[" * 100_000, "?", "not_json"),
+    "NaN": (raw(order(1), total="NaN"), "?", "not_json"),
+    "a number with an enormous exponent": (raw(order(1), total="1e999999999"), "?", "not_json"),
+    "JSON, but no object": (b"[1]", "?", "bad_envelope"),
+    "no metadata": ({"data": {"order_id": 1, "note": CANARY}}, "?", "bad_envelope"),
+    "no table": (order(1, table_name=None), "?", "bad_envelope"),
+    "another record type": (order(1, record_type="heartbeat"), "shop.orders", "bad_envelope"),
+    "no data": ({"metadata": order(1)["metadata"]}, "shop.orders", "bad_envelope"),
+    "a time that is none": (order(1, commit_timestamp="yesterday"), "shop.orders", "bad_envelope"),
+    "a record number that is a text": (order(1, transaction_record_id="1"), "shop.orders", "bad_envelope"),
+    "unknown operation": (order(1, operation="truncate"), "shop.orders", "unknown_operation"),
+    "no operation": (order(1, operation=None), "shop.orders", "unknown_operation"),
+    "key column absent": (without(order(1), "order_id"), "shop.orders", "missing_key"),
+    "key column null": (order(None), "shop.orders", "missing_key"),
+    "key rounded by DMS": (raw(order(1), order_id="1.2345678901234568e+18"), "shop.orders", "rounded_key"),
+    "key is an object": (order({"a": 1}), "shop.orders", "bad_value"),
+    "foreign key rounded": (raw(order(1), customer_id="1.5e+18"), "shop.orders", "rounded_key"),
+    "a lone surrogate": (with_data(order(1), note=f"{CANARY}\ud800"), "shop.orders", "bad_value"),
+    "a row too large": (with_data(order(1), note=CANARY * 40_000), "shop.orders", "row_too_large"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_record_is_parked_with_its_payload_and_its_neighbours_are_written(shop: Shop, kind: str) -> None:
+    bad, table, reason = BAD[kind]
+    poison = record(bad)
+
+    report = shop.pipeline.process([record(order(1001)), poison, record(order(1002))])
+
+    assert dict(report.parked) == {reason: 1}
+    assert (report.records, report.changes["shop.orders", "insert"]) == (3, 2)
+    assert (report.rows_written, report.documents_written) == (2, 2)
+    assert shop.parked() == [("record", table, reason)]
+    assert shop.tables.document("order", "1001")
+    assert shop.tables.document("order", "1002")
+    parts = sorted(shop.tables.items(shop.tables.parked), key=lambda item: ("reason" not in item, item["sk"]["S"]))
+    assert b"".join(part["payload"]["B"] for part in parts) == poison.data
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_no_log_line_and_no_detail_holds_a_value(shop: Shop, kind: str) -> None:
+    shop.process(BAD[kind][0])
+
+    details = [item.detail for item in list_parked(shop.tables.client, shop.tables.parked)]
+    assert details
+    assert all(CANARY not in text for text in [shop.log.getvalue(), *details])
+
+
+def test_thousands_of_bad_records_are_parked_together(shop: Shop) -> None:
+    """One line tells of all of them."""
+    report = shop.process(*[b"no JSON"] * 1500, order(1))
+
+    assert (report.parked["not_json"], report.documents_written) == (1500, 1)
+    assert len(shop.parked()) == 1500
+    (line,) = shop.lines()
+    assert (line["event"], line["reason"], line["count"]) == ("record_parked", "not_json", 1500)
+
+
+def test_an_unknown_table_is_noted_once_and_ignored(shop: Shop) -> None:
+    forgotten = change("insert", "shop.forgotten", {"id": 1, "secret": CANARY})
+
+    first = shop.process(forgotten, forgotten, order(1))
+    second = shop.process(forgotten)
+
+    assert (first.ignored, first.parked["unknown_table"], first.documents_written) == (2, 1, 1)
+    assert (second.ignored, second.parked["unknown_table"]) == (1, 0)
+    assert shop.parked() == [("unknown", "shop.forgotten", "unknown_table")]
+    assert CANARY not in shop.log.getvalue()
+
+
+@pytest.mark.parametrize("schema", ["", "\ud800"])
+def test_an_unknown_table_without_a_usable_name_stops_nothing(shop: Shop, schema: str) -> None:
+    nameless = change("insert", f"{schema}.", {"id": 1})
+
+    assert shop.process(nameless, order(1)).documents_written == 1
+
+
+def test_control_records_and_tables_of_dms_are_ignored(shop: Shop) -> None:
+    control = {"control": {}, "metadata": {**order(1)["metadata"], "record-type": "control", "operation": "drop-table"}}
+    internal = change("update", ".awsdms_status", {"server_name": "x"})
+
+    report = shop.process(control, internal, order(1))
+
+    assert (report.ignored, dict(report.parked), report.documents_written) == (2, {}, 1)
+
+
+Lack = Callable[[dict[str, Any]], dict[str, Any]]
+
+LACKS: dict[str, tuple[dict[str, Any], str]] = {
+    "no transaction details": (
+        order(1, stream_position=None, transaction_record_id=None, commit_timestamp=None),
+        "set IncludeTransactionDetails=true on the DMS Kinesis endpoint",
+    ),
+    "no before image": (
+        {key: value for key, value in order(1, operation="update").items() if key != "before-image"},
+        'set BeforeImageSettings {"EnableBeforeImage": true,',
+    ),
+    "a needed column is missing": (
+        without(order(1), "note"),
+        "insert records lack column note: set IncludeNullAndEmpty=true on the DMS Kinesis endpoint",
+    ),
+    "a position that does not order": (
+        order(1, stream_position="mysql-bin-changelog.000001:4:120"),
+        "stream-position is not a PostgreSQL log position",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LACKS)
+def test_a_table_whose_records_lack_something_is_parked_naming_the_setting(shop: Shop, kind: str) -> None:
+    """Its further records are parked unseen, in this child and in the next; other tables go on."""
+    bad, setting = LACKS[kind]
+    customer = change("insert", "shop.customers", {"customer_id": 7, "name": "x"}, position=2)
+    line = change("insert", "shop.lines", {"order_id": 5, "line_no": 1, "sku": "a"}, position=3)
+
+    report = shop.process(bad, order(2), customer, line)
+    shop.pipeline = shop.child()
+    later = shop.process(order(3), customer)
+
+    assert (report.parked["table_parked"], report.rows_written, later.parked["table_parked"]) == (2, 2, 1)
+    assert [entry for entry in shop.parked() if entry[0] == "table"] == [("table", "shop.orders", "table_parked")]
+    assert [entry for entry in shop.parked() if entry[0] == "record"] == [("record", "shop.orders", "table_parked")] * 3
+    (told,) = [entry for entry in shop.lines() if entry["event"] == "table_parked"]
+    assert (told["table"], told["level"]) == ("shop.orders", "error")
+    assert setting in told["message"]
+    assert CANARY not in shop.log.getvalue()
+
+
+def test_a_released_table_goes_on(shop: Shop) -> None:
+    """The list of parked tables is read again every few seconds."""
+    shop.process(LACKS["no transaction details"][0])
+    shop.tables.client.delete_item(TableName=shop.tables.parked, Key={"pk": {"S": "table"}, "sk": {"S": "shop.orders"}})
+
+    assert shop.process(order(2)).documents_written == 0
+    shop.now += 60
+    assert shop.process(order(3)).documents_written == 1
+
+
+def test_a_pipeline_that_stops_no_tables_judges_every_record_alone(shop: Shop) -> None:
+    """An operator's retry of old records must not stop a table whose new records are fine."""
+    shop.pipeline = shop.child(stops_tables=False)
+
+    report = shop.process(LACKS["no transaction details"][0], order(2))
+
+    assert (report.parked["table_parked"], report.documents_written) == (1, 1)
+    assert shop.parked() == [("record", "shop.orders", "table_parked")]
+
+
+def test_a_value_that_does_not_fit_parks_its_document_alone_and_is_told_without_the_value(shop: Shop) -> None:
+    report = shop.process(with_data(order(1), total=CANARY), order(2))
+
+    assert (report.documents_parked, report.documents_written, report.rows_written) == (1, 1, 2)
+    parked = shop.tables.document("order", "1")
+    assert parked is not None
+    assert parked["_parked"]["S"] == "/: shop.orders.total as decimal: not a number"
+    (line,) = shop.lines()
+    assert (line["event"], line["count"]) == ("document_parked", 1)
+    assert CANARY not in shop.log.getvalue()
+
+
+def test_the_same_batch_again_changes_nothing_and_counts_so(shop: Shop) -> None:
+    batch = [record(order(1)), record(order(1, position=2, operation="update"))]
+    first = shop.pipeline.process(batch)
+
+    again = shop.pipeline.process(batch)
+
+    assert (first.folded, first.rows_written, first.documents_written) == (1, 1, 1)
+    assert (again.rows_written, again.documents_written, again.documents_skipped) == (0, 0, 1)
+    assert again.newest_commit_micros == first.newest_commit_micros == 1_722_214_697_974_340
+
+
+def test_an_older_record_is_stale(shop: Shop) -> None:
+    shop.process(order(1, position=9))
+
+    report = shop.process(order(1, position=8))
+
+    assert (report.stale, report.rows_written) == (1, 0)
+
+
+def test_an_empty_batch_and_one_without_changes_do_nothing(shop: Shop) -> None:
+    assert shop.process() == BatchReport()
+
+
+def test_a_missing_table_is_fatal(tables: Tables) -> None:
+    """The child ends without reporting the batch done; nothing is checkpointed."""
+    shop = Shop(tables)
+    shop.pipeline._store._tables[TableName.ROWS] = "no-such-table"
+
+    with pytest.raises(FatalError, match="ResourceNotFoundException"):
+        shop.process(order(1))
+
+
+def test_records_are_parked_even_if_the_rest_of_the_batch_cannot_go_on(shop: Shop) -> None:
+    """The batch comes again; parking the record once more changes nothing."""
+    shop.pipeline._store._tables[TableName.ROWS] = "no-such-table"
+    batch: list[StreamRecord] = [record(b"no JSON"), record(order(1))]
+    for _ in range(2):
+        with pytest.raises(FatalError):
+            shop.pipeline.process(batch)
+
+    assert shop.parked() == [("record", "?", "not_json")]
