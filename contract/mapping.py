@@ -52,7 +52,7 @@ class Filter:
     values: tuple[Scalar | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
     """A table at one place of an aggregate.
 
@@ -71,6 +71,13 @@ class Node:
     order_by: tuple[str, ...] = ()
     where: tuple[Filter, ...] = ()
     unwrap: str | None = None
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """The columns of its table that this place consults."""
+        joins = [self] if self.kind is Kind.MANY else []
+        joins += [child for child in self.children if child.kind is Kind.ONE]
+        return frozenset(_own_columns(self)).union(*(node.join for node in joins))
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, parents first."""

@@ -60,7 +60,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], T], timeout_seconds: float, what: str) -> T:
+def wait_until(condition: Callable[[], T | None], timeout_seconds: float, what: str) -> T:
     """Poll until the condition is true, return its value; ProcessError names `what` when time is over."""
     deadline = time.monotonic() + timeout_seconds
     while not (value := condition()):
@@ -159,7 +159,9 @@ class Processes:
         except FileNotFoundError:
             return ""
 
-    def wait_until(self, condition: Callable[[], T], timeout_seconds: float, what: str, watch: Sequence[str] = ()) -> T:
+    def wait_until(
+        self, condition: Callable[[], T | None], timeout_seconds: float, what: str, watch: Sequence[str] = ()
+    ) -> T:
         """Like the function, but fail at once, with the log's tail, when a watched process has died."""
 
         def checked() -> T | None:
@@ -177,7 +179,6 @@ class Processes:
                 raise
             tails = "".join(f"\nthe end of {self.log_path(name)}:\n{self.tail(name)}" for name in watch)
             raise ProcessError(f"{error}{tails}") from None
-        assert value is not None  # noqa: S101 - wait_until returns only true values
         return value
 
     def _record_path(self, name: str) -> Path:

@@ -44,9 +44,9 @@ def sent(folder: Path) -> Sent:
 
 
 def source_position(url: str) -> int:
-    """The end of the source's log now."""
+    """The end of the source's log now; the insert position, because the written one may lag behind commits."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_lsn()")
+        cursor.execute("SELECT pg_current_wal_insert_lsn()")
         ((position,),) = cursor.fetchall()
         return parse_lsn(position)
 

@@ -74,7 +74,7 @@ class _Walk:
 
     def consult(self, place: str, node: Node, key: str, image: Image | None) -> None:
         """Place, row and version, absent rows included: equal bodies of different histories must differ."""
-        version = image.version if image else NEVER
+        version = image.version + image.lag if image else NEVER
         self.hash.update(f"{place}\x00{node.table}\x00{key}\x00{version}\x01".encode("utf-8", "surrogatepass"))
 
     def build(self, node: Node, key: str, place: str) -> dict[str, Any] | None:
@@ -82,6 +82,9 @@ class _Walk:
         self.consult(place, node, key, image)
         if image is None or image.row is None or not stands(image, node):
             return None
+        if not_seen := node.needs - image.row.keys():
+            columns = ", ".join(sorted(not_seen))
+            self.misfits.append(f"{place or '/'}: {node.table}: {columns} of this row not seen yet")
         body = self.fields(node, image.row, place)
         for child in node.children:
             if child.kind is Kind.ONE:
@@ -127,7 +130,7 @@ class _Walk:
             return True
         again = self.memory.again[row_id]
         first = self.memory.images[row_id]
-        if again is None or first is None or again.version != first.version:
+        if again is None or first is None or (again.version, again.lag) != (first.version, first.lag):
             self.consult(place, child, child_key, again)
         return points_at(again, child, parent)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from contract.keys import ROW_SK, edge_sk, row_pk
 from contract.values import Item
+from worker.projection.merge import RowState, forwards, lag_text, merge, parse_state
 from worker.projection.operations import (
     APPLIED,
     Condition,
@@ -24,7 +24,7 @@ from worker.projection.operations import (
     text,
 )
 from worker.projection.plan import Link, Plan
-from worker.records.rows import Row, RowChange
+from worker.records.rows import Row, RowChange, row_body
 
 RowId = tuple[str, str]
 """Table and key text."""
@@ -34,20 +34,30 @@ NO_FORMER: Final = "[]"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A stored row: its version, its kept columns (None for a tombstone), the parents it left, not yet cleaned up."""
+    """A stored row: its state, and the parents it left, not yet cleaned up; texts as stored, for conditions."""
 
-    version: str
+    state: RowState
     body: str
-    row: Row | None = field(hash=False)
+    lag: str
     former_text: str
     former: frozenset[Link]
+
+    @property
+    def version(self) -> str:
+        """Version of the row."""
+        return self.state.version
+
+    @property
+    def row(self) -> Row | None:
+        """The kept columns that are known; None for a tombstone."""
+        return self.state.row
 
 
 @dataclass(slots=True)
 class Folded:
-    """All changes of one row in a batch: the newest, and every version seen."""
+    """The changes of one row in a batch that can still matter, oldest first, and every version seen."""
 
-    newest: RowChange
+    changes: list[RowChange]
     versions: set[str]
 
 
@@ -77,16 +87,18 @@ class Counts:
 
 
 def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
-    """Per row the newest change; a version seen twice is the same change."""
+    """Per row what a complete newest change does not make needless; a version seen twice is the same change."""
     rows: dict[RowId, Folded] = {}
     for change in changes:
-        known = rows.get((change.table, change.key))
-        if known is None:
-            rows[change.table, change.key] = Folded(change, {change.version})
-            continue
-        known.versions.add(change.version)
-        if change.version > known.newest.version:
-            known.newest = change
+        folded = rows.setdefault((change.table, change.key), Folded([], set()))
+        if change.version not in folded.versions or change.forwarded:
+            folded.versions.add(change.version)
+            folded.changes.append(change)
+    for folded in rows.values():
+        if len(folded.changes) > 1:
+            folded.changes.sort(key=lambda change: change.version)
+            complete = [at for at, change in enumerate(folded.changes) if not change.missing and not change.forwarded]
+            del folded.changes[: complete[-1] if complete else 0]
     return rows
 
 
@@ -94,16 +106,8 @@ def read_image(item: Item | None) -> Image | None:
     """The image in a stored item."""
     if item is None:
         return None
-    body, former = item["row"]["S"], item["former"]["S"]
-    return Image(item["v"]["S"], body, parse_row(body), former, parse_former(former))
-
-
-def parse_row(body: str) -> Row | None:
-    """The columns in an image's text; numbers with a fraction are Decimals of the very same digits."""
-    if not body:
-        return None
-    row: dict[str, Any] = json.loads(body, parse_float=Decimal)
-    return row
+    body, lag, former = item["row"]["S"], item["lag"]["S"], item["former"]["S"]
+    return Image(parse_state(item["v"]["S"], body, lag), body, lag, former, parse_former(former))
 
 
 def former_text(links: frozenset[Link]) -> str:
@@ -122,25 +126,44 @@ def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[l
     """Bring every row's image to its newest version; return the rows whose documents must be rebuilt.
 
     A row that is already newer in the store is touched as well: whoever stored it may have died before its documents
-    were written.
+    were written. Of a changed key the put is stored first: it must be there when the tombstone hands on what it lacks.
     """
+    touched: dict[RowId, Touched] = {}
+    moved = {row_id: folded for row_id, folded in rows.items() if any(c.moved_from for c in folded.changes)}
+    for part in (moved, {row_id: folded for row_id, folded in rows.items() if row_id not in moved}):
+        pending = part
+        while pending:
+            handed_on: list[RowChange] = []
+            for row in (yield from _store(plan, pending, counts, handed_on)):
+                known = touched.get((row.table, row.key))
+                touched[row.table, row.key] = replace(row, links=row.links | known.links) if known else row
+            pending = fold(handed_on)
+    return list(touched.values())
+
+
+def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: list[RowChange]) -> Steps[list[Touched]]:
     touched: list[Touched] = []
     pending = dict(rows)
     while pending:
         order = list(pending)
         items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in order]
-        newer: dict[RowId, Image | None] = {}
+        writes: dict[RowId, tuple[Image, Image | None]] = {}
         for row_id, item in zip(order, items, strict=True):
             stored = read_image(item)
-            if stored is not None and stored.version >= pending[row_id].newest.version:
-                counts.stale += stored.version > pending[row_id].newest.version
+            before = stored.state if stored else RowState()
+            after = before
+            for change in pending[row_id].changes:
+                after = merge(after, change)
+            handed_on += forwards(row_id[0], after)
+            if after is not before:
+                writes[row_id] = (_next_image(plan, row_id, after, stored), stored)
+                continue
+            if stored is not None:
+                counts.stale += stored.version > pending[row_id].changes[-1].version
                 touched.append(_touched(plan, row_id, stored))
-                del pending[row_id]
-            else:
-                newer[row_id] = stored
-        yield from _put_edges(plan, pending, newer)
-        done = yield from _write_images(plan, pending, newer, counts)
-        touched += done
+            del pending[row_id]
+        yield from _put_edges(plan, writes)
+        touched += yield from _write_images(plan, pending, writes, counts)
     return touched
 
 
@@ -149,14 +172,13 @@ def _touched(plan: Plan, row_id: RowId, image: Image) -> Touched:
     return Touched(*row_id, links, image.version, image.former, image.former_text)
 
 
-def _put_edges(plan: Plan, pending: dict[RowId, Folded], newer: dict[RowId, Image | None]) -> Steps[None]:
+def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> Steps[None]:
     """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
     missing: dict[tuple[str, str], str] = {}
-    for (table, key), stored in newer.items():
-        change = pending[table, key].newest
+    for (table, key), (image, stored) in writes.items():
         known = plan.links(table, stored.row) if stored else frozenset()
-        for link in plan.links(table, change.row) - known:
-            missing[row_pk(link.parent, link.key), edge_sk(table, link.columns, key)] = change.version
+        for link in plan.links(table, image.row) - known:
+            missing[row_pk(link.parent, link.key), edge_sk(table, link.columns, key)] = image.version
     while missing:
         order = list(missing)
         replies = yield [
@@ -180,38 +202,46 @@ def _put_edges(plan: Plan, pending: dict[RowId, Folded], newer: dict[RowId, Imag
 
 
 def _write_images(
-    plan: Plan, pending: dict[RowId, Folded], newer: dict[RowId, Image | None], counts: Counts
+    plan: Plan, pending: dict[RowId, Folded], writes: dict[RowId, tuple[Image, Image | None]], counts: Counts
 ) -> Steps[list[Touched]]:
     """Write each image if the stored one is still the one read; a lost race stays pending and is read again."""
-    order = list(newer)
-    images = {row_id: _next_image(plan, row_id, pending[row_id].newest, newer[row_id]) for row_id in order}
-    replies = yield [_image_write(row_id, images[row_id], newer[row_id]) for row_id in order]
+    if not writes:
+        return []
+    replies = yield [_image_write(row_id, image, stored) for row_id, (image, stored) in writes.items()]
     touched: list[Touched] = []
-    for row_id, reply in zip(order, replies, strict=True):
+    for (row_id, (image, stored)), reply in zip(writes.items(), replies, strict=True):
         if reply != APPLIED:
             continue
         counts.rows_written += 1
-        if _is_no_op(images[row_id], newer[row_id], pending[row_id].versions):
+        if _is_no_op(image, stored, pending[row_id].versions):
             counts.unchanged += 1
         else:
-            touched.append(_touched(plan, row_id, images[row_id]))
+            touched.append(_touched(plan, row_id, image))
         del pending[row_id]
     return touched
 
 
-def _next_image(plan: Plan, row_id: RowId, change: RowChange, stored: Image | None) -> Image:
+def _next_image(plan: Plan, row_id: RowId, state: RowState, stored: Image | None) -> Image:
     old_links = (stored.former | plan.links(row_id[0], stored.row)) if stored else frozenset()
-    former = old_links - plan.links(row_id[0], change.row)
-    return Image(change.version, change.body, change.row, former_text(former), former)
+    former = old_links - plan.links(row_id[0], state.row)
+    body = "" if state.row is None else row_body(state.row).decode()
+    return Image(state, body, lag_text(state), former_text(former), former)
 
 
 def _image_write(row_id: RowId, image: Image, stored: Image | None) -> Operation:
     pk = row_pk(*row_id)
-    attributes = {"v": text(image.version), "row": text(image.body), "former": text(image.former_text)}
+    attributes = {
+        "v": text(image.version),
+        "row": text(image.body),
+        "lag": text(image.lag),
+        "former": text(image.former_text),
+    }
     if stored is None:
         return Insert(TableName.ROWS, pk, ROW_SK, {"pk": text(pk), "sk": text(ROW_SK), **attributes})
-    # `former` may shrink while the version stays (a clean-up); writing back a longer one only costs a clean-up again
-    return Update(TableName.ROWS, pk, ROW_SK, attributes, (Condition("v", "=", text(stored.version)),))
+    # a fill changes `lag` and leaves the version; `former` may shrink meanwhile (a clean-up), and writing back a longer
+    # one only costs a clean-up again
+    unchanged = (Condition("v", "=", text(stored.version)), Condition("lag", "=", text(stored.lag)))
+    return Update(TableName.ROWS, pk, ROW_SK, attributes, unchanged)
 
 
 def _is_no_op(image: Image, stored: Image | None, versions: set[str]) -> bool:

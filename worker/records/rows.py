@@ -22,13 +22,21 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """The state of one row at one version; `body` is the JSON text of its kept columns, "" where it was deleted."""
+    """The state of one row at one version; `body` is the JSON text of its kept columns, "" where it was deleted.
+
+    `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
+    put has `moved_from` and the delete `moved_to`, when columns are missing. `forwarded`: columns of a row's old key.
+    """
 
     table: str
     key: str
     version: str
     body: str
     row: Row | None
+    missing: tuple[str, ...] = ()
+    moved_from: str | None = None
+    moved_to: str | None = None
+    forwarded: bool = False
 
 
 def row_changes(event: ChangeEvent, table: Table, incarnation: int) -> tuple[RowChange, ...]:
@@ -40,14 +48,15 @@ def row_changes(event: ChangeEvent, table: Table, incarnation: int) -> tuple[Row
     key = row_key(event.data, table)
     if event.operation is Operation.DELETE:
         return (RowChange(table.name, key, version, "", None),)
-    row = _kept(event, table)
-    put = RowChange(table.name, key, version, _body(row, table), row)
-    if event.operation is not Operation.UPDATE:
-        return (put,)
-    old_key = _old_key(event, table)
+    row, missing = _kept(event, table)
+    body = _body(row, table)
+    old_key = _old_key(event, table) if event.operation is Operation.UPDATE else key
     if old_key == key:
-        return (put,)
-    return (put, RowChange(table.name, old_key, version, "", None))
+        return (RowChange(table.name, key, version, body, row, missing),)
+    return (
+        RowChange(table.name, key, version, body, row, missing, moved_from=old_key if missing else None),
+        RowChange(table.name, old_key, version, "", None, missing, moved_to=key if missing else None),
+    )
 
 
 def row_key(columns: dict[str, Any], table: Table) -> str:
@@ -90,25 +99,31 @@ def _version(event: ChangeEvent, incarnation: int) -> str:
     return change_version(incarnation, position, event.record_number)
 
 
-def _kept(event: ChangeEvent, table: Table) -> Row:
-    missing = [column for column in table.columns if column not in event.data]
-    if missing:
+def _kept(event: ChangeEvent, table: Table) -> tuple[Row, tuple[str, ...]]:
+    """The kept columns of a record, and those it lacks; only an update may lack any."""
+    missing = tuple(column for column in table.columns if column not in event.data)
+    if missing and event.operation is not Operation.UPDATE:
         raise TableLacks(
             event.table,
             f"{event.operation} records lack column {', '.join(missing)}: set IncludeNullAndEmpty=true on the DMS"
-            " Kinesis endpoint (NULL is left out otherwise) and full LOB columns for the table, or mend the mapping",
+            " Kinesis endpoint (NULL is left out otherwise), or mend the mapping if there is no such column",
         )
-    row = {column: event.data[column] for column in table.columns}
+    row = {column: event.data[column] for column in table.columns if column in event.data}
     for reference in table.references:
         for column in reference.columns:
-            if row[column] is not None:
+            if row.get(column) is not None:
                 _require_exact(row[column], column, table)
-    return row
+    return row, missing
+
+
+def row_body(row: Row) -> bytes:
+    """Canonical JSON of the kept columns, numbers with the very digits they came with."""
+    return orjson.dumps(row, default=_raw_number, option=orjson.OPT_SORT_KEYS)
 
 
 def _body(row: Row, table: Table) -> str:
     try:
-        body = orjson.dumps(row, default=_raw_number, option=orjson.OPT_SORT_KEYS)
+        body = row_body(row)
     except (TypeError, ValueError):  # a lone surrogate: no UTF-8, so no store can hold it
         raise PoisonRecord(Reason.BAD_VALUE, "a column holds text that is not Unicode", table.name) from None
     if len(body) > MAX_ROW_BYTES:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.worker.projection.histories import PLAN, Faults, search
-from worker.projection import assemble, documents, engine, images
+from worker.projection import assemble, documents, engine, images, merge
 from worker.projection.operations import Delete, TableName, Update
 from worker.projection.plan import Plan
 
@@ -52,10 +52,9 @@ def _image_before_edges(patch: pytest.MonkeyPatch) -> Faults:
     def nothing(*_: Any) -> Any:
         yield from ()
 
-    def image_first(plan: Any, pending: Any, newer: Any, counts: Any) -> Any:
-        before = dict(pending)
-        touched = yield from write(plan, pending, newer, counts)
-        yield from put(plan, before, newer)
+    def image_first(plan: Any, pending: Any, writes: Any, counts: Any) -> Any:
+        touched = yield from write(plan, pending, writes, counts)
+        yield from put(plan, writes)
         return touched
 
     patch.setattr(images, "_put_edges", nothing)
@@ -125,7 +124,8 @@ def _stale_is_done(patch: pytest.MonkeyPatch) -> Faults:
 
     def without_stale(plan: Any, rows: Any, counts: Any) -> Any:
         touched = yield from store_rows(plan, rows, counts)
-        return [row for row in touched if row.version == rows[row.table, row.key].newest.version]
+        newest = {row_id: max(folded.versions) for row_id, folded in rows.items()}
+        return [row for row in touched if row.version == newest.get((row.table, row.key))]
 
     patch.setattr(engine, "store_rows", without_stale)
     return Faults()
@@ -151,6 +151,40 @@ def _equal_bodies_are_skipped(patch: pytest.MonkeyPatch) -> Faults:
     return Faults()
 
 
+def _absent_means_null(patch: pytest.MonkeyPatch) -> Faults:
+    join = merge.merge
+
+    def with_nulls(state: Any, change: Any) -> Any:
+        if change.row is not None and change.missing:
+            row = {**change.row, **dict.fromkeys(change.missing)}
+            change = dataclasses.replace(change, row=row, missing=())
+        return join(state, change)
+
+    patch.setattr(images, "merge", with_nulls)
+    return Faults()
+
+
+def _late_records_fill_nothing(patch: pytest.MonkeyPatch) -> Faults:
+    patch.setattr(merge, "_fill", lambda state, _change: state)
+    return Faults()
+
+
+def _fill_without_its_condition(patch: pytest.MonkeyPatch) -> Faults:
+    write = images._image_write
+
+    def on_version_only(row_id: Any, image: images.Image, stored: images.Image | None) -> Any:
+        operation = write(row_id, image, stored)
+        return dataclasses.replace(operation, when=operation.when[:1]) if isinstance(operation, Update) else operation
+
+    patch.setattr(images, "_image_write", on_version_only)
+    return Faults()
+
+
+def _changed_key_loses_its_large_column(patch: pytest.MonkeyPatch) -> Faults:
+    patch.setattr(images, "forwards", lambda _table, _state: ())
+    return Faults()
+
+
 def _root_table_only_as_root(patch: pytest.MonkeyPatch) -> Faults:
     roots = {aggregate.root.table for aggregate in PLAN.mapping.aggregates}
     places = {
@@ -173,6 +207,10 @@ BROKEN: dict[str, Patch] = {
     "no-op ignores replay": _no_op_ignores_replay,
     "equal bodies are skipped": _equal_bodies_are_skipped,
     "root table only as root": _root_table_only_as_root,
+    "absent means NULL": _absent_means_null,
+    "late records fill nothing": _late_records_fill_nothing,
+    "fill without its condition": _fill_without_its_condition,
+    "changed key loses its large column": _changed_key_loses_its_large_column,
 }
 
 

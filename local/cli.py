@@ -1,0 +1,248 @@
+"""`nearview local`: the whole system on this machine."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import psycopg2
+from rich.console import Console
+from rich.table import Table
+
+from local.demo import Summary, run_demo, summary_rows, verify_command
+from local.processes import ProcessError
+from local.progress import checkpoints, health, is_quiet, metrics, sent, source_position
+from local.stack import DATABASE, Options, Running, Stack, StackError, run_sql
+
+
+class Say:
+    """Prints lines with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        click.echo(f"{time.monotonic() - self._started:6.1f} s  {line}")
+
+
+@click.group()
+def local() -> None:
+    """Run the whole system on this machine: PostgreSQL, DMS stand-in, AWS stand-in, worker, API."""
+
+
+def _stack(say: Say | None = None) -> Stack:
+    return Stack(say=say or Say())
+
+
+def _running(stack: Stack) -> Running:
+    running = stack.running()
+    if running is None:
+        raise click.ClickException("no local stack runs; start one with `nearview local up`")
+    return running
+
+
+_PATH = click.Path(path_type=Path, exists=True)
+_OPTIONS = (
+    click.option(
+        "--mappings", type=_PATH, default=Options().mappings, show_default=True, help="Folder of mapping files."
+    ),
+    click.option(
+        "--schema", type=_PATH, help="SQL script (.sql or .sql.gz) that makes and fills a database of your own."
+    ),
+    click.option(
+        "--source-url", envvar="NEARVIEW_SOURCE_URL", help="A PostgreSQL of your own, with wal_level=logical."
+    ),
+    click.option("--task", type=_PATH, help="DMS settings for the stand-in (as local/dms/default_task.json)."),
+    click.option("--orders", default=2_000, show_default=True, help="Orders in the demo's seed data."),
+    click.option("--seed", default=1, show_default=True, help="Seed of the demo's data."),
+    click.option("--ministack-port", type=int, help="Port of the AWS stand-in (default: a free one)."),
+    click.option("--postgres-port", type=int, help="Port of PostgreSQL (default: a free one)."),
+    click.option("--http-port", type=int, help="Port of the worker's metrics and health (default: a free one)."),
+)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@local.command()
+@_with_options
+def up(**options: object) -> None:
+    """Start everything and leave it running."""
+    say = Say()
+    stack = _stack(say)
+    if stack.is_up():
+        say("the local stack already runs")
+    else:
+        try:
+            stack.up(Options(**options))  # type: ignore[arg-type]
+        except StackError as error:
+            raise click.ClickException(str(error)) from None
+    _print_urls(_running(stack))
+
+
+@local.command()
+def down() -> None:
+    """Stop everything that was started here and remove its data; logs stay."""
+    try:
+        found = _stack().down()
+    except StackError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("stopped" if found else "nothing was running")
+
+
+@local.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(as_json: bool) -> None:
+    """What runs, how far it is, whether it is healthy."""
+    stack = _stack()
+    running = _running(stack)
+    names = stack.processes.names()
+    state = sent(stack.folder)
+    found = {
+        "up": stack.is_up(),
+        "processes": {name: stack.processes.alive(name) for name in names},
+        "stand_in": {"phase": state.phase, "rows_loaded": state.rows_loaded, "changes": state.changes},
+        "quiet": False,
+        "health": health(running),
+        "counts": {},
+    }
+    if found["up"]:
+        found["quiet"] = is_quiet(stack, running, source_position(running.source_url))
+        found["checkpoints"] = {shard: str(number) for shard, number in checkpoints(running).items()}
+        counted = metrics(running)
+        found["counts"] = {n: int(v) for n, v in counted.items() if n.startswith("nearview_") and n.endswith("_total")}
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    table = Table("what", "how", title="local stack")
+    for name, value in found.items():
+        table.add_row(name, json.dumps(value, indent=1) if isinstance(value, dict) else str(value))
+    Console().print(table)
+    _print_urls(running)
+
+
+@local.command()
+@click.argument("name", required=False)
+@click.option("-n", "--lines", default=50, show_default=True, help="How many lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows.")
+def logs(name: str | None, lines: int, follow: bool) -> None:
+    """Show the log of a process: postgres, ministack, monolith, dms or worker."""
+    stack = _stack()
+    found = sorted(path.stem for path in (stack.folder / "logs").glob("*.log"))
+    if name is None or name not in found:
+        raise click.ClickException(f"which log? there are: {', '.join(found) or 'none'}")
+    path = stack.processes.log_path(name)
+    if follow:
+        subprocess.run(["tail", "-n", str(lines), "-F", str(path)], check=False)
+        return
+    click.echo(stack.processes.tail(name, lines))
+
+
+@local.command()
+@click.argument("script", type=_PATH)
+def sql(script: Path) -> None:
+    """Run a SQL script against the source database, as a workload; its own BEGIN and COMMIT count."""
+    running = _running(_stack())
+    with closing(psycopg2.connect(running.source_url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            try:
+                run_sql(cursor, script)
+            except StackError as error:
+                raise click.ClickException(str(error)) from None
+    click.echo(f"{script} executed on {DATABASE}")
+
+
+@local.command()
+@click.option("--timeout", default=300, show_default=True, help="Seconds to wait.")
+def wait(timeout: int) -> None:
+    """Wait until everything committed so far is in documents."""
+    stack = _stack()
+    running = _running(stack)
+    position = source_position(running.source_url)
+    try:
+        stack.processes.wait_until(lambda: is_quiet(stack, running, position), timeout, "quiescence", ["worker", "dms"])
+    except ProcessError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("quiet: everything committed is in documents")
+
+
+@local.command("verify", context_settings={"ignore_unknown_options": True})
+@click.argument("more", nargs=-1)
+def verify_stack(more: tuple[str, ...]) -> None:
+    """Compare every document with SQL on the source (`nearview verify` with this stack's settings)."""
+    command, environment = verify_command(_running(_stack()), *more)
+    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+@local.command("env")
+def environment() -> None:
+    """Print the settings of this stack for a shell: eval "$(nearview local env)"."""
+    running = _running(_stack())
+    values = {
+        **running.ministack.environment(),
+        "NEARVIEW_SOURCE_URL": running.source_url,
+        "NEARVIEW_ROWS_TABLE": running.storage.rows_table,
+        "NEARVIEW_DOCUMENTS_TABLE": running.storage.documents_table,
+        "NEARVIEW_PARKED_TABLE": running.storage.parked_table,
+        "NEARVIEW_MAPPINGS": running.mappings,
+        "API": running.api_url or "",
+    }
+    for name, value in values.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@local.command()
+@_with_options
+@click.option("--keep", is_flag=True, help="Leave everything running at the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def demo(keep: bool, as_json: bool, **options: object) -> None:
+    """Show the main job: load, live changes, a command, kills, and the proof that nothing is lost."""
+    say = Say()
+    stack = _stack(say)
+    chosen = Options(**options)  # type: ignore[arg-type]
+    if not chosen.is_shop:
+        raise click.ClickException("the demo needs its own shop; for a source of your own use `nearview local up`")
+    try:
+        summary = run_demo(stack, chosen, say)
+        running = _running(stack)
+    except (StackError, ProcessError) as error:
+        raise click.ClickException(f"{error}\nlogs: {stack.folder / 'logs'}") from None
+    finally:
+        if not keep:
+            stack.down()
+    _print_summary(summary, as_json)
+    if keep:
+        _print_urls(running)
+    click.echo(f"verified {summary.documents:,} documents: {summary.differences:,} differences")
+    sys.exit(bool(summary.differences))
+
+
+def _print_summary(summary: Summary, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+        return
+    table = Table("what", "measured")
+    for name, value in summary_rows(summary):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _print_urls(running: Running) -> None:
+    click.echo(f"API      {running.api_url}    curl {running.api_url}/orders/1")
+    if running.monolith_url:
+        click.echo(f"monolith {running.monolith_url}")
+    click.echo(f"worker   {running.worker_url}/metrics and {running.worker_url}/healthz")
+    click.echo("try      nearview local status | logs worker | verify | down")
+    click.echo('         eval "$(nearview local env)"; psql "$NEARVIEW_SOURCE_URL"; nearview parked list')

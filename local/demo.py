@@ -1,0 +1,295 @@
+"""The main job, shown: load, live changes, a command, kills, quiescence, proof. Returns what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psutil
+
+from local.probe import Probe, Samples, quantile
+from local.processes import ProcessError, wait_until
+from local.progress import is_quiet, metrics, sent, source_position
+from local.stack import WORKER, Options, Running, Stack, StackError
+
+LOAD_SECONDS: Final = 240
+RECOVERY_SECONDS: Final = 90
+WORKLOAD_RATE: Final = 60
+CALM_SECONDS: Final = 12
+MEASURE_AFTER_SECONDS: Final = 2
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What the demo measured; latencies and times in seconds."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    rows_loaded: int = 0
+    changes_streamed: int = 0
+    workload: dict[str, Any] = field(default_factory=dict)
+    folded: int = 0
+    command_seconds: float | None = None
+    latency_p50_seconds: float | None = None
+    latency_p99_seconds: float | None = None
+    latency_samples: int = 0
+    child_killed_seconds: float | None = None
+    worker_killed_seconds: float | None = None
+    documents: int = 0
+    differences: int = -1
+
+
+def run_demo(stack: Stack, options: Options, say: Say) -> Summary:
+    """The whole show on a fresh stack, which is left running. Raises StackError."""
+    summary = Summary()
+    with _timed(summary, "start"):
+        running = stack.up(options)
+    with _timed(summary, "load"):
+        _load(stack, running, summary, say)
+    probe = Probe(running)
+    probe.start()
+    workload = _start_workload(running)
+    try:
+        with _timed(summary, "live changes, command, kills"):
+            _live(stack, running, summary, probe.samples, say)
+            summary.workload = _end_workload(workload)
+    finally:
+        probe.end()
+        if workload.poll() is None:
+            workload.kill()
+            workload.wait()
+    say(f"workload done: {_did(summary.workload)}")
+    with _timed(summary, "quiescence"):
+        _wait_quiet(stack, running, RECOVERY_SECONDS * 2)
+    summary.changes_streamed = sent(stack.folder).changes
+    summary.folded += int(metrics(running).get("nearview_changes_folded_total", 0))
+    with _timed(summary, "verify"):
+        _verify(running, summary, say)
+    return summary
+
+
+def _load(stack: Stack, running: Running, summary: Summary, say: Say) -> None:
+    """Wait until the full load is in documents, saying how far it is."""
+    deadline = time.monotonic() + LOAD_SECONDS
+    shown = 0.0
+    while not is_quiet(stack, running, 0):
+        if time.monotonic() > deadline:
+            raise StackError(f"the full load is not done after {LOAD_SECONDS} s; see `nearview local logs worker`")
+        if time.monotonic() - shown > 5:
+            shown = time.monotonic()
+            counted = metrics(running)
+            records = int(counted.get("nearview_records_total", 0))
+            say(f"  loading: {sent(stack.folder).rows_loaded:,} rows sent, {records:,} records projected")
+        time.sleep(0.2)
+    summary.rows_loaded = sent(stack.folder).rows_loaded
+    say(f"loaded {summary.rows_loaded:,} rows into documents")
+
+
+def _live(stack: Stack, running: Running, summary: Summary, samples: Samples, say: Say) -> None:
+    say(
+        f"workload of {WORKLOAD_RATE} transactions a second runs against the source: orders placed, changed, cancelled,"
+    )
+    say("  lines moved, rows deleted, categories linked and unlinked, products renamed, primary keys changed")
+    started = time.monotonic()
+    time.sleep(CALM_SECONDS / 2)
+    _command(running, summary, say)
+    time.sleep(max(0.0, started + CALM_SECONDS - time.monotonic()))
+    calm = samples.latencies(started + MEASURE_AFTER_SECONDS, time.monotonic() - 1)
+    summary.latency_samples = len(calm)
+    summary.latency_p50_seconds = quantile(calm, 0.50)
+    summary.latency_p99_seconds = quantile(calm, 0.99)
+    say(f"commit to readable document: p50 {_ms(summary.latency_p50_seconds)}, p99 {_ms(summary.latency_p99_seconds)}")
+    summary.folded += int(metrics(running).get("nearview_changes_folded_total", 0))
+
+    killed = kill_child(stack)
+    summary.child_killed_seconds = _recovered(samples, killed, "a child's death")
+    say(f"one child killed with SIGKILL: next change readable after {summary.child_killed_seconds:.1f} s")
+
+    killed = kill_worker(stack)
+    stack.start_worker(running)
+    summary.worker_killed_seconds = _recovered(samples, killed, "the worker's death")
+    say(
+        "whole worker killed with SIGKILL and started:"
+        f" next change readable after {summary.worker_killed_seconds:.1f} s"
+    )
+
+
+def kill_child(stack: Stack) -> float:
+    """SIGKILL one shard's child; returns the moment."""
+    pid = stack.processes.pid(WORKER)
+    if pid is None:
+        raise StackError("the worker does not run")
+    children = wait_until(lambda: _children(pid), RECOVERY_SECONDS, "a child to kill")
+    children[0].send_signal(signal.SIGKILL)
+    return time.monotonic()
+
+
+def kill_worker(stack: Stack) -> float:
+    """SIGKILL supervisor, daemon and children, as a lost host does; returns the moment."""
+    stack.processes.stop(WORKER, grace_seconds=0)
+    return time.monotonic()
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        found = psutil.Process(pid).children(recursive=True)
+        return [process for process in found if "worker.child" in process.cmdline()]
+    except psutil.Error:
+        return []
+
+
+def _recovered(samples: Samples, killed: float, what: str) -> float:
+    seen = wait_until(lambda: samples.first_after(killed), RECOVERY_SECONDS, f"a changed document after {what}")
+    return seen - killed
+
+
+def _command(running: Running, summary: Summary, say: Say) -> None:
+    """A command through the API, and a GET until its effect shows."""
+    api = running.api_direct_url or ""
+    body = {"customer_id": 1, "lines": [{"sku": _any_sku(running), "quantity": 2}]}
+    started = time.monotonic()
+    placed = _request(f"{api}/commands/place-order", body)
+    order = f"{api}/orders/{placed['order_id']}"
+    found = wait_until(lambda: _get(order), RECOVERY_SECONDS, "the placed order in the API")
+    summary.command_seconds = time.monotonic() - started
+    say(
+        f"POST /commands/place-order, then GET /orders/{placed['order_id']}: {len(found['lines'])} line of"
+        f" {found['customer']['customer_id']}'s order readable after {_ms(summary.command_seconds)}"
+    )
+
+
+def _any_sku(running: Running) -> str:
+    answer = running.ministack.client("dynamodb").query(
+        TableName=running.storage.documents_table,
+        IndexName="idx1",
+        KeyConditionExpression="#p = :p",
+        ExpressionAttributeNames={"#p": "_i1p"},
+        ExpressionAttributeValues={":p": {"S": "product#by_title#true"}},
+        Limit=1,
+    )
+    sku: str = answer["Items"][0]["sku"]["S"]
+    return sku
+
+
+def _request(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310  our own address
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310  our own address
+            return dict(json.load(reply))
+    except urllib.error.HTTPError as error:
+        raise StackError(f"POST {url}: {error.code}: {error.read().decode(errors='replace')[:300]}") from None
+
+
+def _get(url: str) -> dict[str, Any] | None:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310  our own address
+            return dict(json.load(reply))
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise StackError(f"GET {url}: {error.code}") from None
+
+
+def _start_workload(running: Running) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "local.monolith", "workload", "--database-url", running.source_url]
+    return subprocess.Popen([*command, "--rate", str(WORKLOAD_RATE), "--seed", "7"], stdout=subprocess.PIPE)
+
+
+def _end_workload(workload: subprocess.Popen[bytes]) -> dict[str, Any]:
+    workload.terminate()
+    output, _ = workload.communicate(timeout=30)
+    try:
+        return dict(json.loads(output))
+    except ValueError:
+        raise StackError(f"the workload ended with exit code {workload.returncode} and no counts") from None
+
+
+def _did(workload: dict[str, Any]) -> str:
+    counts = {name: value for name, value in workload.items() if isinstance(value, int)}
+    for value in workload.values():
+        if isinstance(value, dict):
+            counts.update({name: count for name, count in value.items() if isinstance(count, int)})
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+
+
+def _wait_quiet(stack: Stack, running: Running, timeout_seconds: float) -> None:
+    position = source_position(running.source_url)
+    try:
+        wait_until(lambda: is_quiet(stack, running, position), timeout_seconds, "everything committed is in documents")
+    except ProcessError as error:
+        raise StackError(f"{error}; see `nearview local logs worker`") from None
+
+
+def verify_command(running: Running, *more: str) -> tuple[list[str], dict[str, str]]:
+    """`nearview verify` of this stack: command and environment."""
+    command = [sys.executable, "-m", "worker.cli", "verify", "--mappings", running.mappings]
+    environment = {
+        **os.environ,
+        **running.ministack.environment(),
+        "NEARVIEW_SOURCE_URL": running.source_url,
+        "NEARVIEW_DOCUMENTS_TABLE": running.storage.documents_table,
+    }
+    return [*command, *more], environment
+
+
+def _verify(running: Running, summary: Summary, say: Say) -> None:
+    command, environment = verify_command(running, "--json")
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    if done.returncode not in (0, 1):
+        raise StackError(done.stderr.decode(errors="replace").strip() or "verify failed")
+    report = json.loads(done.stdout)
+    summary.documents, summary.differences = report["verified"], report["differences"]
+    for finding in report.get("first", ()):
+        say(f"  {json.dumps(finding)}")
+
+
+@contextmanager
+def _timed(summary: Summary, phase: str) -> Iterator[None]:
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        summary.seconds[phase] = round(time.monotonic() - started, 1)
+
+
+def _ms(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds * 1000:,.0f} ms"
+
+
+def summary_rows(summary: Summary) -> list[tuple[str, str]]:
+    """The summary as a table of two columns."""
+    return [
+        ("rows loaded", f"{summary.rows_loaded:,}"),
+        ("changes streamed", f"{summary.changes_streamed:,}"),
+        ("documents", f"{summary.documents:,}"),
+        ("changes folded into newer ones", f"{summary.folded:,}"),
+        (
+            "commit to readable document",
+            (
+                f"p50 {_ms(summary.latency_p50_seconds)}, p99 {_ms(summary.latency_p99_seconds)}"
+                f" ({summary.latency_samples} samples)"
+            ),
+        ),
+        ("command through the API to changed document", _ms(summary.command_seconds)),
+        ("one child killed: next change readable after", _seconds(summary.child_killed_seconds)),
+        ("whole worker killed: next change readable after", _seconds(summary.worker_killed_seconds)),
+        ("time", ", ".join(f"{phase} {seconds} s" for phase, seconds in summary.seconds.items())),
+        ("differences", f"{summary.differences:,}"),
+    ]
+
+
+def _seconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:.1f} s"

@@ -1,0 +1,84 @@
+"""Measures from outside: commits a change to one row of the source and waits until its document shows it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg2
+
+from contract.keys import DOCUMENT_SK, document_pk
+from local.stack import Running
+
+CUSTOMER: Final = 900_000_001
+PAUSE_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.01
+STATEMENT_SECONDS: Final = 10
+
+
+@dataclass(slots=True)
+class Samples:
+    """Pairs of monotonic times: the commit's return, and the first read that showed it."""
+
+    pairs: list[tuple[float, float]] = field(default_factory=list)
+
+    def latencies(self, since: float, until: float) -> list[float]:
+        """Seconds from commit to readable document, for commits of that time, sorted."""
+        return sorted(seen - committed for committed, seen in self.pairs if since <= committed < until)
+
+    def first_after(self, moment: float) -> float | None:
+        """When the first document of a commit after the moment became readable."""
+        return next((seen for committed, seen in self.pairs if committed >= moment), None)
+
+
+def quantile(values: list[float], share: float) -> float | None:
+    """Nearest-rank quantile of sorted values."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else None
+
+
+class Probe(threading.Thread):
+    """Runs beside the demo; one change at a time, so each sample is a whole way through the system."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__(name="probe", daemon=True)
+        self.samples = Samples()
+        self._url = running.source_url
+        self._table = running.storage.documents_table
+        self._client = running.ministack.client("dynamodb")
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Until `end`."""
+        with closing(psycopg2.connect(self._url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO shop.customers (customer_id, name, vip, created_at) VALUES (%s, 'Probe', false, now())"
+                    " ON CONFLICT DO NOTHING",
+                    (CUSTOMER,),
+                )
+                number = 0
+                while not self._stop.wait(PAUSE_SECONDS):
+                    number += 1
+                    mark = f"probe-{number}@example.org"
+                    cursor.execute("UPDATE shop.customers SET email = %s WHERE customer_id = %s", (mark, CUSTOMER))
+                    committed = time.monotonic()
+                    if self._wait_for(mark):
+                        self.samples.pairs.append((committed, time.monotonic()))
+
+    def end(self) -> None:
+        """Stop after the change that is on its way."""
+        self._stop.set()
+        self.join(timeout=STATEMENT_SECONDS)
+
+    def _wait_for(self, mark: str) -> bool:
+        key = {"pk": {"S": document_pk("customer", str(CUSTOMER))}, "sk": {"S": DOCUMENT_SK}}
+        while not self._stop.is_set():
+            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
+            if item.get("email") == {"S": mark}:
+                return True
+            time.sleep(POLL_SECONDS)
+        return False

@@ -1,0 +1,173 @@
+"""What a row's image becomes when a change meets it: the newest version wins, column by column. Pure.
+
+A change record may lack a column: an unchanged large value (PostgreSQL does not log it again). Absent means unchanged,
+not NULL. So every column has a version: that of the row, unless the image says an older one. A late record still
+fills the columns that are older than itself; a delete empties all columns up to its own version.
+
+A primary-key change is a put of the new key and a delete of the old one. What the put lacks, the old key's tombstone
+keeps; it names the new key, so that records of the old key that come late follow it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from worker.records.errors import TableLacks
+from worker.records.rows import MAX_ROW_BYTES, Row, RowChange, row_body
+from worker.records.version import NEVER
+
+SHORTEST_LARGE_VALUE: Final = 32
+"""A value as short as this is never stored out of line, so its column cannot be absent because it is unchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """One row as stored. `row` is None for a deleted one (or one never seen: version NEVER).
+
+    `older`: versions of columns that are older than the row's, NEVER for a column not seen yet (absent in `row`).
+    `deleted`: changes of this row up to that version belong to an earlier life of its key and fill nothing.
+    `moved_to`, `kept`: of a tombstone that a key change left: the new key, and what its put lacked, with versions.
+    """
+
+    version: str = NEVER
+    row: Row | None = field(default=None, hash=False)
+    older: dict[str, str] = field(default_factory=dict, hash=False)
+    deleted: str = NEVER
+    moved_to: str | None = None
+    kept: dict[str, tuple[str, Any]] = field(default_factory=dict, hash=False)
+
+
+def merge(state: RowState, change: RowChange) -> RowState:
+    """The state after a change, in whatever order changes come; the same object when it has no effect.
+
+    Raises TableLacks when an absent column cannot be an unchanged large value.
+    """
+    if change.forwarded:
+        return _forwarded(state, change)
+    if change.row is None:
+        return _delete(state, change)
+    if state.moved_to is not None and change.version < state.version:
+        return _keep(state, change)
+    if change.version <= _dead_until(state) or change.version == state.version:
+        return state
+    return _newest(state, change) if change.version > state.version else _fill(state, change)
+
+
+def forwards(table: str, state: RowState) -> Iterable[RowChange]:
+    """What a moved row's tombstone has to hand on to the new key."""
+    if state.moved_to is None:
+        return
+    for column, (version, value) in state.kept.items():
+        if version != NEVER:
+            yield RowChange(table, state.moved_to, version, "", {column: value}, forwarded=True)
+
+
+def _dead_until(state: RowState) -> str:
+    return state.version if state.row is None else state.deleted
+
+
+def _newest(state: RowState, change: RowChange) -> RowState:
+    row, older = dict(change.row or {}), {}
+    for column in change.missing:
+        inherits = state.row is not None and column in state.row and change.moved_from is None
+        if state.row is not None and inherits:
+            _require_large(change, column, state.row[column])
+            row[column] = state.row[column]
+        older[column] = state.older.get(column, state.version) if inherits else NEVER
+    if older and len(row_body(row)) > MAX_ROW_BYTES:  # one item cannot hold both: its documents wait, and say so
+        row = dict(change.row or {})
+        older = dict.fromkeys(older, NEVER)
+    deleted = NEVER
+    if older:  # a moved row's own key has no past; its columns come from the old key
+        deleted = change.version if change.moved_from is not None else _dead_until(state)
+    return RowState(change.version, row, older, deleted)
+
+
+def _fill(state: RowState, change: RowChange) -> RowState:
+    columns = {c: v for c, v in (change.row or {}).items() if c in state.older and state.older[c] < change.version}
+    return _filled(state, columns, change.version)
+
+
+def _forwarded(state: RowState, change: RowChange) -> RowState:
+    """A column of the old key: its version counts, this key's own past does not."""
+    if state.moved_to is not None:
+        return _keep(state, change)
+    return _fill(state, change) if state.row is not None else state
+
+
+def _filled(state: RowState, columns: Row, version: str) -> RowState:
+    if not columns:
+        return state
+    row = {**(state.row or {}), **columns}
+    if len(row_body(row)) > MAX_ROW_BYTES:
+        return state
+    return replace(state, row=row, older={**state.older, **dict.fromkeys(columns, version)})
+
+
+def _keep(state: RowState, change: RowChange) -> RowState:
+    """A late change of a key that has moved on."""
+    late = {
+        column: (change.version, value)
+        for column, value in (change.row or {}).items()
+        if column in state.kept and state.kept[column][0] < change.version
+    }
+    return replace(state, kept={**state.kept, **late}) if late else state
+
+
+def _delete(state: RowState, change: RowChange) -> RowState:
+    if change.version > state.version:
+        if change.moved_to is None or not change.missing:
+            return RowState(change.version)
+        kept = {column: _column(state, column) for column in change.missing}
+        return RowState(change.version, moved_to=change.moved_to, kept=kept)
+    if state.row is None or not state.older or change.version <= state.deleted or change.version == state.version:
+        return state
+    gone = {column for column, version in state.older.items() if version <= change.version}
+    row = {column: value for column, value in state.row.items() if column not in gone}
+    return replace(state, row=row, older={**state.older, **dict.fromkeys(gone, NEVER)}, deleted=change.version)
+
+
+def _column(state: RowState, column: str) -> tuple[str, Any]:
+    if state.row is None or column not in state.row:
+        return NEVER, None
+    return state.older.get(column, state.version), state.row[column]
+
+
+def _require_large(change: RowChange, column: str, value: Any) -> None:
+    if isinstance(value, str) and len(value) > SHORTEST_LARGE_VALUE:
+        return
+    raise TableLacks(
+        change.table,
+        f"column {column} is missing in change records, and it holds no large value that could be left out as"
+        " unchanged: set IncludeNullAndEmpty=true on the DMS Kinesis endpoint (NULL is left out otherwise)",
+    )
+
+
+def lag_text(state: RowState) -> str:
+    """Canonical text of what is not simply `the row at its version`; "" for the ordinary row."""
+    if not state.older and state.moved_to is None:
+        return ""
+    parts = {"columns": state.older, "deleted": state.deleted, "moved_to": state.moved_to, "kept": state.kept}
+    return orjson.dumps(parts, default=_raw_number, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def parse_state(version: str, body: str, lag: str) -> RowState:
+    """The state that `row_body` and `lag_text` wrote."""
+    row: Row | None = json.loads(body, parse_float=Decimal) if body else None
+    if not lag:
+        return RowState(version, row)
+    parts = json.loads(lag, parse_float=Decimal)
+    kept = {column: (entry[0], entry[1]) for column, entry in parts["kept"].items()}
+    return RowState(version, row, parts["columns"], parts["deleted"], parts["moved_to"], kept)
+
+
+def _raw_number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value).encode())
+    raise TypeError
