@@ -12,6 +12,8 @@ from worker.errors import SettingsError
 from worker.settings import markdown, parse, reference
 
 GROUP = "nearview.commands"
+# loaded as the added ones are: looking at parked records must not slow down the start of a worker
+OWN = (EntryPoint("parked", "worker.parked_cli:parked", GROUP),)
 
 
 class Commands(click.Group):
@@ -36,7 +38,7 @@ class Commands(click.Group):
 
 
 def _added() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in (*OWN, *entry_points(group=GROUP))}
 
 
 def _is_here(point: EntryPoint) -> bool:

@@ -18,15 +18,15 @@ from worker.store.dynamodb import DynamoStore, dynamodb_client
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
     """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
     log = (log or Log(settings.log_level)).bind(shard=shard_id)
-    return _pipeline(settings, log, None, stops_tables=True)
+    return _pipeline(settings, log, None, notes_tables=True)
 
 
 def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline:
     """The same for records that were parked: `parking` learns which of them stay so. Raises SettingsError."""
-    return _pipeline(settings, log, parking, stops_tables=False)
+    return _pipeline(settings, log, parking, notes_tables=False)
 
 
-def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, stops_tables: bool) -> Pipeline:
+def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, notes_tables: bool) -> Pipeline:
     mapping, problems = load_mappings(Path(settings.mappings))
     if mapping is None:
         raise SettingsError([str(problem) for problem in problems])
@@ -39,5 +39,5 @@ def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, sto
         parking=parking or Parking(client, settings.parked_table, log),
         before_image_field=settings.before_image_field,
         log=log,
-        stops_tables=stops_tables,
+        notes_tables=notes_tables,
     )

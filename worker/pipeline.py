@@ -28,7 +28,9 @@ PARKED_TABLES_REFRESH_SECONDS: Final = 5.0
 class ParkingPlace(Protocol):
     """Where records go that cannot be used (worker.parking.Parking)."""
 
-    retries: int
+    @property
+    def retries(self) -> int:
+        """How often something had to be tried again, in all."""
 
     def tables(self) -> dict[str, str]:
         """The parked tables with what they lack."""
@@ -77,10 +79,10 @@ class Pipeline:
         before_image_field: str,
         log: Log,
         incarnation: int = 1,
-        stops_tables: bool = True,
+        notes_tables: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With `stops_tables` off, a record that shows that its table lacks something is parked alone.
+        """With `notes_tables` off every record stands for itself: what it shows about its table parks it alone.
 
         An operator who feeds old records again must not stop a table whose new records are fine.
         """
@@ -91,7 +93,7 @@ class Pipeline:
         self._before_image_field = before_image_field
         self._log = log
         self._incarnation = incarnation
-        self._stops_tables = stops_tables
+        self._notes_tables = notes_tables
         self._clock = clock
         self._parked_tables: dict[str, str] = {}
         self._parked_tables_read = float("-inf")
@@ -100,9 +102,26 @@ class Pipeline:
     def process(self, records: Sequence[StreamRecord]) -> BatchReport:
         """Return when every record is durable: written, stale or parked. Transient failures are retried for ever.
 
-        Raises FatalError only; then nothing may be checkpointed.
+        Raises FatalError only; then nothing may be checkpointed. A table found to lack something is parked, and the
+        batch goes on without it.
         """
         self._refresh_parked_tables()
+        while True:
+            try:
+                return self._process(records)
+            except TableLacks as lack:  # seen only beside the stored row; what is already written is written again
+                self._parked_tables[lack.table] = lack.detail
+                if self._notes_tables:
+                    record = next(record for record in records if self._table(record) == lack.table)
+                    self._parking.park([table_entry(record, lack.table, lack.detail)])
+
+    def _table(self, record: StreamRecord) -> str | None:
+        try:
+            return decode(record.data, self._before_image_field).table
+        except PoisonRecord:
+            return None
+
+    def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
         report = BatchReport(records=len(records))
         changes: list[RowChange] = []
         entries: list[Entry] = []
@@ -134,7 +153,6 @@ class Pipeline:
                 report.ignored += 1
                 return ()
             if event.table not in self._tables:
-                report.ignored += 1
                 self._note_unknown(event.table, record, report, entries)
                 return ()
             return self._row_changes(event, report)
@@ -142,7 +160,7 @@ class Pipeline:
             entries.append(record_entry(record, poison.table or table, poison.reason, poison.detail))
             report.parked[poison.reason] += 1
         except TableLacks as lack:
-            if self._stops_tables:
+            if self._notes_tables:
                 entries.append(table_entry(record, lack.table, lack.detail))
                 self._parked_tables[lack.table] = lack.detail
             entries.append(record_entry(record, lack.table, Reason.TABLE_PARKED, lack.detail))
@@ -160,8 +178,11 @@ class Pipeline:
 
     def _note_unknown(self, table: str, record: StreamRecord, report: BatchReport, entries: list[Entry]) -> None:
         """A table nobody maps needs no document: it is noted once, so that a forgotten mapping is seen."""
+        detail = "no mapping uses this table: map it, or leave it out of the DMS task's table mappings"
+        if not self._notes_tables:
+            raise PoisonRecord(Reason.UNKNOWN_TABLE, detail, table)
+        report.ignored += 1
         if table not in self._unknown_tables:
-            detail = "no mapping uses this table: map it, or leave it out of the DMS task's table mappings"
             entries.append(unknown_table_entry(record, table, detail))
             self._unknown_tables.add(table)
             report.parked[Reason.UNKNOWN_TABLE] += 1

@@ -54,7 +54,7 @@ class Shop:
     def __post_init__(self) -> None:
         self.pipeline = self.child()
 
-    def child(self, stops_tables: bool = True) -> Pipeline:
+    def child(self, notes_tables: bool = True) -> Pipeline:
         """A pipeline as a newly started child has it."""
         log = Log("debug", self.log)
         names = {TableName.ROWS: self.tables.rows, TableName.DOCUMENTS: self.tables.documents}
@@ -64,7 +64,7 @@ class Shop:
             Parking(self.tables.client, self.tables.parked, log),
             "before-image",
             log,
-            stops_tables=stops_tables,
+            notes_tables=notes_tables,
             clock=lambda: self.now,
         )
 
@@ -254,7 +254,7 @@ def test_a_released_table_goes_on(shop: Shop) -> None:
 
 def test_a_pipeline_that_stops_no_tables_judges_every_record_alone(shop: Shop) -> None:
     """An operator's retry of old records must not stop a table whose new records are fine."""
-    shop.pipeline = shop.child(stops_tables=False)
+    shop.pipeline = shop.child(notes_tables=False)
 
     report = shop.process(LACKS["no transaction details"][0], order(2))
 
