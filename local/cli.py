@@ -63,6 +63,9 @@ _OPTIONS = (
     click.option("--task", type=_PATH, help="DMS settings for the stand-in (as local/dms/default_task.json)."),
     click.option("--orders", default=2_000, show_default=True, help="Orders in the demo's seed data."),
     click.option("--seed", default=1, show_default=True, help="Seed of the demo's data."),
+    click.option(
+        "--shards", default=2, show_default=True, help="Shards of the stream; each gets a child of the worker."
+    ),
     click.option("--ministack-port", type=int, help="Port of the AWS stand-in (default: a free one)."),
     click.option("--postgres-port", type=int, help="Port of PostgreSQL (default: a free one)."),
     click.option("--http-port", type=int, help="Port of the worker's metrics and health (default: a free one)."),

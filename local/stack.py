@@ -67,6 +67,7 @@ class Options:
     task: Path | None = None
     orders: int = 2_000
     seed: int = 1
+    shards: int = 2
     ministack_port: int | None = None
     postgres_port: int | None = None
     http_port: int | None = None
@@ -107,12 +108,14 @@ class Stack:
         self.processes = Processes(self.folder)
         self._say = say
         self._file = self.folder / "stack.json"
+        self._started_postgres: Postgres | None = None
 
-    def postgres(self, port: int | None = None) -> Postgres:
+    def postgres(self) -> Postgres:
         """The private PostgreSQL of this stack."""
-        log = self.processes.log_path("postgres")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        return Postgres(self.folder / "postgres", port or 0, log=log)
+        return self._started_postgres or self._postgres(0)
+
+    def _postgres(self, port: int) -> Postgres:
+        return Postgres(self.folder / "postgres", port, log=self.processes.log_path("postgres"))
 
     def running(self) -> Running | None:
         """The stack as it was started, None if there is none."""
@@ -166,11 +169,13 @@ class Stack:
             return found
 
     def _clear(self) -> None:
-        for name in (WORKER, DMS, MONOLITH, ministack_process.NAME):
+        for name in (WORKER, DMS, MONOLITH):
             self.processes.stop(name, grace_seconds=12 if name == WORKER else 4)
+        ministack_process.stop(self.processes)
         self.processes.stop_all()
         if (self.folder / "postgres").exists():
             self.postgres().destroy()
+            self._started_postgres = None
         self._file.unlink(missing_ok=True)
         shutil.rmtree(self.folder / "dms", ignore_errors=True)
 
@@ -178,7 +183,7 @@ class Stack:
         url, postgres_port = self._source(options)
         ministack = ministack_process.start(self.processes, options.ministack_port)
         self._say(f"MiniStack (the AWS stand-in) at {ministack.url}")
-        storage = deploy_storage(ministack, lambda _: None)
+        storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
         self._say("tables and stream deployed from cloudformation/20-data.yaml and 30-stream.yaml")
         monolith_url = self._monolith(url) if options.is_shop else None
         code = build(mapping.to_json(), COMMANDS.read_text("utf-8"))
@@ -221,7 +226,7 @@ class Stack:
             with closing(psycopg2.connect(options.source_url)):  # one clear error now instead of a dying task later
                 self._say("source database reached")
             return options.source_url, None
-        postgres = self.postgres(options.postgres_port or free_port())
+        self._started_postgres = postgres = self._postgres(options.postgres_port or free_port())
         postgres.start()
         postgres.create_database(DATABASE)
         url = postgres.url(DATABASE)
