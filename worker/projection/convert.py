@@ -6,16 +6,21 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from contract.keys import scalar_text
 from contract.mapping import FieldType
 
 _TIMESTAMP: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-])(\d\d):?(\d\d)?)?)?", re.ASCII
 )
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]00:00:00(?:\.0+)?Z?)?", re.ASCII)
+# as SQL writes numbers: Python's own reader takes `1_000` and the digits of every script, too
+_NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
+MAX_NUMBER_CHARACTERS: Final = 1000
+"""DynamoDB holds 38 digits; numbers are bounded here, so that nothing behind ever writes out an enormous one."""
+
 _BOOLEANS: Final[dict[str, bool]] = {
     "true": True,
     "t": True,
@@ -50,13 +55,9 @@ def _text(value: Any) -> str:
 def _decimal(value: Any) -> int | Decimal:
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return value
-    try:
-        number = Decimal(value if isinstance(value, str) else "")
-    except InvalidOperation:
-        raise DoesNotFit("not a number") from None
-    if not number.is_finite():
-        raise DoesNotFit("not a finite number")
-    return number
+    if not isinstance(value, str) or len(value) >= MAX_NUMBER_CHARACTERS or not _NUMBER.fullmatch(value):
+        raise DoesNotFit("not a number")
+    return Decimal(value)
 
 
 def _integer(value: Any) -> int:
@@ -87,12 +88,12 @@ def _timestamp(value: Any) -> str:
     match = _match_timestamp(value)
     if match.group(5):
         raise DoesNotFit("a timestamp with an offset; declare it as timestamptz")
-    return f"{match.group(1)}T{match.group(2)}{_fraction(match)}"
+    return f"{_moment(match)}{_fraction(match)}"
 
 
 def _timestamptz(value: Any) -> str:
     match = _match_timestamp(value)
-    moment = f"{match.group(1)}T{match.group(2)}"
+    moment = _moment(match)
     if match.group(5):
         offset = timedelta(hours=int(match.group(6)), minutes=int(match.group(7) or 0))
         try:
@@ -100,7 +101,7 @@ def _timestamptz(value: Any) -> str:
             local = local - offset if match.group(5) == "+" else local + offset
         except (ValueError, OverflowError):
             raise DoesNotFit("not a point in time") from None
-        moment = local.strftime("%Y-%m-%dT%H:%M:%S")
+        moment = local.replace(tzinfo=None).isoformat()  # strftime would write the year 999 with three digits
     return f"{moment}{_fraction(match)}Z"
 
 
@@ -109,6 +110,10 @@ def _match_timestamp(value: Any) -> re.Match[str]:
     if match is None:
         raise DoesNotFit("not a timestamp")
     return match
+
+
+def _moment(match: re.Match[str]) -> str:
+    return f"{match.group(1)}T{match.group(2) or '00:00:00'}"  # a date is its midnight
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -120,9 +125,17 @@ def _json(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(value, parse_float=_json_number, parse_constant=_no_constant)
+    except DoesNotFit:
+        raise
     except (ValueError, RecursionError):
         raise DoesNotFit("not JSON (was it cut at LobMaxSize?)") from None
+
+
+def _json_number(text: str) -> Decimal:
+    if len(text) >= MAX_NUMBER_CHARACTERS or not _NUMBER.fullmatch(text):
+        raise DoesNotFit("a number in the JSON is out of range")
+    return Decimal(text)
 
 
 def _no_constant(_: str) -> Any:
