@@ -17,7 +17,8 @@ $(INSTALLED): requirements/dev.lock setup.cfg pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@$(BIN)/python -m worker.supervisor.jars || { \
 	  echo "reinstalling amazon_kclpy without pip's cache: its jars were incomplete"; \
-	  $(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-cache-dir --require-hashes -r requirements/kclpy.lock && \
+	  sed -n '/^amazon-kclpy==/,/--hash/p' requirements/dev.lock >$(VENV)/kclpy.lock && \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-cache-dir --require-hashes -r $(VENV)/kclpy.lock && \
 	  $(BIN)/python -m worker.supervisor.jars; }
 	@touch $@
 

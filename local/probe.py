@@ -48,7 +48,7 @@ class Probe(threading.Thread):
         self._url = running.source_url
         self._table = running.storage.documents_table
         self._client = running.ministack.client("dynamodb")
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
         """Until `end`."""
@@ -61,7 +61,7 @@ class Probe(threading.Thread):
                     (CUSTOMER,),
                 )
                 number = 0
-                while not self._stop.wait(PAUSE_SECONDS):
+                while not self._ended.wait(PAUSE_SECONDS):
                     number += 1
                     mark = f"probe-{number}@example.org"
                     cursor.execute("UPDATE shop.customers SET email = %s WHERE customer_id = %s", (mark, CUSTOMER))
@@ -71,12 +71,12 @@ class Probe(threading.Thread):
 
     def end(self) -> None:
         """Stop after the change that is on its way."""
-        self._stop.set()
+        self._ended.set()
         self.join(timeout=STATEMENT_SECONDS)
 
     def _wait_for(self, mark: str) -> bool:
         key = {"pk": {"S": document_pk("customer", str(CUSTOMER))}, "sk": {"S": DOCUMENT_SK}}
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item", {})
             if item.get("email") == {"S": mark}:
                 return True
