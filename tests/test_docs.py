@@ -1,0 +1,262 @@
+"""The documents say what the code does: settings, commands, metrics, mapping language, links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+import pytest
+from prometheus_client import Counter, Gauge, Histogram
+
+from contract.mapping import FieldType
+from worker import metrics, settings
+from worker.cli import main
+from worker.log import Event, Log
+from worker.mapping import reader
+from worker.mapping.loader import load_mappings, read_mappings
+from worker.records.errors import Reason
+from worker.supervisor import collector
+from worker.supervisor.collector import ChildMetrics, WorkerCollector
+from worker.supervisor.health import Health
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+DOCS: Final = ROOT / "docs"
+DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+EXAMPLES: Final = sorted(path.parent for path in DOCS.glob("examples/*/mappings"))
+
+_CODE = re.compile(
+    r"^(?P<fence>```+)(?P<language>\w*)\n(?P<body>.*?)^(?P=fence)$|`(?P<inline>[^`\n]+)`", re.MULTILINE | re.DOTALL
+)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PARAMETRISED = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def text_of(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of its level or higher."""
+    level = heading.split(" ", 1)[0]
+    _, _, rest = text.partition(f"\n{heading}\n")
+    assert rest, f"no heading {heading!r}"
+    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_cells(text: str) -> set[str]:
+    """The names in code type in the first column of all tables of a text."""
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_settings_reference_is_what_the_program_prints() -> None:
+    assert settings.markdown() == text_of("settings.md")
+
+
+@_PARAMETRISED
+def test_every_setting_named_exists(path: Path) -> None:
+    known = {spec.name for _, spec in settings.specs()} | {"NEARVIEW_SOURCE_URL", "NEARVIEW_LOCAL_DIR"}
+
+    named = set(re.findall(r"\bNEARVIEW_[A-Z_]*[A-Z]\b", path.read_text("utf-8")))
+
+    assert named <= known
+
+
+# commands
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """The words of every `nearview ...` line in code type, without its comment and what follows it in a pipe."""
+    indented = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    for match in _CODE.finditer(text):
+        body = match["inline"] or match["body"]
+        indented += [line.strip() for line in body.splitlines()]
+    for line in indented:
+        found = re.match(r"(?:eval \"\$\()?nearview\s+([a-z][^|;>)#\"]*)", line)
+        if found:
+            yield shlex.split(found[1], comments=True)
+
+
+def check_command(words: list[str]) -> None:
+    """Walk the program's commands along the words; every option must be one of the command reached."""
+    command: click.Command = main
+    context = click.Context(main, info_name="nearview")
+    rest = list(words)
+    while isinstance(command, click.Group) and rest:
+        name = rest.pop(0)
+        following = command.get_command(context, name)
+        assert following is not None, f"no command {name} in {' '.join(words)!r}"
+        command, context = following, click.Context(following, info_name=name, parent=context)
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    passes_on = command.context_settings.get("ignore_unknown_options", False)
+    for word in rest:
+        if word.startswith("-") and not passes_on:
+            option = word.partition("=")[0]
+            assert option in known | {"--help"}, f"no option {option} in {' '.join(words)!r}"
+
+
+@_PARAMETRISED
+def test_every_command_named_exists_with_its_options(path: Path) -> None:
+    for words in command_lines(path.read_text("utf-8")):
+        check_command(words)
+
+
+def test_a_command_that_does_not_exist_is_noticed() -> None:
+    for line in ("nearview local upp", "nearview local up --schemas x", "nearview parked lists --all"):
+        (words,) = command_lines(f"`{line}`")
+        with pytest.raises(AssertionError, match=r"no (command|option)"):
+            check_command(words)
+
+
+@pytest.mark.parametrize(
+    ("document", "heading", "command"),
+    [
+        ("verify.md", "# Verify", ["verify"]),
+        ("own-database.md", "## Options of `nearview local up`", ["local", "up"]),
+    ],
+)
+def test_every_option_of_a_command_with_an_option_table_is_documented(
+    document: str, heading: str, command: list[str]
+) -> None:
+    found: click.Command = main
+    for name in command:
+        assert isinstance(found, click.Group)
+        inner = found.get_command(click.Context(found), name)
+        assert inner is not None
+        found = inner
+    options = {option for parameter in found.params for option in parameter.opts if option.startswith("--")}
+
+    named = {cell.split(" ")[0] for cell in first_cells(section("\n" + text_of(document), heading))}
+
+    assert options == {name for name in named if name.startswith("--")}
+
+
+@_PARAMETRISED
+def test_every_make_target_named_exists(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    lines = [line for line in path.read_text("utf-8").splitlines() if line.startswith("    make ")]
+    named = re.findall(r"`make ([a-z-]+)", path.read_text("utf-8")) + [line.split()[1] for line in lines]
+
+    assert set(named) <= targets
+
+
+# metrics, events, reasons
+
+
+def exported_metrics(folder: Path) -> set[str]:
+    """Names as Prometheus sees them; those of histograms without their suffixes."""
+    own = [value for value in vars(metrics).values() if isinstance(value, (Counter, Gauge, Histogram))]
+    found = [family for metric in own for family in metric.collect()]
+    found += WorkerCollector(ChildMetrics(folder), Health(Log())).collect()
+    suffixes = {"counter": "_total", "info": "_info"}
+    names = {family.name + suffixes.get(family.type, "") for family in found}
+    return names | {name for name, _ in collector._AGES.values()}
+
+
+def test_the_metrics_table_names_every_metric_and_no_other(tmp_path: Path) -> None:
+    documented = first_cells(section(text_of("operations.md"), "## Metrics"))
+
+    assert exported_metrics(tmp_path) == documented
+
+
+@_PARAMETRISED
+def test_every_metric_named_exists(path: Path, tmp_path: Path) -> None:
+    named = set(re.findall(r"`(nearview_[a-z_]+)", path.read_text("utf-8")))
+
+    assert named <= exported_metrics(tmp_path)
+
+
+def test_every_event_that_is_logged_is_documented_and_no_other() -> None:
+    log_section = section(text_of("operations.md"), "## Log events")
+    # these carry other programs' own lines, or are for people who look into one worker
+    passed_on = {"kcl", "library", "daemon_output", "batch_done"}
+
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", log_section)) - {"time", "level", "event", "message"}
+
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "worker").rglob("*.py"))
+    logged = {str(event) for event in Event if f"Event.{event.name}" in source}
+    assert named == logged - passed_on
+
+
+def test_every_reason_for_parking_is_explained() -> None:
+    explained = first_cells(section(text_of("operations.md"), "### Parked records and documents"))
+
+    assert {str(reason) for reason in Reason} == explained
+
+
+# the mapping language
+
+
+def test_every_mapping_key_is_documented_and_no_other() -> None:
+    text = text_of("mapping.md")
+    relation = {*reader.MANY_KEYS, *reader.ONE_KEYS} - {*reader.NODE_KEYS}
+
+    assert set(reader.ROOT_KEYS) == first_cells(section(text, "## Keys of the file"))
+    assert relation == first_cells(section(text, "## Keys of a relation").split("###")[0])
+    assert set(reader.FIELD_KEYS) == first_cells(section(text, "## Fields").split("###")[0])
+    assert set(reader.INDEX_KEYS) == first_cells(section(text, "## Indexes"))
+
+
+def test_every_field_type_is_documented_and_no_other() -> None:
+    types = first_cells(section(text_of("mapping.md"), "### Field types"))
+
+    assert {str(kind) for kind in FieldType} == types
+
+
+def test_every_yaml_example_is_a_mapping_without_problems() -> None:
+    examples = [match["body"] for match in _CODE.finditer(text_of("mapping.md")) if match["language"] == "yaml"]
+
+    problems = [
+        str(problem) for n, example in enumerate(examples) for problem in read_mappings({f"{n}.yaml": example})[1]
+    ]
+
+    assert len(examples) >= 4
+    assert problems == []
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+def test_every_example_has_mappings_without_problems_a_schema_and_a_workload(folder: Path) -> None:
+    mapping, problems = load_mappings(folder / "mappings")
+
+    assert [str(problem) for problem in problems] == []
+    assert mapping is not None
+    schema = (folder / "schema.sql").read_text("utf-8")
+    assert all(f"CREATE TABLE {table} (" in schema for table in mapping.tables)
+    assert (folder / "workload.sql").read_text("utf-8")
+
+
+# links and words
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@_PARAMETRISED
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    broken = []
+    for link in _LINK.findall(path.read_text("utf-8")):
+        target, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        file = (path.parent / target).resolve() if target else path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    linked = set(_LINK.findall((ROOT / "README.md").read_text("utf-8")))
+
+    assert {f"docs/{path.name}" for path in DOCS.glob("*.md")} <= linked
+
+
+@_PARAMETRISED
+def test_no_path_of_somebodys_machine(path: Path) -> None:
+    assert re.findall(r"(?<![\w.$])/(?:home|root|Users|work)/\S*", path.read_text("utf-8")) == []
