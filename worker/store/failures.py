@@ -44,5 +44,5 @@ def classify_code(code: str, call: str) -> FatalError | TransientError:
 
 def refused_item(error: ClientError) -> dict[str, Any] | None:
     """What stands in the way of a conditional put; None when nothing does."""
-    item: dict[str, Any] | None = error.response.get("Item")  # type: ignore[assignment]
+    item: dict[str, Any] | None = error.response.get("Item")
     return item or None

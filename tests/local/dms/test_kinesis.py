@@ -52,7 +52,7 @@ def _first_refused(entries: list[dict[str, Any]]) -> list[bool]:
 
 def _error(code: str, status: int = 400) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         "PutRecords",
     )
 
