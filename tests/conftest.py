@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from local import ministack as stand_in
 from local.ministack import MiniStack
@@ -11,6 +12,10 @@ from local.postgres import Postgres
 from local.processes import Processes, free_port
 
 _numbers = itertools.count(1)
+
+# a busy machine is no failure
+settings.register_profile("nearview", deadline=None, print_blob=True)
+settings.load_profile("nearview")
 
 
 @pytest.fixture(scope="session")
