@@ -68,7 +68,8 @@ SELECT md5('author ' || n)::uuid, 'Author ' || n, CASE WHEN n % 3 > 0 THEN date 
 FROM generate_series(1, 80) n;
 
 INSERT INTO library.titles
-SELECT '978-0-' || lpad(n::text, 6, '0'), 'Title ' || n, CASE WHEN n % 7 > 0 THEN 1950 + n % 70 END, NULL
+SELECT '978-0-' || lpad(n::text, 6, '0'), 'Title ' || n, CASE WHEN n % 7 > 0 THEN 1950 + n % 70 END,
+       CASE WHEN n % 50 = 1 THEN (SELECT string_agg(md5(n || ' ' || m), ' ') FROM generate_series(1, 300) m) END
 FROM generate_series(1, 300) n;
 
 INSERT INTO library.title_authors
