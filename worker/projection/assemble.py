@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from contract.keys import scalar_text
 from contract.mapping import Aggregate, Filter, Kind, Node
@@ -13,6 +14,8 @@ from worker.projection.convert import DoesNotFit, convert
 from worker.projection.images import Image, RowId
 from worker.records.rows import Row, parent_key
 from worker.records.version import NEVER
+
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 
 EdgeId = tuple[str, str, str, tuple[str, ...]]
 """Children of a row by one foreign key: parent's table and key, child's table, child's columns."""
@@ -144,7 +147,8 @@ def _rank(value: Any) -> tuple[int, Any]:
     if value is None:
         return 3, 0
     if isinstance(value, str):
-        return 1, value
+        # a whole second would sort after its own fractions: "." is smaller than "Z"
+        return 1, value[:-1] if value.endswith("Z") and _INSTANT.fullmatch(value) else value
     if isinstance(value, (int, Decimal)):
         return 0, value
     return 2, str(value)

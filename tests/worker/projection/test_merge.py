@@ -1,0 +1,148 @@
+"""Column-wise merging: any order of the same changes leads to the same row."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.projection.merge import RowState, forwards, lag_text, merge, parse_state
+from worker.records.errors import TableLacks
+from worker.records.rows import RowChange, row_body
+from worker.records.version import NEVER, change_version
+
+A, B = "a" * 40, "b" * 40
+
+
+def _version(number: int) -> str:
+    return change_version(1, number, 1)
+
+
+def _put(number: int, /, **columns: Any) -> RowChange:
+    missing = tuple(name for name in ("id", "big", "small") if name not in columns)
+    return RowChange("t", "1", _version(number), row_body(columns).decode(), columns, missing)
+
+
+def _delete(number: int) -> RowChange:
+    return RowChange("t", "1", _version(number), "", None)
+
+
+def _after(*changes: RowChange) -> RowState:
+    state = RowState()
+    for change in changes:
+        state = merge(state, change)
+    return state
+
+
+def _visible(state: RowState) -> tuple[str, Any]:
+    return state.version, state.row
+
+
+def test_an_absent_large_value_is_unchanged() -> None:
+    """Absent means unchanged, not NULL."""
+    state = _after(_put(1, id=1, big=A, small=0), _put(2, id=1, small=5))
+
+    assert state.row == {"id": 1, "big": A, "small": 5}
+    assert state.older == {"big": _version(1)}
+
+
+def test_a_late_record_fills_only_what_is_older_than_itself() -> None:
+    """The record between load and update comes last: its large value counts, its small one does not."""
+    state = _after(_put(1, id=1, big=A, small=0), _put(3, id=1, small=5), _put(2, id=1, big=B, small=9))
+
+    assert _visible(state) == (_version(3), {"id": 1, "big": B, "small": 5})
+
+
+def test_a_column_never_seen_is_absent_until_it_comes() -> None:
+    """An update before its insert leaves the row incomplete."""
+    early = _after(_put(2, id=1, small=5))
+
+    assert early.row == {"id": 1, "small": 5}
+    assert early.older == {"big": NEVER}
+    assert merge(early, _put(1, id=1, big=A, small=0)).row == {"id": 1, "big": A, "small": 5}
+
+
+def test_a_late_delete_empties_columns_of_the_earlier_life() -> None:
+    """Inserted, deleted, inserted, updated: a value of the first life never shows in the second."""
+    changes = [_put(1, id=1, big=A, small=0), _delete(2), _put(3, id=1, big=B, small=1), _put(4, id=1, small=2)]
+
+    for order in itertools.permutations(changes):
+        assert _visible(_after(*order)) == (_version(4), {"id": 1, "big": B, "small": 2})
+
+
+@pytest.mark.parametrize("value", [None, 0, True, "short"])
+def test_a_missing_small_value_means_that_nulls_are_left_out(value: Any) -> None:
+    """Such a column is never unchanged-and-absent: the DMS setting is named instead of guessing."""
+    state = _after(_put(1, id=1, big=value, small=0))
+
+    with pytest.raises(TableLacks, match="IncludeNullAndEmpty=true"):
+        merge(state, _put(2, id=1, small=1))
+
+
+def test_a_changed_key_takes_its_large_value_along() -> None:
+    """The old key's tombstone keeps what the put lacked and hands it on, late records of the old key included."""
+    missing = ("big",)
+    put = RowChange("t", "2", _version(3), "", {"id": 2, "small": 1}, missing, moved_from="1")
+    gone = RowChange("t", "1", _version(3), "", None, missing, moved_to="2")
+    old = _after(_put(1, id=1, big=A, small=0), gone)
+    new = merge(RowState(), put)
+    for change in forwards("t", old):
+        new = merge(new, change)
+    assert new.row == {"id": 2, "big": A, "small": 1}
+
+    later = merge(old, _put(2, id=1, big=B, small=0))
+    for change in forwards("t", later):
+        new = merge(new, change)
+    assert new.row == {"id": 2, "big": B, "small": 1}
+
+
+@st.composite
+def _histories(draw: st.DrawFn) -> list[RowChange]:
+    """A possible history of one key: inserts are whole, updates leave the large column out where it is the same."""
+    changes: list[RowChange] = []
+    big: str | None = None
+    for number in range(1, draw(st.integers(2, 6))):
+        kind = draw(st.sampled_from(["put", "delete"])) if big is not None else "put"
+        if kind == "delete":
+            changes.append(_delete(number))
+            big = None
+            continue
+        value = draw(st.sampled_from([A, B]))
+        if value == big and draw(st.booleans()):
+            changes.append(_put(number, id=1, small=number))
+        else:
+            changes.append(_put(number, id=1, big=value, small=number))
+        big = value
+    return changes
+
+
+@given(_histories(), st.randoms(use_true_random=False))
+def test_any_order_and_repetition_ends_the_same(changes: list[RowChange], shuffle: Any) -> None:
+    """What decides is in the records, never their arrival."""
+    expected = _visible(_after(*changes))
+    mixed = [*changes, *changes[:2]]
+    shuffle.shuffle(mixed)
+
+    assert _visible(_after(*mixed)) == expected
+
+
+@given(_histories(), st.randoms(use_true_random=False))
+def test_a_state_survives_its_text(changes: list[RowChange], shuffle: Any) -> None:
+    """What is stored is what was merged."""
+    shuffle.shuffle(changes)
+    state = _after(*changes)
+    body = "" if state.row is None else row_body(state.row).decode()
+
+    assert parse_state(state.version, body, lag_text(state)) == state
+
+
+def test_no_effect_is_the_same_object() -> None:
+    """The engine tells stale from new by identity."""
+    state = _after(_put(2, id=1, big=A, small=0))
+
+    assert merge(state, _put(1, id=1, big=B, small=9)) is state
+    assert merge(state, _put(2, id=1, big=A, small=0)) is state
+    assert merge(state, _delete(1)) is state
