@@ -1,12 +1,13 @@
 -- The order business. Schema shop is captured; schema ops is the monolith's own and is not.
 -- Keys of customers, categories, products and orders may change: what refers to them follows.
 -- Checks of order_lines and payments may be deferred, so that a transaction may write children before their order.
+-- Text keys have a length: DMS takes `text` for a large object, and those are not in a before image: a changed key would be lost.
 
 CREATE SCHEMA shop;
 CREATE SCHEMA ops;
 
 CREATE TABLE shop.countries (
-    country_code text PRIMARY KEY,
+    country_code varchar(20) PRIMARY KEY,
     name text NOT NULL,
     currency text NOT NULL CHECK (length(currency) = 3),
     in_eu boolean NOT NULL
@@ -18,7 +19,7 @@ CREATE TABLE shop.customers (
     email text,
     vip boolean NOT NULL DEFAULT false,
     preferences jsonb,
-    country_code text REFERENCES shop.countries ON UPDATE CASCADE,
+    country_code varchar(20) REFERENCES shop.countries ON UPDATE CASCADE,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -29,7 +30,7 @@ CREATE TABLE shop.addresses (
     street text NOT NULL,
     city text NOT NULL,
     postal_code text,
-    country_code text REFERENCES shop.countries ON UPDATE CASCADE,
+    country_code varchar(20) REFERENCES shop.countries ON UPDATE CASCADE,
     PRIMARY KEY (customer_id, address_no)
 );
 
@@ -40,7 +41,7 @@ CREATE TABLE shop.categories (
 );
 
 CREATE TABLE shop.products (
-    sku text PRIMARY KEY CHECK (sku <> ''),
+    sku varchar(500) PRIMARY KEY CHECK (sku <> ''),
     title text NOT NULL CHECK (title <> ''),
     description text,
     price numeric(12, 2) NOT NULL CHECK (price >= 0),
@@ -52,7 +53,7 @@ CREATE TABLE shop.products (
 );
 
 CREATE TABLE shop.product_categories (
-    sku text REFERENCES shop.products ON UPDATE CASCADE,
+    sku varchar(500) REFERENCES shop.products ON UPDATE CASCADE,
     category_id int REFERENCES shop.categories ON UPDATE CASCADE,
     position int NOT NULL,
     PRIMARY KEY (sku, category_id)
@@ -74,7 +75,7 @@ CREATE TABLE shop.orders (
 CREATE TABLE shop.order_lines (
     order_id bigint REFERENCES shop.orders ON UPDATE CASCADE DEFERRABLE,
     line_no int CHECK (line_no > 0),
-    sku text NOT NULL REFERENCES shop.products ON UPDATE CASCADE,
+    sku varchar(500) NOT NULL REFERENCES shop.products ON UPDATE CASCADE,
     quantity int NOT NULL CHECK (quantity > 0),
     unit_price numeric(12, 2) NOT NULL CHECK (unit_price >= 0),
     discount numeric(5, 4) CHECK (discount BETWEEN 0 AND 1),
