@@ -85,7 +85,7 @@ def up(**options: object) -> None:
     say = Say()
     stack = _stack(say)
     if stack.is_up():
-        say("the local stack already runs")
+        say("the local stack already runs; options are for a new one, after `nearview local down`")
     else:
         try:
             stack.up(Options(**options))  # type: ignore[arg-type]
@@ -178,6 +178,9 @@ def wait(timeout: int) -> None:
         stack.processes.wait_until(lambda: is_quiet(stack, running, position), timeout, "quiescence", ["worker", "dms"])
     except ProcessError as error:
         raise click.ClickException(str(error)) from None
+    problems = health(running).get("problems", [])
+    if problems:
+        raise click.ClickException("quiet, but not everything is in documents:\n" + "\n".join(problems))
     click.echo("quiet: everything committed is in documents")
 
 
@@ -243,7 +246,8 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
 
 
 def _print_urls(running: Running) -> None:
-    click.echo(f"API      {running.api_url}    curl {running.api_url}/orders/1")
+    example = f"curl {running.api_url}/{running.collection}/" + ("1" if running.monolith_url else "KEY")
+    click.echo(f"API      {running.api_url}    {example}")
     if running.monolith_url:
         click.echo(f"monolith {running.monolith_url}")
     click.echo(f"worker   {running.worker_url}/metrics and {running.worker_url}/healthz")

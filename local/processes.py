@@ -24,6 +24,7 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[1]
 MARK = "NEARVIEW_LOCAL_MARK"  # the worker refuses other names that begin with NEARVIEW_
 TAIL_LINES = 25
+START_MARK = "=== start of"
 POLL_SECONDS = 0.05
 
 T = TypeVar("T")
@@ -98,6 +99,8 @@ class Processes:
         for path in (self.log_path(name), self._record_path(name)):
             path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path(name).open("ab") as log:
+            log.write(f"{START_MARK} {name}\n".encode())
+            log.flush()
             try:
                 child = subprocess.Popen(
                     command,
@@ -150,12 +153,13 @@ class Processes:
             self.stop(name, grace_seconds)
 
     def tail(self, name: str, lines: int = TAIL_LINES) -> str:
-        """The last lines of the log."""
+        """The last lines of the log, of the newest start only."""
         try:
             with self.log_path(name).open("rb") as log:
                 log.seek(0, os.SEEK_END)
                 log.seek(max(0, log.tell() - 64 * 1024))
-                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+                newest = log.read().decode(errors="replace").rpartition(START_MARK)[2]
+                return "\n".join(newest.splitlines()[-lines:])
         except FileNotFoundError:
             return ""
 

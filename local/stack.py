@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import gzip
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -26,6 +28,9 @@ from local.postgres import Postgres
 from local.postgres_files import PostgresError
 from local.processes import REPOSITORY, ProcessError, Processes, free_port, state_folder
 from worker.mapping.loader import load_mappings
+from worker.verify.errors import VerifyError
+from worker.verify.source import open_source
+from worker.verify.sql import problems
 
 DATABASE: Final = "source"
 MONOLITH: Final = "monolith"
@@ -91,6 +96,7 @@ class Running:
     environment: dict[str, str] = field(default_factory=dict)
     postgres_port: int | None = None
     monolith_url: str | None = None
+    collection: str = ""
     api_url: str | None = None
     api_direct_url: str | None = None
 
@@ -171,6 +177,7 @@ class Stack:
     def _clear(self) -> None:
         for name in (WORKER, DMS, MONOLITH):
             self.processes.stop(name, grace_seconds=12 if name == WORKER else 4)
+        self._leave_source()
         ministack_process.stop(self.processes)
         self.processes.stop_all()
         if (self.folder / "postgres").exists():
@@ -179,8 +186,20 @@ class Stack:
         self._file.unlink(missing_ok=True)
         shutil.rmtree(self.folder / "dms", ignore_errors=True)
 
+    def _leave_source(self) -> None:
+        """Remove slot and publication from a user's own database: an unread slot keeps its log until the disk is full."""
+        running = self.running()
+        if running is None or running.postgres_port is not None or not (self.folder / "dms").exists():
+            return
+        command, environment = self._dms("drop", running)
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
+        if done.returncode != 0:
+            self._say("slot and publication could not be removed from the source; remove them there by hand:")
+            self._say("  SELECT pg_drop_replication_slot('dms_nearview'); DROP PUBLICATION dms_nearview;")
+
     def _start(self, options: Options, mapping: Mapping) -> Running:
         url, postgres_port = self._source(options)
+        _check_mapping(mapping, url)
         ministack = ministack_process.start(self.processes, options.ministack_port)
         self._say(f"MiniStack (the AWS stand-in) at {ministack.url}")
         storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
@@ -211,6 +230,7 @@ class Stack:
             environment=environment,
             postgres_port=postgres_port,
             monolith_url=monolith_url,
+            collection=mapping.aggregates[0].collection,
             api_url=api.url,
             api_direct_url=api.direct_url,
         )
@@ -269,15 +289,19 @@ class Stack:
         made = folder / "task.json"
         if not made.exists():
             made.write_text(json.dumps(task_for(running.tables, json.loads((task or DEFAULT_TASK).read_text()))))
-        self.processes.start(
-            DMS,
-            [sys.executable, "-m", "local.dms", "run", "--task", str(made), "--state", str(folder)],
-            env={
-                **running.ministack.environment(),
-                "NEARVIEW_SOURCE_URL": running.source_url,
-                "NEARVIEW_STREAM": running.storage.stream,
-            },
-        )
+        command, environment = self._dms("run", running)
+        self.processes.start(DMS, command, env=environment)
+        self.processes.wait_until((folder / "state.json").exists, START_SECONDS, "the DMS stand-in's start", [DMS])
+
+    def _dms(self, command: str, running: Running) -> tuple[list[str], dict[str, str]]:
+        folder = self.folder / "dms"
+        environment = {
+            **running.ministack.environment(),
+            "NEARVIEW_SOURCE_URL": running.source_url,
+            "NEARVIEW_STREAM": running.storage.stream,
+        }
+        task = ["--task", str(folder / "task.json"), "--state", str(folder)]
+        return [sys.executable, "-m", "local.dms", command, *task], environment
 
     def start_worker(self, running: Running) -> None:
         """Start the supervisor and return when it serves; its daemon needs some seconds more."""
@@ -319,6 +343,17 @@ def run_sql(cursor: Any, path: Path) -> None:
         position = error.diag.statement_position
         line = script.count("\n", 0, int(position)) + 1 if position else 0
         raise StackError(f"{path}:{line}: {error.diag.message_primary or error}") from None
+
+
+def _check_mapping(mapping: Mapping, url: str) -> None:
+    """A misspelt table or column is said now; later it would look like a DMS that leaves columns out."""
+    try:
+        with open_source(url) as source:
+            found = problems(mapping, source.catalog(mapping.tables), source.tables())
+    except VerifyError as error:
+        raise StackError(str(error)) from None
+    if found:
+        raise StackError("\n".join(found))
 
 
 def _mapping(folder: Path) -> Mapping:
