@@ -24,7 +24,6 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[1]
 MARK = "NEARVIEW_LOCAL_MARK"  # the worker refuses other names that begin with NEARVIEW_
 TAIL_LINES = 25
-START_MARK = "=== start of"
 POLL_SECONDS = 0.05
 
 T = TypeVar("T")
@@ -39,13 +38,14 @@ class ProcessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of a started process; `started` is its creation time in epoch seconds."""
+    """What is known of a started process: creation time in epoch seconds, where its part of the log begins."""
 
     name: str
     pid: int
     started: float
     mark: str
     command: tuple[str, ...]
+    log_from: int = 0
 
 
 def state_folder() -> Path:
@@ -99,8 +99,7 @@ class Processes:
         for path in (self.log_path(name), self._record_path(name)):
             path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path(name).open("ab") as log:
-            log.write(f"{START_MARK} {name}\n".encode())
-            log.flush()
+            log_from = log.tell()
             try:
                 child = subprocess.Popen(
                     command,
@@ -114,7 +113,7 @@ class Processes:
             except OSError as error:
                 raise ProcessError(f"{name} could not be started ({shlex.join(command)}): {error}") from error
         _children[child.pid] = child
-        record = Record(name, child.pid, psutil.Process(child.pid).create_time(), mark, tuple(command))
+        record = Record(name, child.pid, psutil.Process(child.pid).create_time(), mark, tuple(command), log_from)
         self._write(record)
         return record
 
@@ -153,13 +152,12 @@ class Processes:
             self.stop(name, grace_seconds)
 
     def tail(self, name: str, lines: int = TAIL_LINES) -> str:
-        """The last lines of the log, of the newest start only."""
+        """The last lines of the log; of a process with a record, those since its start."""
         try:
             with self.log_path(name).open("rb") as log:
                 log.seek(0, os.SEEK_END)
-                log.seek(max(0, log.tell() - 64 * 1024))
-                newest = log.read().decode(errors="replace").rpartition(START_MARK)[2]
-                return "\n".join(newest.splitlines()[-lines:])
+                log.seek(max(self._log_from(name), log.tell() - 64 * 1024))
+                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
         except FileNotFoundError:
             return ""
 
@@ -184,6 +182,12 @@ class Processes:
             tails = "".join(f"\nthe end of {self.log_path(name)}:\n{self.tail(name)}" for name in watch)
             raise ProcessError(f"{error}{tails}") from None
         return value
+
+    def _log_from(self, name: str) -> int:
+        try:
+            return self._read(name).log_from
+        except KeyError:
+            return 0
 
     def _record_path(self, name: str) -> Path:
         return self.folder / "run" / f"{name}.json"

@@ -187,7 +187,7 @@ class Stack:
         shutil.rmtree(self.folder / "dms", ignore_errors=True)
 
     def _leave_source(self) -> None:
-        """Remove slot and publication from a user's own database: an unread slot keeps its log until the disk is full."""
+        """Remove slot and publication from a user's own database: an unread slot keeps its log for ever."""
         running = self.running()
         if running is None or running.postgres_port is not None or not (self.folder / "dms").exists():
             return
