@@ -20,6 +20,7 @@ MAX_INDEXES: Final = 3
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _RESERVED: Final = ("pk", "sk")
+_LIST_PARAMETERS: Final = ("limit", "cursor", "order", "index")  # of the API's lists, beside the attribute
 _TABLE: Final = re.compile(r"[^#\s.]+\.[^#\s]+")
 
 
@@ -212,10 +213,11 @@ def _indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
         partition = parts.get("partition")
         if partition is None:
             file.problem(at, f"index {name}: partition is missing")
-        else:
-            found.append(Index(name, slot, partition, parts.get("sort")))
-    partitions = [index.partition for index in found]
-    _unique(file, node, "indexes: partition", partitions)
+            continue
+        if partition in _LIST_PARAMETERS:
+            meaning = f"index {name}: partition: {partition} is a parameter of every list"
+            file.problem(entries["partition"], f"{meaning}: give the attribute another name")
+        found.append(Index(name, slot, partition, parts.get("sort")))
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api_lambdas.query import CONTROLS
 from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Node
 from worker.mapping.problems import File
 from worker.mapping.reader import read_aggregate
@@ -210,8 +211,10 @@ PROBLEMS: list[tuple[str, list[str]]] = [
         ["9:3: indexes: at most 3 per aggregate"],
     ),
     (
-        BASE + "indexes: {x: {partition: id}, y: {partition: id}}\n",
-        ["5:10: indexes: partition: id is given twice"],
+        BASE.replace("[id]", "[limit]") + "indexes: {x: {partition: limit}}\n",
+        [
+            "5:26: index x: partition: limit is a parameter of every list: give the attribute another name",
+        ],
     ),
 ]
 
@@ -224,6 +227,22 @@ def test_every_problem_names_its_place_and_what_to_do(text: str, wanted: list[st
 
     assert aggregate is None
     assert problems == [f"m.yaml:{problem}" for problem in wanted]
+
+
+def test_indexes_may_share_their_partition_attribute() -> None:
+    aggregate, problems = read(BASE + "indexes: {by_id: {partition: id}, newest: {partition: id, sort: id}}\n")
+
+    assert problems == []
+    assert aggregate is not None
+    assert aggregate.indexes == (Index("by_id", 1, "id", None), Index("newest", 2, "id", "id"))
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_no_index_has_a_parameter_of_lists_as_its_partition_attribute(name: str) -> None:
+    aggregate, problems = read(BASE.replace("[id]", f"[id, {name}]") + f"indexes: {{x: {{partition: {name}}}}}\n")
+
+    assert aggregate is None
+    assert len(problems) == 1
 
 
 def test_all_problems_of_a_file_come_in_one_run() -> None:
