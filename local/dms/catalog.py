@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import errors, sql
 
 from local.dms.errors import Disconnected, DmsError
 from local.dms.pgoutput import Relation
@@ -39,6 +39,10 @@ SELECT i.indrelid, a.attname
 FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indrelid = ANY(%s::oid[]) AND i.indisprimary ORDER BY i.indrelid, k.place
+"""
+_FOREIGN = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT pg_has_role(c.relowner, 'USAGE')
 """
 _TYPES = "SELECT oid, typtype, typbasetype, typtypmod, typcategory FROM pg_type"
 
@@ -133,10 +137,35 @@ class Catalog:
             sql.Identifier(name), identifiers, sql.SQL(options)
         )
         with self._connection.cursor() as cursor:
-            cursor.execute(statement)
+            try:
+                cursor.execute(statement)
+            except errors.InsufficientPrivilege as error:
+                raise DmsError(self._lacking(tables) or str(translated(error))) from error
             # After the publication: the plugin looks it up as of the position of each change.
             cursor.execute("SELECT lsn FROM pg_create_logical_replication_slot(%s, %s)", (slot, PLUGIN))
             return parse_lsn(cursor.fetchone()[0])
+
+    def _lacking(self, tables: Sequence[Table]) -> str:
+        """What the role needs to publish the tables, each with the statement that grants it."""
+        role, database, may_create = self._rows(
+            "SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE')"
+        )[0]
+        foreign = {(row[0], row[1]) for row in self._rows(_FOREIGN)}
+        unowned = [table for table in tables if (table.schema, table.name) in foreign]
+        lines = []
+        if not may_create:
+            lines.append(
+                f"role {role} may not make a publication in database {database}: "
+                f'GRANT CREATE ON DATABASE "{database}" TO "{role}"'
+            )
+        if unowned:
+            names = ", ".join(table.full_name for table in unowned)
+            first = f'"{unowned[0].schema}"."{unowned[0].name}"'
+            lines.append(
+                f"role {role} must own the tables it captures, or be superuser, and does not own {names}: "
+                f'ALTER TABLE {first} OWNER TO "{role}"'
+            )
+        return f"source: {'; '.join(lines)}" if lines else ""
 
     def slot_exists(self, slot: str) -> bool:
         """Whether the slot is there and still has the log it needs; raises DmsError if the log is gone."""

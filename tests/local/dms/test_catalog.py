@@ -1,5 +1,6 @@
 """What the stand-in finds in a real database, and the one line for what it cannot work with."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import pytest
@@ -85,6 +86,44 @@ def test_a_role_without_the_right_to_replicate_is_told_how_to_get_it(source: Any
                 Catalog(connected).check()
     finally:
         source.run("DROP ROLE plain")
+
+
+@pytest.fixture
+def role(source: Any) -> Iterator[str]:
+    """A role that owns nothing yet; what it got goes with it."""
+    source.run("CREATE ROLE app", "GRANT USAGE, CREATE ON SCHEMA shop TO app")
+    yield "app"
+    source.run("DROP OWNED BY app", "DROP ROLE app")
+
+
+def _prepare_as(source: Any, role: str) -> None:
+    with connection(source.url) as connected, connected.cursor() as cursor:
+        tables = Catalog(connected).tables(ALL)
+        cursor.execute(f"SET ROLE {role}")
+        Catalog(connected).prepare("dms_test", "dms_test", tables)
+
+
+def test_a_role_that_may_not_publish_is_told_which_grant_it_needs(source: Any, role: str) -> None:
+    source.run("CREATE TABLE shop.t (id int PRIMARY KEY)", f"ALTER TABLE shop.t OWNER TO {role}")
+    database = source.value("SELECT current_database()")
+    with pytest.raises(DmsError, match=f'^source: role app .*: GRANT CREATE ON DATABASE "{database}" TO "app"$'):
+        _prepare_as(source, role)
+
+
+def test_a_role_that_does_not_own_a_table_is_told_so(source: Any, role: str) -> None:
+    source.run("CREATE TABLE shop.mine (id int PRIMARY KEY)", f"ALTER TABLE shop.mine OWNER TO {role}")
+    source.run("CREATE TABLE shop.a (id int PRIMARY KEY)", "CREATE TABLE shop.b (id int PRIMARY KEY)")
+    source.execute(f'GRANT CREATE ON DATABASE "{source.value("SELECT current_database()")}" TO {role}')
+    line = r'must own .* superuser, and does not own shop\.a, shop\.b: ALTER TABLE "shop"\."a" OWNER TO "app"$'
+    with pytest.raises(DmsError, match=line):
+        _prepare_as(source, role)
+
+
+def test_a_role_that_lacks_both_learns_it_in_one_line(source: Any, role: str) -> None:
+    source.run("CREATE TABLE shop.t (id int PRIMARY KEY)")
+    with pytest.raises(DmsError, match=r"GRANT CREATE ON DATABASE .*ALTER TABLE") as caught:
+        _prepare_as(source, role)
+    assert "\n" not in str(caught.value)
 
 
 class _OtherServer:
