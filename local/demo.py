@@ -25,7 +25,7 @@ from local.stack import WORKER, Options, Running, Stack, StackError
 
 LOAD_SECONDS: Final = 240
 RECOVERY_SECONDS: Final = 90
-WORKLOAD_RATE: Final = 25
+WORKLOAD_RATE: Final = 10
 CALM_SECONDS: Final = 12
 MEASURE_AFTER_SECONDS: Final = 2
 

@@ -59,7 +59,8 @@ def test_output_goes_to_the_log_and_a_restart_keeps_it(processes: Processes) -> 
     for text in ("first", "second"):
         processes.start("writer", [sys.executable, "-c", f"print({text!r})"])
         wait_until(lambda: not processes.alive("writer"), 10, "the writer's end")
-    assert processes.tail("writer").split() == ["first", "second"]
+    assert processes.log_path("writer").read_text().split() == ["first", "second"]
+    assert processes.tail("writer").split() == ["second"], "an error must not be explained by an earlier run"
 
 
 def test_the_environment_is_added_to_ours(processes: Processes) -> None:
