@@ -44,6 +44,7 @@ class Settings:
     before_image_filter: str
     lossless_numerics: bool
     unchanged_as_null: bool
+    send_large_keys: bool
     put_records_failure_rate: float
     table_mappings: TableMappings
 
@@ -142,6 +143,7 @@ _BEFORE_IMAGE: _Group = {
 _STAND_IN: _Group = {
     "LosslessNumerics": _Setting(default=True, attribute="lossless_numerics"),
     "UnchangedLargeValue": _Setting("absent", "unchanged_large_value", ("absent", "null")),
+    "LargeKeys": _Setting("refuse", "large_keys", ("refuse", "send")),
     "PutRecordsFailureRate": _Setting(0.0, "put_records_failure_rate", greatest=0.9),
 }
 _TASK_GROUPS: Mapping[str, _Group] = {
@@ -191,6 +193,7 @@ def read_settings(document: object) -> Settings:
         raise SettingsError("\n".join(problems))
     found["tabbed"] = found["message_format"] == "json"
     found["unchanged_as_null"] = found["unchanged_large_value"] == "null"
+    found["send_large_keys"] = found["large_keys"] == "send"
     found["table_mappings"] = mappings
     return Settings(**{field.name: found[field.name] for field in fields(Settings)})
 

@@ -6,7 +6,7 @@ BOOL, BYTEA, INT8, INT2, INT4, TEXT, OID, JSON, XML = 16, 17, 20, 21, 23, 25, 26
 FLOAT4, FLOAT8, BPCHAR, VARCHAR, DATE = 700, 701, 1042, 1043, 1082
 TIMESTAMP, TIMESTAMPTZ, NUMERIC, UUID, JSONB = 1114, 1184, 1700, 2950, 3802
 
-_LOB_TYPES = frozenset((BYTEA, TEXT, JSON, XML, JSONB))
+_LOB_TYPES = {BYTEA: "bytea", TEXT: "text", JSON: "json", XML: "xml", JSONB: "jsonb"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,11 @@ class Column:
     def is_lob(self) -> bool:
         """Whether DMS treats the column as a large object."""
         return self.type_oid in _LOB_TYPES or self.category == "A"
+
+    @property
+    def lob_type(self) -> str:
+        """The type's name as users write it; for columns that are large objects."""
+        return _LOB_TYPES.get(self.type_oid, "an array")
 
     @property
     def numeric_precision(self) -> int | None:
@@ -57,3 +62,8 @@ class Table:
     def full_name(self) -> str:
         """`schema.table`, as DMS writes it."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def large_keys(self) -> tuple[Column, ...]:
+        """The columns of the primary key that DMS treats as large objects."""
+        return tuple(column for column in self.columns if column.name in self.key and column.is_lob)

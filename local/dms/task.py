@@ -17,7 +17,7 @@ from local.dms.kinesis import Stream
 from local.dms.load import load_table
 from local.dms.log import log
 from local.dms.progress import Progress
-from local.dms.records import Record, TableRecords
+from local.dms.records import Record, TableRecords, refuse_large_keys
 from local.dms.settings import Settings
 from local.dms.state import CHANGES, FULL_LOAD, format_lsn
 from local.dms.tables import Table
@@ -93,6 +93,8 @@ class Task:
             catalog = Catalog(connected)
             catalog.check()
             selected = catalog.tables(self._settings.table_mappings)
+            captured = [t for t in selected if stored is None or t.full_name in stored.tables]
+            refuse_large_keys(captured, self._settings)
             if stored is None:
                 return self._begin(catalog, selected)
             if not catalog.slot_exists(self._options.slot):
@@ -105,7 +107,7 @@ class Task:
             if table.full_name not in stored.tables:
                 log(f"table {table.full_name}: new since the load, not captured; drop and run again to load it")
         log(f"task {self._options.name}: resumes in phase {stored.phase} at {stored.confirmed_lsn}")
-        return tuple(table for table in selected if table.full_name in stored.tables)
+        return tuple(captured)
 
     def _begin(self, catalog: Catalog, tables: tuple[Table, ...]) -> tuple[Table, ...]:
         # The slot first: whatever commits while a table is read comes again as a change.

@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 
 from local.dms.control import TaskRecords
+from local.dms.errors import DmsError
 from local.dms.pgoutput import UNCHANGED, Value
-from local.dms.records import Place, Record, TableRecords, commit_timestamp, stream_position
+from local.dms.records import (
+    Place,
+    Record,
+    TableRecords,
+    commit_timestamp,
+    refuse_large_keys,
+    stream_position,
+)
 from local.dms.settings import DEFAULT_TASK, Settings, load_settings
 from local.dms.state import parse_lsn
 from local.dms.table_mappings import Locator
-from local.dms.tables import BOOL, BYTEA, INT4, INT8, TEXT, VARCHAR, Column, Table
+from local.dms.tables import BOOL, BYTEA, INT4, INT8, JSONB, TEXT, VARCHAR, Column, Table
 
 SAMPLES = sorted((Path(__file__).parent / "records").glob("*.json"))
 DEFAULTS = load_settings(DEFAULT_TASK)
@@ -115,7 +123,7 @@ def test_load_and_changes_share_a_key_only_by_a_mapping(settings: Settings, load
 
 
 def test_a_long_partition_key_is_cut_to_what_kinesis_takes() -> None:
-    table = Table("shop", "t", (Column("id", TEXT, -1),), ("id",))
+    table = Table("shop", "t", (Column("id", VARCHAR, -1),), ("id",))
     record = TableRecords(table, DEFAULTS).insert(("я" * 300,), PLACE, NOW)
     assert record.partition_key == "shop.t." + "я" * 249
 
@@ -158,6 +166,41 @@ def test_before_image_holds_what_the_log_and_the_filter_let_through(
     assert json.loads(records.update(old, old_is_key, ROW, PLACE, NOW).data)["before"] == expected
 
 
+@pytest.mark.parametrize(
+    ("column", "named"),
+    [
+        (Column("code", TEXT, -1), "text"),
+        (Column("code", BYTEA, -1), "bytea"),
+        (Column("code", JSONB, -1), "jsonb"),
+        (Column("code", 1007, -1, category="A"), "an array"),
+    ],
+)
+def test_a_table_whose_key_is_a_large_object_is_refused(column: Column, named: str) -> None:
+    table = Table("shop", "t", (Column("id", INT4, -1), column), ("id", "code"))
+    with pytest.raises(
+        DmsError, match=rf"^table shop\.t: key column code is of type {named}, .*varchar\(n\)"
+    ) as caught:
+        TableRecords(table, DEFAULTS)
+    assert 'StandIn.LargeKeys to "send"' in str(caught.value)
+
+
+def test_every_table_with_such_a_key_has_its_line() -> None:
+    tables = [Table("shop", name, (Column("id", TEXT, -1),), ("id",)) for name in ("a", "b")]
+    with pytest.raises(DmsError) as caught:
+        refuse_large_keys([*tables, TABLE], DEFAULTS)
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["table shop.a", "table shop.b"]
+
+
+@pytest.mark.parametrize("column_filter", ["pk-only", "non-lob", "all"])
+@pytest.mark.parametrize("support_lobs", [True, False])
+def test_with_the_switch_a_large_key_is_in_every_before_image(column_filter: str, support_lobs: bool) -> None:
+    table = Table("shop", "t", (Column("code", TEXT, -1), Column("note", TEXT, -1)), ("code",))
+    settings = _settings(send_large_keys=True, before_image_filter=column_filter, support_lobs=support_lobs)
+    body = json.loads(TableRecords(table, settings).update(("old", "n"), False, ("new", "n"), PLACE, NOW).data)
+    assert body["before-image"] == {"code": "old"}
+    assert body["data"] == {"code": "new"} | ({"note": "n"} if support_lobs else {})
+
+
 def test_before_image_off_loses_the_old_key() -> None:
     records = TableRecords(TABLE, _settings(before_image=False))
     body = json.loads(records.update(("6", None, None, None, None), True, ROW, PLACE, NOW).data)
@@ -183,7 +226,7 @@ def test_tabbed_text_has_a_tab_after_each_colon_and_no_newline_at_the_end() -> N
 
 
 def test_one_line_text_ends_with_a_newline_and_keeps_any_character() -> None:
-    table = Table("s", "t", (Column("Имя", TEXT, -1),), ("Имя",))
+    table = Table("s", "t", (Column("Имя", VARCHAR, -1),), ("Имя",))
     data = TableRecords(table, DEFAULTS).insert(('Жанна "😀"\n\t\u0001',), PLACE, NOW).data
     assert data.startswith('{"data":{"Имя":"Жанна \\"😀\\"\\n\\t\\u0001"},"metadata":{"timestamp"'.encode())
     assert data.count(b"\n") == 1

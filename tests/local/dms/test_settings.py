@@ -46,6 +46,7 @@ def test_the_shipped_file_loses_nothing() -> None:
     assert (settings.before_image, settings.before_image_field) == (True, "before-image")
     assert settings.before_image_filter == "pk-only"
     assert settings.lossless_numerics
+    assert not settings.send_large_keys
     assert settings.table_mappings.partition_key_type("shop", "orders") == "primary-key"
 
 
@@ -89,6 +90,7 @@ def test_what_a_file_leaves_out_has_the_defaults_of_dms() -> None:
             "PostgreSQLSettings.MapBoolean: unknown setting, did you mean MapBooleanAsBoolean?",
         ),
         ("StandIn", "LosslessNumerics", 1, "StandIn.LosslessNumerics: must be true or false, got 1"),
+        ("StandIn", "LargeKeys", True, "StandIn.LargeKeys: must be one of refuse, send, got true"),
         (
             "StandIn",
             "PutRecordsFailureRate",

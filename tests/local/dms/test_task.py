@@ -11,6 +11,7 @@ from local.dms.load import load_table
 from local.dms.settings import DEFAULT_TASK, load_settings
 from local.dms.state import StateFolder
 from local.dms.task import Options, Task
+from local.monolith.seed import create_schema
 from local.processes import wait_until
 
 ORDERS = "CREATE TABLE shop.orders (id bigint PRIMARY KEY, note text, total numeric(12,2))"
@@ -70,6 +71,62 @@ def test_a_key_change_and_its_cascade_carry_the_old_keys(source: Any, stream: An
     assert (second["prev-transaction-id"], second["prev-transaction-record-id"]) == (first["transaction-id"], 1)
     assert first["commit-timestamp"] == second["commit-timestamp"]
     assert first["stream-position"] < second["stream-position"]
+
+
+def test_a_changed_sku_of_the_shop_arrives_with_its_old_value(source: Any, stream: Any, start: Any) -> None:
+    source.run("DROP SCHEMA shop")
+    with source.connection.cursor() as cursor:
+        create_schema(cursor)
+    source.run("INSERT INTO shop.products VALUES ('A-1', 'Lamp', NULL, 1, NULL, true)")
+    source.run(
+        "INSERT INTO shop.categories VALUES (1, 'Light')", "INSERT INTO shop.product_categories VALUES ('A-1', 1, 1)"
+    )
+    running = start()
+    running.wait_for_changes_phase()
+    source.run("UPDATE shop.products SET sku = 'B-1'")
+    running.wait_until_quiet()
+    [product] = _operations(stream, "products")["update"]
+    [link] = _operations(stream, "product_categories")["update"]
+    assert (product.body["before-image"], product.body["data"]["sku"]) == ({"sku": "A-1"}, "B-1")
+    assert (link.body["before-image"], link.body["data"]["sku"]) == ({"sku": "A-1", "category_id": 1}, "B-1")
+
+
+TEXT_KEYS = "CREATE TABLE shop.t (code text PRIMARY KEY, n int)"
+REFUSED = "table shop.t: key column code is of type text"
+
+
+def test_a_table_with_a_text_key_is_refused_before_anything_is_made(source: Any, stream: Any, start: Any) -> None:
+    source.run(TEXT_KEYS)
+    running = start()
+    assert running.process.wait(timeout=20) == 1
+    assert REFUSED in running.log()
+    assert running.log().count("\n") == 1
+    assert not source.value("SELECT EXISTS (SELECT FROM pg_publication)")
+    assert stream.records() == []
+
+
+def test_with_the_switch_a_changed_text_key_arrives_with_its_old_value(source: Any, stream: Any, start: Any) -> None:
+    source.run(TEXT_KEYS, "INSERT INTO shop.t VALUES ('a', 1)")
+    start.document["StandIn"]["LargeKeys"] = "send"
+    running = start()
+    running.wait_for_changes_phase()
+    source.run("UPDATE shop.t SET code = 'b'")
+    running.wait_until_quiet()
+    [update] = _operations(stream, "t")["update"]
+    assert (update.body["before-image"], update.body["data"]) == ({"code": "a"}, {"code": "b", "n": 1})
+
+
+def test_a_key_that_becomes_text_ends_the_task_with_nothing_lost(source: Any, stream: Any, start: Any) -> None:
+    source.run("CREATE TABLE shop.t (code varchar(9) PRIMARY KEY, n int)", "INSERT INTO shop.t VALUES ('a', 1)")
+    running = start()
+    running.wait_for_changes_phase()
+    source.run("ALTER TABLE shop.t ALTER code TYPE text", "UPDATE shop.t SET code = 'b'")
+    assert running.process.wait(timeout=20) == 1
+    assert REFUSED in running.log()
+    start.document["StandIn"]["LargeKeys"] = "send"
+    start().wait_until_quiet()
+    [update] = _operations(stream, "t")["update"]
+    assert update.body["before-image"] == {"code": "a"}
 
 
 @pytest.mark.parametrize("switch", ["absent", "null"])
