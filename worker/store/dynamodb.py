@@ -175,7 +175,7 @@ class DynamoStore:
             if not start:
                 return {at: tuple(sort_keys)}
 
-    def _put(self, numbered: tuple[int, Replace]) -> Replies:
+    def _put(self, numbered: tuple[int, Replace | Insert]) -> Replies:
         at, operation = numbered
         try:
             self._client.put_item(**requests.put(self._tables[operation.table], operation))

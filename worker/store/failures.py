@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from worker.errors import FatalError, TransientError
 
@@ -23,12 +24,15 @@ _FATAL_CODES: Final = frozenset(
     }
 )
 
+# A reply that is cut, another server's page, an answer without its members: asked for again
+_GARBLED: Final = (ResponseParserError, LookupError, TypeError, ValueError, AttributeError, OSError)
+
 
 def classify(error: Exception, call: str) -> FatalError | TransientError:
     """Our error for one that botocore raised: time-outs, resets, garbled replies, throttling and 5xx are transient."""
     if isinstance(error, ClientError):
         return classify_code(str(error.response.get("Error", {}).get("Code", "")), call)
-    if isinstance(error, BotoCoreError):
+    if isinstance(error, (BotoCoreError, *_GARBLED)):
         return TransientError(f"{call}: {type(error).__name__}")
     return FatalError(f"{call}: {type(error).__name__}")
 

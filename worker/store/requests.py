@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from contract.values import AttributeValue
+from contract.values import AttributeValue, item_bytes
 from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, Update
 
 GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
+WIDEST_STATEMENT: Final = 60
+LARGEST_STATEMENT_BYTES: Final = 64_000
 
 Statement = Insert | Update | Delete
 Part = TypeVar("Part")
@@ -51,8 +53,10 @@ def query(table: str, operation: Query, start: dict[str, AttributeValue] | None)
     return {**request, "ExclusiveStartKey": start} if start else request
 
 
-def put(table: str, operation: Replace) -> dict[str, Any]:
+def put(table: str, operation: Replace | Insert) -> dict[str, Any]:
     """A conditional PutItem; the item that stands in the way comes back with the refusal."""
+    if isinstance(operation, Insert):
+        return {"TableName": table, "Item": operation.item, "ConditionExpression": "attribute_not_exists(pk)"}
     names = {f"#{at}": condition.attribute for at, condition in enumerate(operation.when)}
     values = {f":{at}": condition.value for at, condition in enumerate(operation.when)}
     terms = [f"#{at} {condition.operator} :{at}" for at, condition in enumerate(operation.when)]
@@ -87,5 +91,10 @@ def _term(condition: Condition) -> str:
 
 
 def goes_as_put(operation: Insert | Replace | Update | Delete) -> bool:
-    """A whole replacement is no statement: PartiQL's UPDATE would leave the attributes that the new item lacks."""
+    """What goes alone. A whole replacement is no statement: PartiQL's UPDATE would leave what the new item lacks.
+
+    A wide item would pass a statement's 8,192 characters, 25 large ones a request's size.
+    """
+    if isinstance(operation, Insert):
+        return len(operation.item) > WIDEST_STATEMENT or item_bytes(operation.item) > LARGEST_STATEMENT_BYTES
     return isinstance(operation, Replace)

@@ -157,6 +157,17 @@ def test_a_document_is_replaced_as_a_whole(run: Run, pk: str) -> None:
     assert run([Get(TableName.DOCUMENTS, pk, "#")]) == [second]
 
 
+@pytest.mark.parametrize("attributes", [{f"a{i}" * 40: text("x") for i in range(150)}, {"large": text("x" * 390_000)}])
+def test_a_wide_or_large_item_is_inserted_once_as_well(run: Run, pk: str, attributes: dict[str, Any]) -> None:
+    """It goes by another request than its neighbours; nothing else differs."""
+    item = {"pk": text(pk), "sk": text("#"), "_rev": number(1), **attributes}
+    small = {"pk": text(pk), "sk": text("small"), "_rev": number(1)}
+    group = [Insert(TableName.DOCUMENTS, pk, "#", item), Insert(TableName.DOCUMENTS, pk, "small", small)]
+    assert run(group) == [APPLIED, APPLIED]
+    assert all(isinstance(reply, Refused) for reply in run(group))
+    assert run([Get(TableName.DOCUMENTS, pk, "#")]) == [item]
+
+
 def test_replacing_a_missing_document_is_refused(run: Run, pk: str) -> None:
     """A replacement never creates."""
     item = {"pk": text(pk), "sk": text("#"), "_rev": number(2)}

@@ -139,7 +139,6 @@ def test_a_call_that_fails_for_a_while_is_repeated_until_it_succeeds(fault: str,
     assert CANARY not in harness.log.getvalue()
 
 
-@pytest.mark.xfail(strict=True, raises=FatalError, reason="worker.store.failures takes a garbled reply for fatal")
 @pytest.mark.parametrize(
     "fault", [raises(ResponseParserError(CANARY)), lambda _: {}], ids=["not to be parsed", "without its members"]
 )
