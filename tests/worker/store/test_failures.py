@@ -84,10 +84,10 @@ def test_time_outs_resets_and_garbled_replies_are_transient(error: Exception) ->
 
 
 def test_anything_else_is_a_defect_of_ours_and_fatal() -> None:
-    problem = classify(KeyError(CANARY), "Query")
+    problem = classify(RuntimeError(CANARY), "Query")
 
     assert isinstance(problem, FatalError)
-    assert str(problem) == "Query: KeyError"
+    assert str(problem) == "Query: RuntimeError"
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ValidationException"])
