@@ -15,6 +15,7 @@ LARGEST_INT = 2**31 - 1
 _NOTE_CHARACTERS = 2_000
 _NAME_CHARACTERS = 200
 _SKU_CHARACTERS = 500
+_COUNTRY_CHARACTERS = 20
 
 
 def parse(content: bytes, allowed: Iterable[str]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def correction(content: bytes) -> Correction:
     return Correction(
         name=_required_text(body, "name", _NAME_CHARACTERS) if "name" in body else KEEP,
         email=_text(body, "email", _NAME_CHARACTERS) if "email" in body else KEEP,
-        country_code=_text(body, "country_code", _NAME_CHARACTERS) if "country_code" in body else KEEP,
+        country_code=_text(body, "country_code", _COUNTRY_CHARACTERS) if "country_code" in body else KEEP,
     )
 
 

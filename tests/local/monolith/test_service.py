@@ -170,6 +170,7 @@ def test_what_does_not_exist_is_not_found(
         ("/products/42/rename", {"title": "zero \0"}, "title"),
         ("/products/42/rename", {"title": "half \ud83d"}, "title"),
         ("/customers/1/correct", {"name": None}, "name"),
+        ("/customers/1/correct", {"country_code": "X" * 21}, "country_code"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_by_name(
