@@ -111,7 +111,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) < 19 else Decimal(text)  # longer ones leave 64 bits
+    return int(text) if len(text) < 19 else _decimal(text)  # longer ones leave 64 bits
 
 
 def _refuse_constant(_: str) -> Any:

@@ -1,0 +1,70 @@
+"""From settings to a pipeline that works."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from local.ministack import MiniStack
+from tests.worker.conftest import Tables
+from tests.worker.dms import change, record
+from worker.compose import build_pipeline
+from worker.errors import FatalError, SettingsError
+from worker.log import Log
+from worker.settings import Settings, parse
+
+MAPPING = "aggregate: order\nsource: shop.orders\nkey: order_id\nfields: [order_id]\n"
+
+
+@pytest.fixture
+def settings(tables: Tables, ministack: MiniStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A worker's settings for the tables and for a mapping of one table."""
+    for name, value in ministack.environment().items():
+        monkeypatch.setenv(name, value)  # the credentials, which the SDK reads itself
+    (tmp_path / "order.yaml").write_text(MAPPING)
+    return parse(
+        {
+            "AWS_REGION": "eu-west-1",
+            "AWS_ENDPOINT_URL": ministack.url,
+            "NEARVIEW_APPLICATION": "test",
+            "NEARVIEW_STREAM": "test",
+            "NEARVIEW_MAPPINGS": str(tmp_path),
+            "NEARVIEW_BEFORE_IMAGE_FIELD": "BI",
+            **tables.environment(),
+        }
+    )
+
+
+def test_the_pipeline_writes_to_the_tables_of_the_settings(settings: Settings, tables: Tables) -> None:
+    log = io.StringIO()
+    pipeline = build_pipeline(settings, "shardId-000000000007", Log("info", log))
+    update = change("update", "shop.orders", {"order_id": 2})
+
+    pipeline.process(
+        [record(change("insert", "shop.orders", {"order_id": 1})), record({**update, "BI": {}}), record(b"x")]
+    )
+
+    assert tables.document("order", "1")
+    assert tables.document("order", "2"), "the before image has the name that the settings give"
+    assert len(tables.items(tables.parked)) == 1
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["event"], line["shard"]) for line in lines] == [
+        ("mappings_loaded", "shardId-000000000007"),
+        ("record_parked", "shardId-000000000000"),
+    ]
+
+
+def test_all_problems_of_the_mappings_stop_it(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "order.yaml").write_text("aggregate: order\nsource: orders\nkey: id\nfields: [a, a]\n")
+
+    with pytest.raises(SettingsError) as caught:
+        build_pipeline(settings, "shard", Log("error", io.StringIO()))
+
+    assert isinstance(caught.value, FatalError)
+    assert caught.value.problems == (
+        f"{tmp_path}/order.yaml:1:1: order: a is given twice",
+        f"{tmp_path}/order.yaml:2:9: order: source orders must be schema.table",
+    )
