@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from contract.mapping import Mapping
 from tests.worker.conftest import Tables
 from tests.worker.dms import change, record
+from tests.worker.projection.strict_store import StrictStore
 from worker.errors import FatalError
 from worker.log import Log
 from worker.mapping.loader import read_mappings
-from worker.parking import Parking, list_parked
+from worker.parking import Entry, Parking, list_parked
 from worker.pipeline import BatchReport, Pipeline
-from worker.projection.operations import TableName
+from worker.projection.operations import Operation, TableName
 from worker.projection.plan import make_plan
 from worker.records.stream import StreamRecord
 from worker.store.dynamodb import DynamoStore
@@ -340,3 +343,71 @@ def test_records_are_parked_even_if_the_rest_of_the_batch_cannot_go_on(shop: Sho
             shop.pipeline.process(batch)
 
     assert shop.parked() == [("record", "?", "not_json")]
+
+
+class MemoryParking:
+    """Keeps entries in memory."""
+
+    retries = 0
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def tables(self) -> dict[str, str]:
+        return {}
+
+    def park(self, entries: Sequence[Entry]) -> None:
+        self.entries += entries
+
+
+class MemoryStore(DynamoStore):
+    """Drives the engine against the strict store in memory."""
+
+    def __init__(self) -> None:
+        self.retries = 0
+        self.strict = StrictStore()
+
+    def run(self, group: Sequence[Operation]) -> list[Any]:
+        self.strict.check_group(group)
+        return [self.strict.apply(operation) for operation in group]
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(alphabet=st.characters(exclude_categories=()), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+storable_key = st.integers() | st.text(max_size=20) | st.text(min_size=400, max_size=700) | st.booleans() | anything
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["load", "insert", "update", "delete"]), storable_key, anything, anything, st.integers(1, 9)
+        ),
+        max_size=6,
+    )
+)
+@example([("insert", 1, "x" * 100, "\ud800", 1), ("delete", 1, None, None, 2)])
+@settings(max_examples=200)
+def test_whatever_columns_hold_every_record_ends_somewhere(rows: list[tuple[str, Any, Any, Any, int]]) -> None:
+    """Nothing a batch holds may escape as an exception: its shard would never go on."""
+    parking = MemoryParking()
+    pipeline = Pipeline(make_plan(_mapping()), MemoryStore(), parking, "before-image", Log("error", io.StringIO()))
+    batch = []
+    for operation, key, note, total, position in rows:
+        if isinstance(key, str) and not key.isprintable():
+            key = "".join(filter(str.isprintable, key))
+        data = {"order_id": key, "note": note, "total": total, "customer_id": None}
+        batch.append(record(change(operation, "shop.orders", data, {} if operation == "update" else None, position)))
+        line = {"order_id": key, "line_no": note, "sku": total}
+        batch.append(record(change("insert", "shop.lines", line, None, position)))
+
+    report = pipeline.process(batch)
+
+    assert report.records == len(batch)
+    assert report.changes.total() + len(parking.entries) == len(batch)
