@@ -1,0 +1,140 @@
+"""A user's own database through `nearview local`, as a user would type it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from contract.keys import DOCUMENT_SK, document_pk
+from local.processes import MARK
+from local.stack import WORKER, Stack
+from tests.acceptance.live import nearview
+
+FACTORY = Path(__file__).with_name("factory")
+UP = ("local", "up", "--schema", str(FACTORY / "schema.sql"), "--mappings", str(FACTORY / "mappings"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """The program with a state folder of its own."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user would set to keep two stacks apart."""
+        return {"NEARVIEW_LOCAL_DIR": str(self.folder)}
+
+    def __call__(self, *arguments: str, exit_code: int = 0) -> str:
+        """Standard output of a command that must end with that exit code."""
+        return nearview(*arguments, environment=self.environment, exit_code=exit_code)
+
+    def fails(self, *arguments: str) -> str:
+        """Standard error of a command that must refuse, without a traceback."""
+        program = Path(sys.executable).with_name("nearview")
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run([program, *arguments], env=environment, capture_output=True, check=False)
+        error = done.stderr.decode()
+        assert done.returncode == 1, error
+        assert "Traceback" not in error
+        return error
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs for this folder: it stands in their environment; PostgreSQL hides its own."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                mine = process.environ()
+                if MARK in mine and mine.get("NEARVIEW_LOCAL_DIR") == str(self.folder):
+                    found.append(process)
+        postmaster = Stack(self.folder).postgres().pid
+        if postmaster is not None:
+            found += [psutil.Process(postmaster), *psutil.Process(postmaster).children(recursive=True)]
+        return found
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    found = Cli(tmp_path / "state")
+    try:
+        yield found
+    finally:
+        Stack(found.folder).down()
+
+
+def test_another_business_from_its_sql_script_to_proven_documents(cli: Cli) -> None:
+    assert "nearview local up" in cli.fails("local", "status")
+    cli(*UP)
+    assert "already runs" in cli(*UP)
+    cli("local", "wait")
+    assert "verified 132 documents: 0 differences" in cli("local", "verify")
+
+    assert "executed" in cli("local", "sql", str(FACTORY / "workload.sql"))
+    cli("local", "wait")
+    assert "verified 134 documents: 0 differences" in cli("local", "verify")
+
+    status = json.loads(cli("local", "status", "--json"))
+    assert (status["up"], status["quiet"], status["health"]["status"]) == (True, True, "green")
+    assert status["processes"] == dict.fromkeys(status["processes"], True)
+    assert {"ministack", "dms", "worker"} <= status["processes"].keys()
+    assert "shard_initialized" in cli("local", "logs", "worker", "-n", "200")
+    assert "worker" in cli.fails("local", "logs", "nobody")
+
+    remove_a_document(cli)
+    report = json.loads(cli("local", "verify", "--", "--json", exit_code=1))
+    assert [(found["kind"], found["key"]) for found in report["first"]] == [("missing", "NEW-1")]
+
+    running = cli.processes()
+    assert len(running) > 10
+    assert "stopped" in cli("local", "down")
+    assert not [process for process in running if process.is_running()]
+    assert cli.processes() == []
+    assert "nothing was running" in cli("local", "down")
+
+
+def test_what_a_crashed_stack_left_is_cleared_by_the_next_start(cli: Cli) -> None:
+    cli(*UP)
+    crashed = cli.processes()
+    for process in crashed:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(crashed, timeout=30)
+    assert json.loads(cli("local", "status", "--json"))["up"] is False
+
+    cli(*UP)
+    cli("local", "wait")
+    assert "verified 132 documents: 0 differences" in cli("local", "verify")
+    Stack(cli.folder).processes.stop(WORKER, grace_seconds=0)
+    assert json.loads(cli("local", "status", "--json"))["up"] is False
+
+
+def test_mistakes_are_named_with_their_place_and_nothing_is_left_running(cli: Cli, tmp_path: Path) -> None:
+    mappings = tmp_path / "mappings"
+    mappings.mkdir()
+    (mappings / "part.yaml").write_text("aggregate: part\nsource: factory.parts\nkeys: part_no\nfields: [part_no]\n")
+    error = cli.fails("local", "up", "--schema", str(FACTORY / "schema.sql"), "--mappings", str(mappings))
+    assert "part.yaml:3:1" in error
+
+    script = tmp_path / "schema.sql"
+    script.write_text("CREATE SCHEMA factory;\n\nCREATE TABLE factory.parts (part_no varchr(40));\n")
+    error = cli.fails("local", "up", "--schema", str(script), "--mappings", str(FACTORY / "mappings"))
+    assert f"{script}:3" in error
+    assert cli.processes() == []
+
+
+def remove_a_document(cli: Cli) -> None:
+    """Take one away behind everybody's back."""
+    running = Stack(cli.folder).running()
+    assert running is not None
+    running.ministack.client("dynamodb").delete_item(
+        TableName=running.storage.documents_table,
+        Key={"pk": {"S": document_pk("part", "NEW-1")}, "sk": {"S": DOCUMENT_SK}},
+    )
