@@ -21,10 +21,11 @@ IMPURE = {
 # the loader's two reads: a folder's names and a file's text
 ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}}
 
-# modules, or packages that are one shell; of worker and api_lambdas only, the local stand-ins talk to whatever they stand for
+# modules, or packages that are one shell; the local stand-ins are left out, they talk to whatever they stand for
 IMPORTERS = {
     "boto3": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
     "botocore": {"worker.store", "worker.supervisor.aws", "worker.verify.target", "api_lambdas.dynamodb"},
+    "urllib3": {"worker.store"},
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source"},
