@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
+from psycopg2 import extensions
 
 from api_lambdas.package import PackageError, build
 from contract.mapping import Mapping
@@ -27,6 +29,7 @@ from local.monolith.seed import create_schema, insert_seed
 from local.postgres import Postgres
 from local.postgres_files import PostgresError
 from local.processes import REPOSITORY, ProcessError, Processes, free_port, state_folder
+from local.sql_script import ScriptError, Statement, split
 from worker.mapping.loader import load_mappings
 from worker.verify.errors import VerifyError
 from worker.verify.source import open_source
@@ -330,19 +333,41 @@ def task_for(tables: tuple[str, ...], task: dict[str, Any]) -> dict[str, Any]:
     return {**task, "TableMappings": {"rules": rules}}
 
 
+_FLUSH: Final = "RESET synchronous_commit; SELECT pg_logical_emit_message(true, 'nearview', '')"
+"""A commit that waits for the disk, and with it for all before it; the message itself is in no publication."""
+
+
 def run_sql(cursor: Any, path: Path) -> None:
-    """Execute a SQL script (.sql or .sql.gz); its own BEGIN and COMMIT count. Raises StackError naming the line."""
+    """Execute a SQL script (.sql or .sql.gz) statement by statement; the cursor's connection has to be in autocommit.
+
+    Only the script's own BEGIN and COMMIT make transactions. It ends at the first error: StackError names the line.
+    """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        script = content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        statements = split(content.decode("utf-8-sig"))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise StackError(f"{path}: cannot be read as a UTF-8 SQL script: {error}") from None
-    try:
-        cursor.execute(script)
-    except psycopg2.Error as error:
-        position = error.diag.statement_position
-        line = script.count("\n", 0, int(position)) + 1 if position else 0
-        raise StackError(f"{path}:{line}: {error.diag.message_primary or error}") from None
+    except ScriptError as error:
+        raise StackError(f"{path}:{error.line}: {error}") from None
+    cursor.execute("SET synchronous_commit = off")  # thousands of commits without waiting for the disk each time
+    for statement in statements:
+        if statement.is_empty:
+            continue
+        try:
+            cursor.execute(statement.text)
+        except psycopg2.Error as error:
+            raise StackError(f"{path}:{statement.line}: {_sql_problem(statement, error)}") from None
+    if cursor.connection.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
+        cursor.execute("ROLLBACK")
+        raise StackError(f"{path}: ends inside a transaction, which was rolled back: its BEGIN has no COMMIT")
+    cursor.execute(_FLUSH)
+
+
+def _sql_problem(statement: Statement, error: psycopg2.Error) -> str:
+    """The first line of an error, with its own line in the script if that is not the statement's."""
+    text = str(error.diag.message_primary or error).strip().partition("\n")[0]
+    line = statement.line_at(int(error.diag.statement_position or 0) - 1) if error.diag.statement_position else 0
+    return f"{text} (at line {line})" if line not in (0, statement.line) else text
 
 
 def _check_mapping(mapping: Mapping, url: str) -> None:
