@@ -366,8 +366,9 @@ def run_sql(cursor: Any, path: Path) -> None:
 def _sql_problem(statement: Statement, error: psycopg2.Error) -> str:
     """The first line of an error, with its own line in the script if that is not the statement's."""
     text = str(error.diag.message_primary or error).strip().partition("\n")[0]
-    line = statement.line_at(int(error.diag.statement_position or 0) - 1) if error.diag.statement_position else 0
-    return f"{text} (at line {line})" if line not in (0, statement.line) else text
+    position = error.diag.statement_position
+    line = statement.line_at(int(position) - 1) if position else statement.line
+    return text if line == statement.line else f"{text} (at line {line})"
 
 
 def _check_mapping(mapping: Mapping, url: str) -> None:
