@@ -12,7 +12,8 @@ from worker.pipeline import ParkingPlace, Pipeline
 from worker.projection.operations import TableName
 from worker.projection.plan import make_plan
 from worker.settings import Settings
-from worker.store.dynamodb import DynamoStore, dynamodb_client
+from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
+from worker.store.lean import LeanDynamoDB
 
 
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
@@ -35,7 +36,7 @@ def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, not
     tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
     return Pipeline(
         plan=make_plan(mapping),
-        store=DynamoStore(client, tables, log),
+        store=DynamoStore(LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT), tables, log),
         parking=parking or Parking(client, settings.parked_table, log),
         before_image_field=settings.before_image_field,
         log=log,

@@ -10,6 +10,10 @@ from typing import Any, Final
 import yaml
 
 MAX_DEPTH: Final = 24
+"""Levels of `one` and `many`."""
+
+MAX_YAML_DEPTH: Final = 100
+"""Levels of YAML, each relation takes a few; far below where reading becomes slow or overflows the stack."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +44,12 @@ class File:
     def compose(self, text: str) -> yaml.Node | None:
         """The root node, or None with the problem noted."""
         try:
+            depth = 0
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > MAX_YAML_DEPTH:
+                    self._at(event.start_mark, f"nested deeper than {MAX_YAML_DEPTH} levels")
+                    return None
                 if isinstance(event, yaml.AliasEvent):
                     self._at(event.start_mark, "aliases (*name) are not supported: write the part out")
                     return None
@@ -48,8 +57,8 @@ class File:
         except yaml.MarkedYAMLError as error:
             self._at(error.problem_mark or error.context_mark, f"not YAML: {error.problem or error.context}")
             return None
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            self.problem(None, f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}")
+        except (yaml.YAMLError, ValueError) as error:
+            self.problem(None, f"not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             return None
         if root is None:
             self.problem(None, "the file is empty")

@@ -15,6 +15,9 @@ from worker.records.errors import PoisonRecord, Reason
 MAX_NUMBER_EXPONENT: Final = 1000
 """Beyond it a number's plain text would not fit in memory; no database sends such a one."""
 
+MAX_RECORD_NUMBER: Final = 1 << 55
+"""A version has 14 hexadecimal digits for it."""
+
 _INTERNAL_TABLE_PREFIX: Final = "awsdms_"
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
@@ -85,7 +88,7 @@ def decode(data: bytes, before_image_field: str) -> ChangeEvent | ControlEvent |
         data=_object(document, "data", table),
         before=_object(document, before_image_field, table) if before_image_field in document else None,
         stream_position=_typed(metadata, "stream-position", str, table),
-        record_number=_typed(metadata, "transaction-record-id", int, table),
+        record_number=_record_number(metadata, table),
         commit_micros=_micros(metadata, "commit-timestamp", table),
         built_micros=_micros(metadata, "timestamp", table) or 0,
     )
@@ -123,6 +126,13 @@ def _object(document: dict[str, Any], name: str, table: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     raise PoisonRecord(Reason.BAD_ENVELOPE, f"{name} is not an object", table)
+
+
+def _record_number(metadata: dict[str, Any], table: str) -> int | None:
+    number: int | None = _typed(metadata, "transaction-record-id", int, table)
+    if number is None or 0 <= number < MAX_RECORD_NUMBER:
+        return number
+    raise PoisonRecord(Reason.BAD_ENVELOPE, "metadata transaction-record-id is out of range", table)
 
 
 def _typed(metadata: dict[str, Any], name: str, kind: type, table: str) -> Any:

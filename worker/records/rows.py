@@ -68,7 +68,19 @@ def row_key(columns: dict[str, Any], table: Table) -> str:
             raise PoisonRecord(Reason.MISSING_KEY, f"key column {column} is missing or null", table.name)
         _require_exact(value, column, table)
         values.append(value)
-    return key_text(values)
+    key = key_text(values)
+    if not _is_unicode(key):
+        raise PoisonRecord(Reason.BAD_VALUE, "a key column holds text that is not Unicode", table.name)
+    return key
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a store can hold it: JSON can spell a lone surrogate, UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parent_key(row: Row, columns: tuple[str, ...]) -> str | None:

@@ -18,6 +18,7 @@ _NUMBER: Final = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DATE: Final = rf"^{_DAY}([T ]00:00:00(\.0+)?Z?)?$"
 _MOMENT: Final = rf"^{_DAY}[T ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,9}})?Z?$"
+_BARE_DAY: Final = rf"^{_DAY}$"
 _OFFSET: Final = (
     r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3])(:[0-5][0-9]){2}"
     r"(\.[0-9]{1,9})?[+-][0-9]{2}(:?[0-9]{2})?$"
@@ -185,7 +186,10 @@ def _as_timestamp(column: Column, reference: str) -> str:
         )
     shown = f"({text(column, reference)})"
     trimmed = f"regexp_replace({shown}, '(\\.[0-9]*[1-9])0*Z?$|(\\.0+)?Z?$', '\\1')"
-    return f"CASE WHEN {shown} ~ {literal(_MOMENT)} THEN overlay({trimmed} placing 'T' from 11 for 1) END"
+    return (
+        f"CASE WHEN {shown} ~ {literal(_MOMENT)} THEN overlay({trimmed} placing 'T' from 11 for 1)"
+        f" WHEN {shown} ~ {literal(_BARE_DAY)} THEN {shown} || 'T00:00:00' END"
+    )
 
 
 def _as_timestamptz(column: Column, reference: str) -> str:

@@ -34,11 +34,12 @@ from worker.projection.operations import (
     text,
 )
 from worker.store.dynamodb import DynamoStore, dynamodb_client
+from worker.store.lean import LeanDynamoDB
 
 Run = Callable[[Sequence[Operation]], list[Any]]
 
 ENDPOINT = os.environ.get("NEARVIEW_CONFORMANCE_ENDPOINT", "")
-STORES = ["strict", "ministack", *(["endpoint"] if ENDPOINT else [])]
+STORES = ["strict", "ministack", "ministack lean", *(["endpoint"] if ENDPOINT else [])]
 
 
 def _create(client: Any, name: str) -> None:
@@ -58,7 +59,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         strict = StrictStore()
         yield lambda group: [strict.apply(operation) for operation in group]
         return
-    if request.param == "ministack":
+    if request.param.startswith("ministack"):
         stack: MiniStack = request.getfixturevalue("ministack")
         client = stack.client("dynamodb")
     else:
@@ -66,7 +67,13 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     names = {table: f"conformance-{table.value}-{uuid.uuid4().hex[:8]}" for table in TableName}
     for name in names.values():
         _create(client, name)
-    store = DynamoStore(client, names, Log("error"))
+    if request.param == "ministack lean":
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in stack.environment().items():
+                patch.setenv(name, value)
+            store = DynamoStore(LeanDynamoDB("eu-west-1", stack.url, 4), names, Log("error"))
+    else:
+        store = DynamoStore(client, names, Log("error"))
     yield store.run
     store.close()
     for name in names.values():

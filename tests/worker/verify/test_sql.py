@@ -186,7 +186,7 @@ _A, _X, _Y = "a", "x", "y"
         ("moment", FieldType.TIMESTAMPTZ, _X, "9999-12-31T23:59:59Z"),
         ("moment", FieldType.TIMESTAMPTZ, _Y, UNFIT),
         ("moment", FieldType.TIMESTAMP, _A, "2024-02-28T19:32:03.12"),
-        ("day", FieldType.TIMESTAMP, _A, UNFIT),
+        ("day", FieldType.TIMESTAMP, _A, "2024-02-29T00:00:00"),
         ("js", FieldType.JSON, _A, {"b": Decimal("1.10"), "a": [True]}),
         ("js", FieldType.JSON, _X, "\0 is legal in json, not in text"),
         ("jsb", FieldType.JSON, _A, {"b": Decimal("1.1"), "aa": "☃"}),
