@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 import psycopg2
@@ -18,9 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from local.demo import Summary, run_demo, summary_rows, verify_command
-from local.processes import ProcessError
+from local.processes import ProcessError, wait_until
 from local.progress import checkpoints, health, is_quiet, metrics, sent, source_position
 from local.stack import DATABASE, Options, Running, Stack, StackError, run_sql
+
+SETTLE_SECONDS: Final = 2
 
 
 class Say:
@@ -121,7 +124,7 @@ def status(as_json: bool) -> None:
         "counts": {},
     }
     if found["up"]:
-        found["quiet"] = is_quiet(stack, running, source_position(running.source_url))
+        found["quiet"] = _settles(stack, running)
         found["checkpoints"] = {shard: str(number) for shard, number in checkpoints(running).items()}
         counted = metrics(running)
         found["counts"] = {n: int(v) for n, v in counted.items() if n.startswith("nearview_") and n.endswith("_total")}
@@ -133,6 +136,16 @@ def status(as_json: bool) -> None:
         table.add_row(name, json.dumps(value, indent=1) if isinstance(value, dict) else str(value))
     Console().print(table)
     _print_urls(running)
+
+
+def _settles(stack: Stack, running: Running) -> bool:
+    """Whether all is in documents now; the stand-in says only every half second how far it is."""
+    position = source_position(running.source_url)
+    try:
+        wait_until(lambda: is_quiet(stack, running, position), SETTLE_SECONDS, "quiescence")
+    except ProcessError:
+        return False
+    return True
 
 
 @local.command()

@@ -44,9 +44,14 @@ def sent(folder: Path) -> Sent:
 
 
 def source_position(url: str) -> int:
-    """The end of the source's log now; the insert position, because the written one may lag behind commits."""
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_insert_lsn()")
+    """A position in the source's log behind all that is committed, and flushed, so that the reader of the slot gets it.
+
+    It is that of a message of our own, which no table sees. The log's end would not do: reading writes to the log as
+    well, and what no commit flushes may stay unread for half a minute.
+    """
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = on")
+        cursor.execute("SELECT pg_logical_emit_message(true, 'nearview', 'position')")
         ((position,),) = cursor.fetchall()
         return parse_lsn(position)
 
