@@ -34,6 +34,8 @@ ENV PATH=/opt/nearview/bin:$PATH \
     NEARVIEW_HTTP_HOST=0.0.0.0 \
     NEARVIEW_HTTP_PORT=9464
 USER 10001
+# with a read-only root it is the one folder that is written to; a volume mounted there keeps the image's rights (1777)
+VOLUME ["/tmp"]
 EXPOSE 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
