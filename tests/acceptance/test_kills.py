@@ -11,7 +11,7 @@ from tests.acceptance.conftest import SMALL_SHOP
 from tests.acceptance.live import Live, wait_for, workload
 
 KILLS = 10
-CHILD_KILLS = 3
+CHILD_KILLS = 2
 SEED = 20
 LONGEST_PAUSE_SECONDS = 1.5
 
