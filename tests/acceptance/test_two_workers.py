@@ -29,7 +29,7 @@ def test_the_leases_of_a_lost_worker_move_and_every_document_is_right(
 ) -> None:
     live = start_stack(Options(orders=SMALL_SHOP, shards=SHARDS))
     live.stack.processes.stop(WORKER)
-    with workload(live, rate=25, seed=4):
+    with workload(live, rate=20, seed=4):
         for name in NAMES:
             start(live, name)
         wait_for("leases with both", lambda: set(owners(live).values()) == NAMES and leader(live) in NAMES)
