@@ -114,26 +114,37 @@ def _live(stack: Stack, running: Running, summary: Summary, samples: Samples, sa
     summary.folded += int(metrics(running).get("nearview_changes_folded_total", 0))
 
     killed = kill_child(stack)
-    summary.child_killed_seconds = _recovered(samples, killed, "a child's death")
+    wait_until(lambda: _all_new(stack, killed), RECOVERY_SECONDS, "new children after a child's death")
+    summary.child_killed_seconds = _recovered(samples, killed.at, time.monotonic(), "a child's death")
     say(f"one child killed with SIGKILL: next change readable after {summary.child_killed_seconds:.1f} s")
 
-    killed = kill_worker(stack)
+    dead = kill_worker(stack)
     stack.start_worker(running)
-    summary.worker_killed_seconds = _recovered(samples, killed, "the worker's death")
+    summary.worker_killed_seconds = _recovered(samples, dead, dead, "the worker's death")
     say(
         "whole worker killed with SIGKILL and started:"
         f" next change readable after {summary.worker_killed_seconds:.1f} s"
     )
 
 
-def kill_child(stack: Stack) -> float:
-    """SIGKILL one shard's child; returns the moment."""
-    pid = stack.processes.pid(WORKER)
-    if pid is None:
-        raise StackError("the worker does not run")
-    children = wait_until(lambda: _children(pid), RECOVERY_SECONDS, "a child to kill")
+@dataclass(frozen=True, slots=True)
+class ChildKill:
+    """The moment, and the children of that time: with the daemon they all go."""
+
+    at: float
+    children: frozenset[int]
+
+
+def kill_child(stack: Stack) -> ChildKill:
+    """SIGKILL one shard's child."""
+    children = wait_until(lambda: _children(stack), RECOVERY_SECONDS, "a child to kill")
     children[0].send_signal(signal.SIGKILL)
-    return time.monotonic()
+    return ChildKill(time.monotonic(), frozenset(child.pid for child in children))
+
+
+def _all_new(stack: Stack, kill: ChildKill) -> bool:
+    pids = {child.pid for child in _children(stack)}
+    return bool(pids) and not pids & kill.children
 
 
 def kill_worker(stack: Stack) -> float:
@@ -142,7 +153,10 @@ def kill_worker(stack: Stack) -> float:
     return time.monotonic()
 
 
-def _children(pid: int) -> list[psutil.Process]:
+def _children(stack: Stack) -> list[psutil.Process]:
+    pid = stack.processes.pid(WORKER)
+    if pid is None:
+        raise StackError("the worker does not run")
     try:
         found = psutil.Process(pid).children(recursive=True)
         return [process for process in found if "worker.child" in process.cmdline()]
@@ -150,8 +164,9 @@ def _children(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _recovered(samples: Samples, killed: float, what: str) -> float:
-    seen = wait_until(lambda: samples.first_after(killed), RECOVERY_SECONDS, f"a changed document after {what}")
+def _recovered(samples: Samples, killed: float, since: float, what: str) -> float:
+    """Seconds from the kill to the first readable document of a commit that came after `since`."""
+    seen = wait_until(lambda: samples.first_after(since), RECOVERY_SECONDS, f"a changed document after {what}")
     return seen - killed
 
 

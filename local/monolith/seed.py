@@ -26,6 +26,8 @@ _ODD_TIMES = (
     datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC),
     datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
 )
+# orders have 3 to 12 lines, mostly few
+_LINES_WEIGHTS = (20, 18, 14, 10, 8, 6, 5, 4, 3, 2)
 _ODD_DATES = (date(1, 1, 1), date(1900, 2, 28), date(2024, 2, 29), date(9999, 12, 31))
 _TOP_CATEGORIES, _MIDDLE_CATEGORIES, _CATEGORIES = 4, 16, 40
 _NUMBERED = {
@@ -154,7 +156,7 @@ def _links(random: Random, sku: str) -> Iterator[Row]:
 
 def _lines(random: Random, order_id: int, prices: dict[str, Decimal]) -> Iterator[Row]:
     skus = list(prices)
-    for line_no in range(1, random.randrange(3, 13) + 1):
+    for line_no in range(1, random.choices(range(3, 13), _LINES_WEIGHTS)[0] + 1):
         sku = random.choice(skus)
         quantity = random.choice((1, 1, 1, 2, 3))
         yield (order_id, line_no, sku, quantity, prices[sku], random.choice(texts.DISCOUNTS))
