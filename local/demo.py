@@ -20,12 +20,13 @@ import psutil
 
 from local.probe import Probe, Samples, quantile
 from local.processes import ProcessError, wait_until
-from local.progress import is_quiet, metrics, sent, source_position
+from local.progress import is_quiet, metrics, sent, source_position, stored_items
 from local.stack import WORKER, Options, Running, Stack, StackError
 
 LOAD_SECONDS: Final = 240
 RECOVERY_SECONDS: Final = 90
-WORKLOAD_RATE: Final = 10
+WORKLOAD_RATE: Final = 8
+RECORDS: Final = "nearview_records_total"
 CALM_SECONDS: Final = 12
 MEASURE_AFTER_SECONDS: Final = 2
 
@@ -89,9 +90,11 @@ def _load(stack: Stack, running: Running, summary: Summary, say: Say) -> None:
             raise StackError(f"the full load is not done after {LOAD_SECONDS} s; see `nearview local logs worker`")
         if time.monotonic() - shown > 5:
             shown = time.monotonic()
-            counted = metrics(running)
-            records = int(counted.get("nearview_records_total", 0))
-            say(f"  loading: {sent(stack.folder).rows_loaded:,} rows sent, {records:,} records projected")
+            rows, documents = stored_items(running)
+            say(
+                f"  loading: {sent(stack.folder).rows_loaded:,} rows sent; stored: {rows:,} rows and edges,"
+                f" {documents:,} documents"
+            )
         time.sleep(0.2)
     summary.rows_loaded = sent(stack.folder).rows_loaded
     say(f"loaded {summary.rows_loaded:,} rows into documents")
@@ -115,16 +118,14 @@ def _live(stack: Stack, running: Running, summary: Summary, samples: Samples, sa
 
     killed = kill_child(stack)
     wait_until(lambda: _all_new(stack, killed), RECOVERY_SECONDS, "new children after a child's death")
-    summary.child_killed_seconds = _recovered(samples, killed.at, time.monotonic(), "a child's death")
-    say(f"one child killed with SIGKILL: next change readable after {summary.child_killed_seconds:.1f} s")
+    summary.child_killed_seconds = _next_record(running, killed.at)
+    say(f"one child killed with SIGKILL: next records durable after {summary.child_killed_seconds:.1f} s")
 
     dead = kill_worker(stack)
     stack.start_worker(running)
-    summary.worker_killed_seconds = _recovered(samples, dead, dead, "the worker's death")
-    say(
-        "whole worker killed with SIGKILL and started:"
-        f" next change readable after {summary.worker_killed_seconds:.1f} s"
-    )
+    summary.worker_killed_seconds = _next_record(running, dead)
+    say(f"whole worker killed with SIGKILL: next records durable after {summary.worker_killed_seconds:.1f} s")
+    _wait_readable(samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,17 @@ def _children(stack: Stack) -> list[psutil.Process]:
         return []
 
 
-def _recovered(samples: Samples, killed: float, since: float, what: str) -> float:
-    """Seconds from the kill to the first readable document of a commit that came after `since`."""
-    seen = wait_until(lambda: samples.first_after(since), RECOVERY_SECONDS, f"a changed document after {what}")
-    return seen - killed
+def _next_record(running: Running, killed: float) -> float:
+    """Seconds from a kill to the first batch that the restarted worker has made durable."""
+    done = metrics(running).get(RECORDS, 0)
+    wait_until(lambda: metrics(running).get(RECORDS, 0) > done, RECOVERY_SECONDS, "records projected after a kill")
+    return time.monotonic() - killed
+
+
+def _wait_readable(samples: Samples) -> None:
+    """Until a change that is committed from now on can be read."""
+    now = time.monotonic()
+    wait_until(lambda: samples.first_after(now), RECOVERY_SECONDS, "a changed document after the kills")
 
 
 def _command(running: Running, summary: Summary, say: Say) -> None:
@@ -299,8 +307,8 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
             ),
         ),
         ("command through the API to changed document", _ms(summary.command_seconds)),
-        ("one child killed: next change readable after", _seconds(summary.child_killed_seconds)),
-        ("whole worker killed: next change readable after", _seconds(summary.worker_killed_seconds)),
+        ("one child killed: next records durable after", _seconds(summary.child_killed_seconds)),
+        ("whole worker killed: next records durable after", _seconds(summary.worker_killed_seconds)),
         ("time", ", ".join(f"{phase} {seconds} s" for phase, seconds in summary.seconds.items())),
         ("differences", f"{summary.differences:,}"),
     ]

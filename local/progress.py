@@ -75,6 +75,14 @@ def is_quiet(stack: Stack, running: Running, position: int) -> bool:
     return all(done.get(shard, -1) >= number for shard, number in state.last_sequence_numbers.items())
 
 
+def stored_items(running: Running) -> tuple[int, int]:
+    """Items in the rows and in the documents table."""
+    client = running.ministack.client("dynamodb")
+    tables = (running.storage.rows_table, running.storage.documents_table)
+    rows, documents = (client.describe_table(TableName=table)["Table"]["ItemCount"] for table in tables)
+    return rows, documents
+
+
 def metrics(running: Running) -> dict[str, float]:
     """The worker's metrics, summed over their labels; empty while it does not answer."""
     try:

@@ -55,7 +55,7 @@ FAST_WORKER: Final = {
     "NEARVIEW_WORKER_NAME": "local",
     # one MiniStack process serves all: large batches fold the full load, small ones still come when little flows
     "NEARVIEW_MAX_RECORDS": "10000",
-    "NEARVIEW_BATCH_RECORDS": "5000",
+    "NEARVIEW_BATCH_RECORDS": "10000",
 }
 
 Say = Callable[[str], None]
