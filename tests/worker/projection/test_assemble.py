@@ -142,4 +142,5 @@ def test_times_order_as_times() -> None:
     child = Node("c", Kind.MANY, "c", ("id",), ("p",), order_by=("at",))
     times = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.100000Z", "2026-01-01T00:00:01Z", None]
 
-    assert sorted(times[::-1], key=lambda at: order(child, {"at": at, "id": 1})) == times
+    mixed = [times[3], times[1], times[0], times[2]]
+    assert sorted(mixed, key=lambda at: order(child, {"at": at, "id": 1})) == times
