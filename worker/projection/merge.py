@@ -19,7 +19,7 @@ from typing import Any, Final
 import orjson
 
 from worker.records.errors import TableLacks
-from worker.records.rows import MAX_ROW_BYTES, Row, RowChange, row_body
+from worker.records.rows import MAX_ROW_BYTES, Row, RowChange, raw_number, row_body
 from worker.records.version import NEVER
 
 SHORTEST_LARGE_VALUE: Final = 32
@@ -154,7 +154,7 @@ def lag_text(state: RowState) -> str:
     if not state.older and state.moved_to is None:
         return ""
     parts = {"columns": state.older, "deleted": state.deleted, "moved_to": state.moved_to, "kept": state.kept}
-    return orjson.dumps(parts, default=_raw_number, option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(parts, default=raw_number, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def parse_state(version: str, body: str, lag: str) -> RowState:
@@ -165,9 +165,3 @@ def parse_state(version: str, body: str, lag: str) -> RowState:
     parts = json.loads(lag, parse_float=Decimal)
     kept = {column: (entry[0], entry[1]) for column, entry in parts["kept"].items()}
     return RowState(version, row, parts["columns"], parts["deleted"], parts["moved_to"], kept)
-
-
-def _raw_number(value: Any) -> orjson.Fragment:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value).encode())
-    raise TypeError
