@@ -31,10 +31,6 @@ class Samples:
         """Seconds from commit to readable document, for commits of that time, sorted."""
         return sorted(seen - committed for committed, seen in self.pairs if since <= committed < until)
 
-    def first_after(self, moment: float) -> float | None:
-        """When the first document of a commit after the moment became readable."""
-        return next((seen for committed, seen in self.pairs if committed >= moment), None)
-
 
 def quantile(values: list[float], share: float) -> float | None:
     """Nearest-rank quantile of sorted values."""
