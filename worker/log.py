@@ -22,7 +22,6 @@ class Event(enum.StrEnum):
     """Everything that can be logged."""
 
     # child
-    CHILD_STARTED = "child_started"
     CHILD_STOPPED = "child_stopped"
     CHILD_FAILED = "child_failed"
     SHARD_INITIALIZED = "shard_initialized"
@@ -34,7 +33,6 @@ class Event(enum.StrEnum):
     DAEMON_GONE = "daemon_gone"
     # pipeline and store
     BATCH_DONE = "batch_done"
-    BATCH_RETRIED = "batch_retried"
     RECORD_PARKED = "record_parked"
     TABLE_PARKED = "table_parked"
     DOCUMENT_PARKED = "document_parked"
