@@ -1,6 +1,6 @@
 """One suite for every store that the engine may stand on: the strict one in memory, MiniStack, and any other endpoint.
 
-NEARVIEW_CONFORMANCE_ENDPOINT (with AWS_REGION and credentials in the environment) adds a further one: DynamoDB Local,
+TEST_CONFORMANCE_ENDPOINT (with AWS_REGION and credentials in the environment) adds a further one: DynamoDB Local,
 or AWS itself with `https://dynamodb.<region>.amazonaws.com`. It creates a table of its own and deletes it.
 """
 
@@ -38,7 +38,7 @@ from worker.store.lean import LeanDynamoDB
 
 Run = Callable[[Sequence[Operation]], list[Any]]
 
-ENDPOINT = os.environ.get("NEARVIEW_CONFORMANCE_ENDPOINT", "")
+ENDPOINT = os.environ.get("TEST_CONFORMANCE_ENDPOINT", "")
 STORES = ["strict", "ministack", "ministack lean", *(["endpoint"] if ENDPOINT else [])]
 
 

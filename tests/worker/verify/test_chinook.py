@@ -1,6 +1,6 @@
 """A public schema with documents that other queries made: the generated SQL gives the same.
 
-The data is not part of this repository: NEARVIEW_CHINOOK names a folder with load.sql.gz, changes.sql, aggregates.json,
+The data is not part of this repository: TEST_CHINOOK names a folder with load.sql.gz, changes.sql, aggregates.json,
 expected_after_load.jsonl.gz and expected_after_changes.jsonl.gz.
 """
 
@@ -23,10 +23,10 @@ from worker.verify.compare import digest, first_difference
 from worker.verify.source import open_source
 from worker.verify.sql import problems, statement
 
-_FOLDER = os.environ.get("NEARVIEW_CHINOOK")
+_FOLDER = os.environ.get("TEST_CHINOOK")
 
 pytestmark = pytest.mark.skipif(
-    _FOLDER is None, reason="NEARVIEW_CHINOOK names no folder with the Chinook data, which is not in this repository"
+    _FOLDER is None, reason="TEST_CHINOOK names no folder with the Chinook data, which is not in this repository"
 )
 
 _KEYS = {"playlist_track": ("playlist_id", "track_id")}
