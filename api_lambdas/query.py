@@ -86,7 +86,7 @@ class QueryApi:
 
     def _list(self, aggregate: compiled.Aggregate, request: Request) -> Response:
         query = _list_query(aggregate, request.parameters())
-        signed = (aggregate.name, query.index.name, query.index.sort or "", query.partition, str(query.descending))
+        signed = (aggregate.name, query.index.name, ",".join(query.index.sort), query.partition, str(query.descending))
         page = self._repository.page(
             aggregate.name,
             query.index,

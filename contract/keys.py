@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -22,6 +22,7 @@ PARKED_PARTITION: Final = "parked"
 MAX_KEY_TEXT_BYTES: Final = 512
 MAX_SORT_VALUE_BYTES: Final = 480
 _SORT_END: Final = "\x00"
+_PART_END: Final = "\x01"
 
 _UNSAFE = re.compile(r"[%#|\x00-\x1f\x7f]")
 _DIGITS_COMPLEMENT = str.maketrans("0123456789", "9876543210")
@@ -79,20 +80,21 @@ def index_partition(aggregate: str, index: str, value: Scalar) -> str:
     return f"{aggregate}#{index}#{key_text([value])}"
 
 
-def index_sort(value: Scalar | None, document_key: str) -> str:
-    """Sort key of a secondary index: orders as the values do, the document's key breaks ties.
+def index_sort(values: Sequence[Scalar], document_key: str) -> str:
+    """Sort key of a secondary index: orders as the values do, one after the other; the document's key breaks ties.
 
-    None stands for an index without a sort attribute: documents come in the order of their keys.
+    Without values (an index without sort attributes) documents come in the order of their keys.
     """
-    return ("" if value is None else sortable_text(value)) + _SORT_END + document_key
+    limit = MAX_SORT_VALUE_BYTES // max(1, len(values))
+    return _PART_END.join(sortable_text(value, limit) for value in values) + _SORT_END + document_key
 
 
-def sortable_text(value: Scalar) -> str:
-    """Text whose byte order is the order of the values (numbers among numbers, text among text)."""
+def sortable_text(value: Scalar, max_bytes: int = MAX_SORT_VALUE_BYTES) -> str:
+    """Text whose byte order is the order of the values (numbers among numbers, text among text), cut to `max_bytes`."""
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, str):
-        return _truncate(value)
+        return _truncate(value, max_bytes)
     return _sortable_number(Decimal(value))
 
 
@@ -107,6 +109,6 @@ def _sortable_number(number: Decimal) -> str:
     return f"0{99999 - exponent:05d}{digits.translate(_DIGITS_COMPLEMENT)}~"
 
 
-def _truncate(text: str) -> str:
+def _truncate(text: str, max_bytes: int) -> str:
     encoded = text.encode("utf-8", "surrogatepass")
-    return text if len(encoded) <= MAX_SORT_VALUE_BYTES else encoded[:MAX_SORT_VALUE_BYTES].decode("utf-8", "ignore")
+    return text if len(encoded) <= max_bytes else encoded[:max_bytes].decode("utf-8", "ignore")

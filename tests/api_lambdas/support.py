@@ -24,9 +24,9 @@ ORDER = Aggregate(
         fields=(Field("placed_at", "placed_at", FieldType.TIMESTAMPTZ), Field("status", "status")),
     ),
     indexes=(
-        Index("by_customer", 1, "customer_id", "placed_at"),
+        Index("by_customer", 1, "customer_id", ("placed_at",)),
         Index("by_status", 2, "status"),
-        Index("by_status_total", 3, "status", "total"),
+        Index("by_status_total", 3, "status", ("total",)),
     ),
 )
 ADDRESS = Aggregate(

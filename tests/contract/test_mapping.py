@@ -10,16 +10,58 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Mapping, Node, Reference
+from contract.mapping import (
+    Aggregate,
+    Constant,
+    Derived,
+    Field,
+    FieldType,
+    Filter,
+    Function,
+    Index,
+    Kind,
+    Lookup,
+    Mapping,
+    Misfit,
+    Node,
+    Policy,
+    Reference,
+    Sensitive,
+    Template,
+    Test,
+)
 from worker.mapping.loader import load_mappings
 
 SHIPPED = Path(__file__).parents[2] / "mappings"
 
 names = st.text(alphabet="abcxyz_", min_size=1, max_size=6)
 columns = st.lists(names, min_size=1, max_size=2, unique=True).map(tuple)
-fields = st.lists(st.builds(Field, names, names, st.sampled_from(FieldType)), max_size=3).map(tuple)
+maybe = st.none() | names
+fields = st.lists(
+    st.builds(
+        Field,
+        names,
+        names,
+        st.sampled_from(FieldType),
+        st.sampled_from(Misfit),
+        st.lists(st.tuples(maybe, maybe), max_size=2).map(tuple),
+        st.lists(maybe, max_size=1).map(tuple),
+    ),
+    max_size=3,
+).map(tuple)
+computed = st.lists(
+    st.builds(Constant, names, names, st.sampled_from(FieldType))
+    | st.builds(Template, names, st.lists(names | columns, max_size=3).map(tuple))
+    | st.builds(Derived, names, st.sampled_from(Function), columns),
+    max_size=2,
+).map(tuple)
 filters = st.lists(
-    st.builds(Filter, names, st.lists(st.none() | st.booleans() | st.integers() | st.text(), max_size=2).map(tuple)),
+    st.builds(
+        Filter,
+        names,
+        st.lists(st.none() | st.booleans() | st.integers() | st.text(), max_size=2).map(tuple),
+        st.sampled_from(Test),
+    ),
     max_size=2,
 ).map(tuple)
 
@@ -36,18 +78,23 @@ def _nodes(children: Any) -> Any:
         children=children,
         order_by=columns,
         where=filters,
-        unwrap=st.none() | names,
+        unwrap=maybe,
+        computed=computed,
+        hidden=st.booleans(),
+        lookup=st.sampled_from(Lookup),
+        spread=st.integers(1, 16),
+        first=st.booleans(),
     )
 
 
 nodes = st.recursive(_nodes(st.just(())), lambda inner: _nodes(st.lists(inner, max_size=2).map(tuple)), max_leaves=4)
-indexes = st.lists(st.builds(Index, names, st.integers(1, 3), names, st.none() | names), max_size=3).map(tuple)
+indexes = st.lists(st.builds(Index, names, st.integers(1, 3), names, columns), max_size=3).map(tuple)
 aggregates = st.builds(Aggregate, names, names, nodes, indexes, st.integers(1, 99))
 
 
-@given(st.lists(aggregates, max_size=3))
-def test_a_mapping_comes_back_equal_from_its_text(found: list[Aggregate]) -> None:
-    mapping = Mapping(tuple(found))
+@given(st.lists(aggregates, max_size=3), st.lists(st.builds(Sensitive, names, names, st.sampled_from(Policy))))
+def test_a_mapping_comes_back_equal_from_its_text(found: list[Aggregate], sensitive: list[Sensitive]) -> None:
+    mapping = Mapping(tuple(found), tuple(sensitive))
 
     assert Mapping.from_json(mapping.to_json()) == mapping
 
@@ -80,7 +127,7 @@ def _order() -> Aggregate:
         Field("note", "note"),
     )
     root = Node("order", Kind.ROOT, "shop.orders", ("order_id",), fields=fields, children=(buyer, lines))
-    return Aggregate("order", "orders", root, (Index("by_note", 1, "note", "placed_at"), Index("plain", 2, "note")))
+    return Aggregate("order", "orders", root, (Index("by_note", 1, "note", ("placed_at",)), Index("plain", 2, "note")))
 
 
 def test_the_tables_list_key_kept_columns_and_followed_foreign_keys() -> None:
@@ -150,3 +197,36 @@ def test_the_shipped_mappings_survive_their_text() -> None:
 @pytest.mark.parametrize("change", [{"generation": 2}, {"collection": "others"}, {"indexes": ()}])
 def test_every_part_of_a_declaration_enters_the_digest(change: dict[str, Any]) -> None:
     assert dataclasses.replace(_order(), **change).digest != _order().digest
+
+
+def test_a_virtual_place_is_no_table_and_both_sides_refer_to_it() -> None:
+    product = Node("product", Kind.MANY, "shop.products", ("product_id",), ("sku",), (Field("title", "title"),))
+    by_sku = Node("product", Kind.ONE, "shop.products@sku", ("sku",), ("ordered",), children=(product,), first=True)
+    line = Node("line", Kind.ROOT, "shop.lines", ("line_id",), children=(by_sku,))
+
+    tables = Mapping((Aggregate("line", "lines", line),)).tables
+
+    assert list(tables) == ["shop.lines", "shop.products"]
+    assert tables["shop.lines"].references == (Reference(("ordered",), "shop.products@sku"),)
+    assert tables["shop.products"].references == (Reference(("sku",), "shop.products@sku"),)
+    assert tables["shop.products"].columns == ("product_id", "sku", "title")
+
+
+def test_a_foreign_key_that_one_place_follows_and_another_copies_keeps_its_edges() -> None:
+    def order(lookup: Lookup, spread: int = 1) -> Aggregate:
+        buyer = Node("buyer", Kind.ONE, "shop.customers", ("id",), ("buyer_id",), lookup=lookup, spread=spread)
+        root = Node("order", Kind.ROOT, "shop.orders", ("id",), children=(buyer,))
+        return Aggregate(f"order_{lookup}", f"orders_{lookup}", root)
+
+    copied = Mapping((order(Lookup.COPY),)).tables["shop.orders"].references
+    both = Mapping((order(Lookup.COPY), order(Lookup.FOLLOW, spread=8))).tables["shop.orders"].references
+
+    assert copied == (Reference(("buyer_id",), "shop.customers", followed=False, copied=True),)
+    assert both == (Reference(("buyer_id",), "shop.customers", followed=True, copied=True, spread=8),)
+
+
+def test_templates_keep_the_columns_they_show() -> None:
+    label = Template("label", (("first",), " ", ("customer", "name")))
+    root = Node("order", Kind.ROOT, "shop.orders", ("id",), computed=(label,))
+
+    assert Mapping((Aggregate("order", "orders", root),)).tables["shop.orders"].columns == ("first", "id")

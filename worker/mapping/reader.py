@@ -205,19 +205,20 @@ def _indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
         if slot == MAX_INDEXES + 1:
             file.problem(at, f"indexes: at most {MAX_INDEXES} per aggregate")
         entries = file.known(value, f"index {name}", INDEX_KEYS)
-        parts = {part: file.text(entries[part], f"index {name}: {part}") for part in INDEX_KEYS if part in entries}
-        for part, attribute in parts.items():
-            if attribute is not None and attribute not in attributes:
-                close = suggestion(attribute, attributes)
-                file.problem(entries[part], f"index {name}: {part}: no field {attribute} at the top level{close}")
-        partition = parts.get("partition")
-        if partition is None:
-            file.problem(at, f"index {name}: partition is missing")
+        parts = {part: file.texts(entries[part], f"index {name}: {part}") for part in INDEX_KEYS if part in entries}
+        for part, named in parts.items():
+            for attribute in named:
+                if attribute not in attributes:
+                    close = suggestion(attribute, attributes)
+                    file.problem(entries[part], f"index {name}: {part}: no field {attribute} at the top level{close}")
+        if len(parts.get("partition", ())) != 1:
+            file.problem(at, f"index {name}: partition is missing or more than one attribute")
             continue
+        (partition,) = parts["partition"]
         if partition in _LIST_PARAMETERS:
             meaning = f"index {name}: partition: {partition} is a parameter of every list"
             file.problem(entries["partition"], f"{meaning}: give the attribute another name")
-        found.append(Index(name, slot, partition, parts.get("sort")))
+        found.append(Index(name, slot, partition, parts.get("sort", ())))
     return tuple(found)
 
 

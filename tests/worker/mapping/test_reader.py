@@ -96,7 +96,7 @@ def test_everything_that_can_be_declared() -> None:
             children=(customer, tags),
             where=(Filter("status", ("open", "012", None)), Filter("archived", ("no",))),
         ),
-        indexes=(Index("by_buyer", 1, "buyer", "placed_at"), Index("by_total", 2, "total")),
+        indexes=(Index("by_buyer", 1, "buyer", ("placed_at",)), Index("by_total", 2, "total")),
         generation=3,
     )
 
@@ -234,7 +234,7 @@ def test_indexes_may_share_their_partition_attribute() -> None:
 
     assert problems == []
     assert aggregate is not None
-    assert aggregate.indexes == (Index("by_id", 1, "id", None), Index("newest", 2, "id", "id"))
+    assert aggregate.indexes == (Index("by_id", 1, "id"), Index("newest", 2, "id", ("id",)))
 
 
 @pytest.mark.parametrize("name", CONTROLS)

@@ -79,7 +79,7 @@ ORDER = Aggregate(
             ),
         ),
     ),
-    (Index("by_total", 1, "total", "placed"),),
+    (Index("by_total", 1, "total", ("placed",)),),
 )
 PERSON = Aggregate(
     "person",
