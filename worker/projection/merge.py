@@ -65,7 +65,7 @@ def forwards(table: str, state: RowState) -> Iterable[RowChange]:
         return
     for column, (version, value) in state.kept.items():
         if version != NEVER:
-            yield RowChange(table, state.moved_to, version, "", {column: value}, forwarded=True)
+            yield RowChange(table, state.moved_to, version, {column: value}, forwarded=True)
 
 
 def _dead_until(state: RowState) -> str:

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """The state of one row at one version; `body` is the JSON text of its kept columns, "" where it was deleted.
+    """The state of one row at one version: its kept columns, None where it was deleted.
 
     `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
     put has `moved_from` and the delete `moved_to`, when columns are missing. `forwarded`: columns of a row's old key.
@@ -31,7 +31,6 @@ class RowChange:
     table: str
     key: str
     version: str
-    body: str
     row: Row | None
     missing: tuple[str, ...] = ()
     moved_from: str | None = None
@@ -47,15 +46,15 @@ def row_changes(event: ChangeEvent, table: Table, incarnation: int) -> tuple[Row
     version = _version(event, incarnation)
     key = row_key(event.data, table)
     if event.operation is Operation.DELETE:
-        return (RowChange(table.name, key, version, "", None),)
+        return (RowChange(table.name, key, version, None),)
     row, missing = _kept(event, table)
-    body = _body(row, table)
+    _require_storable(row, table)
     old_key = _old_key(event, table) if event.operation is Operation.UPDATE else key
     if old_key == key:
-        return (RowChange(table.name, key, version, body, row, missing),)
+        return (RowChange(table.name, key, version, row, missing),)
     return (
-        RowChange(table.name, key, version, body, row, missing, moved_from=old_key if missing else None),
-        RowChange(table.name, old_key, version, "", None, missing, moved_to=key if missing else None),
+        RowChange(table.name, key, version, row, missing, moved_from=old_key if missing else None),
+        RowChange(table.name, old_key, version, None, missing, moved_to=key if missing else None),
     )
 
 
@@ -133,7 +132,7 @@ def row_body(row: Row) -> bytes:
     return orjson.dumps(row, default=raw_number, option=orjson.OPT_SORT_KEYS)
 
 
-def _body(row: Row, table: Table) -> str:
+def _require_storable(row: Row, table: Table) -> None:
     try:
         body = row_body(row)
     except (TypeError, ValueError):  # a lone surrogate: no UTF-8, so no store can hold it
@@ -142,7 +141,6 @@ def _body(row: Row, table: Table) -> str:
         raise PoisonRecord(
             Reason.ROW_TOO_LARGE, f"the kept columns take {len(body)} bytes, at most {MAX_ROW_BYTES} fit", table.name
         )
-    return body.decode()
 
 
 def raw_number(value: Any) -> orjson.Fragment:

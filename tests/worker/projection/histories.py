@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from contract.mapping import Aggregate, Field, Filter, Kind, Mapping, Node
 from contract.values import from_item
 from tests.worker.projection.strict_store import StrictStore
@@ -109,8 +107,7 @@ def _change(
     moved_to: str | None = None,
 ) -> RowChange:
     kept: Row | None = None if row is None else {n: v for n, v in {**row, "id": key}.items() if n not in missing}
-    body = "" if kept is None else orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
-    return RowChange(table, key, change_version(1, version, 1), body, kept, missing, moved_from, moved_to)
+    return RowChange(table, key, change_version(1, version, 1), kept, missing, moved_from, moved_to)
 
 
 def source_history(
