@@ -1,4 +1,4 @@
-"""One suite for every store that the engine may stand on: the strict one in memory, MiniStack, and any other endpoint.
+"""One suite for every store that the engine may stand on: the one in memory, MiniStack, and any other endpoint.
 
 TEST_CONFORMANCE_ENDPOINT (with AWS_REGION and credentials in the environment) adds a further one: DynamoDB Local,
 or AWS itself with `https://dynamodb.<region>.amazonaws.com`. It creates a table of its own and deletes it.
@@ -16,7 +16,6 @@ import boto3
 import pytest
 
 from local.ministack import MiniStack
-from tests.worker.projection.strict_store import StrictStore
 from worker.log import Log
 from worker.projection.operations import (
     APPLIED,
@@ -35,11 +34,12 @@ from worker.projection.operations import (
 )
 from worker.store.dynamodb import DynamoStore, dynamodb_client
 from worker.store.lean import LeanDynamoDB
+from worker.store.memory import MemoryStore
 
 Run = Callable[[Sequence[Operation]], list[Any]]
 
 ENDPOINT = os.environ.get("TEST_CONFORMANCE_ENDPOINT", "")
-STORES = ["strict", "ministack", "ministack lean", *(["endpoint"] if ENDPOINT else [])]
+STORES = ["memory", "ministack", "ministack lean", *(["endpoint"] if ENDPOINT else [])]
 
 
 def _create(client: Any, name: str) -> None:
@@ -55,9 +55,9 @@ def _create(client: Any, name: str) -> None:
 @pytest.fixture(params=STORES, scope="module")
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a group of operations and gives the replies."""
-    if request.param == "strict":
-        strict = StrictStore()
-        yield lambda group: [strict.apply(operation) for operation in group]
+    if request.param == "memory":
+        memory = MemoryStore()
+        yield lambda group: [memory.apply(operation) for operation in group]
         return
     if request.param.startswith("ministack"):
         stack: MiniStack = request.getfixturevalue("ministack")

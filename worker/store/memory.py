@@ -1,0 +1,124 @@
+"""The two tables in memory, as strict as DynamoDB wherever the engine could lean on a kinder store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from contract.values import AttributeValue, Item, item_bytes
+from worker.projection.operations import (
+    APPLIED,
+    WRITES,
+    Applied,
+    Condition,
+    Delete,
+    Get,
+    Insert,
+    Operation,
+    Query,
+    Refused,
+    Replace,
+    Steps,
+    TableName,
+)
+
+MAX_ITEM_BYTES: Final = 409_600
+MAX_PK_BYTES: Final = 2_048
+MAX_SK_BYTES: Final = 1_024
+
+Address = tuple[TableName, str, str]
+"""Table, partition key, sort key."""
+
+Reply = Item | tuple[str, ...] | Applied | Refused | None
+
+Result = TypeVar("Result")
+
+
+class NotAllowed(Exception):
+    """DynamoDB would refuse the request: too large, an empty key, one item twice in a call."""
+
+
+class MemoryStore:
+    """Items by address; every operation is one atomic step. For one thread."""
+
+    def __init__(self) -> None:
+        self.items: dict[Address, Item] = {}
+
+    def drive(self, steps: Steps[Result]) -> Result:
+        """Run a generator of operations to its end."""
+        try:
+            group = next(steps)
+            while True:
+                group = steps.send(self.run(group))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    def run(self, group: Sequence[Operation]) -> list[Any]:
+        """The replies to a group, in its order. Raises NotAllowed."""
+        self.check_group(group)
+        return [self.apply(operation) for operation in group]
+
+    def check_group(self, group: Sequence[Operation]) -> None:
+        """What DynamoDB refuses as a whole: one item twice among the writes or the reads of a call."""
+        for kind in (WRITES, Get):
+            named = [(op.table, op.pk, getattr(op, "sk", "")) for op in group if isinstance(op, kind)]
+            _require(len(named) == len(set(named)), "one group names an item twice")
+        writes = sum(isinstance(op, WRITES) for op in group)
+        _require(writes in (0, len(group)), "reads and writes are mixed")
+
+    def apply(self, operation: Operation) -> Reply:
+        """Run one operation; conditions on a missing item never hold."""
+        if isinstance(operation, Query):
+            return tuple(
+                sk
+                for (table, pk, sk) in sorted(self.items, key=lambda key: key[2].encode())
+                if table is operation.table and pk == operation.pk and sk.startswith(operation.prefix)
+            )
+        address = (operation.table, operation.pk, operation.sk)
+        stored = self.items.get(address)
+        if isinstance(operation, Get):
+            if stored is None:
+                return None
+            wanted = operation.attributes
+            return {name: value for name, value in stored.items() if not wanted or name in wanted}
+        if isinstance(operation, Insert):
+            return self.put(address, operation.item) if stored is None else Refused(dict(stored))
+        if stored is None or not all(_holds(stored, condition) for condition in operation.when):
+            return Refused(None if stored is None else dict(stored))
+        if isinstance(operation, Delete):
+            return self.remove(address)
+        item = operation.item if isinstance(operation, Replace) else {**stored, **operation.assign}
+        return self.put(address, item)
+
+    def put(self, address: Address, item: Item) -> Applied:
+        """Store an item whose conditions hold."""
+        _require(item["pk"] == {"S": address[1]} and item["sk"] == {"S": address[2]}, "an item under another's key")
+        _require(bool(address[1]), "an empty partition key")
+        _require(len(address[1].encode()) <= MAX_PK_BYTES, "the partition key is too long")
+        _require(len(address[2].encode()) <= MAX_SK_BYTES, "the sort key is too long")
+        _require(item_bytes(item) <= MAX_ITEM_BYTES, "the item is too large")
+        self.items[address] = dict(item)
+        return APPLIED
+
+    def remove(self, address: Address) -> Applied:
+        """Delete an item whose conditions hold."""
+        del self.items[address]
+        return APPLIED
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise NotAllowed(otherwise)
+
+
+def _holds(item: Item, condition: Condition) -> bool:
+    stored = item.get(condition.attribute)
+    if stored is None or set(stored) != set(condition.value):
+        return False
+    left, right = _comparable(stored), _comparable(condition.value)
+    return {"=": left == right, "<": left < right, "<=": left <= right}[condition.operator]
+
+
+def _comparable(value: AttributeValue) -> tuple[int, str]:
+    return (int(value["N"]), "") if "N" in value else (0, value["S"])
