@@ -143,8 +143,8 @@ class Processes:
         while remaining := _tree(record):
             _signal(remaining, signal.SIGKILL)
             psutil.wait_procs(remaining, timeout=1)
-        if child := _children.pop(record.pid, None):
-            child.wait()  # it may have died after the last poll: a zombie of ours would keep its pid
+        if child := _children.get(record.pid):
+            child.poll()  # it may have died after the last look: a zombie of ours would keep its pid
         self._record_path(name).unlink(missing_ok=True)
         return bool(found)
 
