@@ -13,7 +13,10 @@ from worker.settings import markdown, parse, reference
 
 GROUP = "nearview.commands"
 # loaded as the added ones are: looking at parked records must not slow down the start of a worker
-OWN = (EntryPoint("parked", "worker.parked_cli:parked", GROUP),)
+OWN = (
+    EntryPoint("parked", "worker.parked_cli:parked", GROUP),
+    EntryPoint("test", "worker.examples.cli:test", GROUP),
+)
 
 
 class Commands(click.Group):

@@ -1,0 +1,108 @@
+"""Examples through the worker's own path."""
+
+from __future__ import annotations
+
+from tests.worker.examples.conftest import Run
+from worker.examples.run import Arrival
+
+GOOD = """\
+examples:
+  - name: lines come, move and go
+    changes:
+      - {load: shop.customers, row: {customer_id: 7, name: Ada}}
+      - {insert: shop.orders, row: {order_id: 1, customer_id: 7, status: placed, details: {a: 1}}}
+      - {insert: shop.orders, row: {order_id: 2, status: new}}
+      - {insert: shop.lines, row: {order_id: 1, line_no: 1, quantity: 2}}
+      - {insert: shop.lines, row: {order_id: 1, line_no: 2, quantity: 5}}
+      - {update: shop.lines, before: {order_id: 1, line_no: 2}, row: {order_id: 2, line_no: 1}}
+      - {update: shop.orders, row: {order_id: 1, total: 1.50}}
+      - {update: shop.orders, row: {order_id: 2, status: paid, customer_id: 8}}
+      - {delete: shop.lines, row: {order_id: 1, line_no: 1}}
+    expect:
+      "1": {order_id: 1, status: placed, total: 1.5, note: null, details: {a: 1}, customer: {name: Ada}, lines: []}
+      "2":
+        order_id: 2
+        status: paid
+        total: null
+        note: null
+        details: null
+        customer: null
+        lines: [{line_no: 1, quantity: 5}]
+      "3": null
+"""
+
+
+def test_the_documents_are_the_same_in_every_order_of_arrival(run: Run) -> None:
+    """Moves, deletions and filters included."""
+    result = run(GOOD)
+
+    assert result.failed == 0
+    assert result.outcomes[0].failures == ()
+
+
+def test_a_failure_points_at_the_expected_value(run: Run) -> None:
+    """Line and column in the file, the path in the document, and both values."""
+    (outcome,) = run(GOOD.replace("quantity: 5}]", "quantity: 6}]")).outcomes
+
+    assert [str(failure) for failure in outcome.failures] == [
+        "order.yaml:23:40: document 2: lines[0].quantity: expected 6, is 5"
+    ]
+
+
+def test_a_document_that_is_not_there_or_should_not_be(run: Run) -> None:
+    """The keys that exist are named."""
+    text = GOOD.replace('"1": {order_id: 1', '"9": {order_id: 1').replace('"3": null', '"2 ": null')
+    paid = "      - {update: shop.orders, row: {order_id: 2, status: paid, customer_id: 8}}\n"
+    (outcome,) = run(text.replace(paid, "")).outcomes
+
+    assert [failure.message for failure in outcome.failures] == [
+        "document 9: there is no such document (there are: 1)",
+        "document 2: there is no such document (there are: 1)",
+    ]
+
+
+def test_a_document_may_be_expected_to_be_parked(run: Run) -> None:
+    """A value that is not of its type."""
+    text = """\
+    examples:
+      - name: a total that is none
+        changes:
+          - {insert: shop.orders, row: {order_id: 1, status: paid, total: much}}
+          - {insert: shop.orders, row: {order_id: 2, status: paid}}
+        expect: {"1": %s, "2": %s}
+    """
+
+    assert run(text % ("parked", "{}")).outcomes[0].failures[0].message.startswith("document 2: expected {}, is {")
+    (unexpected, fits) = run(text % ("{}", "parked")).outcomes[0].failures
+    assert unexpected.message == "document 1: it is parked: /: shop.orders.total as decimal: not a number"
+    assert fits.message == "document 2: expected to be parked, it fits"
+
+
+def test_an_unchanged_large_value_stays(run: Run) -> None:
+    """In every order of arrival."""
+    result = run(f"""\
+    examples:
+      - name: a long note
+        changes:
+          - {{insert: shop.orders, row: {{order_id: 1, status: paid, note: {"n" * 50}}}}}
+          - {{update: shop.orders, row: {{order_id: 1, total: 7}}, unchanged: note}}
+        expect:
+          "1": {{order_id: 1, status: paid, total: 7, note: {"n" * 50}, details: null, customer: null, lines: []}}
+    """)
+
+    assert result.outcomes[0].failures == ()
+
+
+def test_what_would_park_a_table_is_a_failure(run: Run) -> None:
+    """A short value cannot be absent because it is large and unchanged; only some orders of arrival show it."""
+    (outcome,) = run("""\
+    examples:
+      - name: a short note
+        changes:
+          - {insert: shop.orders, row: {order_id: 1, status: paid, note: short}}
+          - {update: shop.orders, row: {order_id: 1, total: 7}, unchanged: note}
+        expect: {"1": null}
+    """).outcomes
+
+    assert outcome.failures[0].message.startswith("the table would be parked: shop.orders: column note is missing")
+    assert Arrival.ONE_BY_ONE in outcome.failures[0].arrivals
