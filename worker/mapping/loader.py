@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from contract.mapping import Aggregate, Mapping
+from contract.mapping import Aggregate, Mapping, Sensitive
+from worker.mapping.conflicts import conflicts
+from worker.mapping.facts import Facts
 from worker.mapping.problems import File, Problem
-from worker.mapping.reader import read_aggregate
+from worker.mapping.reader import read_file
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that was read: the mapping (None with problems), each aggregate by its file, and what the files use."""
+
+    mapping: Mapping | None
+    problems: list[Problem]
+    aggregates: dict[str, Aggregate]
+    facts: dict[str, Facts]
 
 
 def load_mappings(folder: Path) -> tuple[Mapping | None, list[Problem]]:
     """The mapping of all *.yaml files in a folder, or None and every problem, sorted by file and line."""
+    reading = load(folder)
+    return reading.mapping, reading.problems
+
+
+def load(folder: Path) -> Reading:
+    """The same with what lint asks for."""
     if not folder.is_dir():
-        return None, [Problem(str(folder), 1, 1, "no such folder of mappings")]
+        return Reading(None, [Problem(str(folder), 1, 1, "no such folder of mappings")], {}, {})
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
@@ -23,47 +42,33 @@ def load_mappings(folder: Path) -> tuple[Mapping | None, list[Problem]]:
             problems.append(Problem(str(path), 1, 1, reason))
     if not texts and not problems:
         problems.append(Problem(str(folder), 1, 1, "the folder has no *.yaml file"))
-    mapping, found = read_mappings(texts)
-    problems = sorted(problems + found)
-    return (None if problems else mapping), problems
+    reading = read(texts)
+    if texts and reading.mapping is not None and not reading.mapping.aggregates:
+        problems.append(Problem(str(folder), 1, 1, "no file of the folder declares an aggregate"))
+    problems = sorted(problems + reading.problems)
+    return Reading(None if problems else reading.mapping, problems, reading.aggregates, reading.facts)
 
 
 def read_mappings(texts: dict[str, str]) -> tuple[Mapping | None, list[Problem]]:
-    """The same from texts by path."""
-    problems: list[Problem] = []
+    """As `load_mappings`, from texts by path."""
+    reading = read(texts)
+    return reading.mapping, reading.problems
+
+
+def read(texts: dict[str, str]) -> Reading:
+    """As `load`, from texts by path."""
+    files = {path: File(path) for path in texts}
     aggregates: dict[str, Aggregate] = {}
-    for path, text in texts.items():
-        file = File(path)
-        aggregate = read_aggregate(text, file)
-        problems += file.problems
-        if aggregate is not None:
-            aggregates[path] = aggregate
-    problems += _conflicts(aggregates)
-    if problems:
-        return None, sorted(problems)
-    return Mapping(tuple(aggregates.values())), []
-
-
-def _conflicts(aggregates: dict[str, Aggregate]) -> list[Problem]:
-    """What only shows when all files are seen: names given twice, a table with two different keys."""
-    problems: list[Problem] = []
-    names: dict[tuple[str, str], str] = {}
-    keys: dict[str, tuple[tuple[str, ...], str]] = {}
-    for path, aggregate in aggregates.items():
-        for what, name in (("aggregate", aggregate.name), ("collection", aggregate.collection)):
-            other = names.setdefault((what, name), path)
-            if other != path:
-                problems.append(Problem(path, 1, 1, f"{what} {name} is already declared in {other}"))
-        for node in aggregate.root.walk():
-            key, other = keys.setdefault(node.table, (node.key, path))
-            if key != node.key:
-                problems.append(
-                    Problem(
-                        path,
-                        1,
-                        1,
-                        f"{node.name}: table {node.table} has the key {', '.join(node.key)} here, but"
-                        f" {', '.join(key)} in {other}: a table's key is its primary key everywhere, in the same order",
-                    )
-                )
-    return problems
+    sensitive: list[Sensitive] = []
+    for path, file in files.items():
+        found = read_file(texts[path], file)
+        if isinstance(found, Aggregate):
+            aggregates[path] = found
+        elif found is not None:
+            sensitive += found
+    facts = {path: file.facts for path, file in files.items()}
+    problems = [problem for file in files.values() for problem in file.problems]
+    problems = sorted({*problems, *conflicts(aggregates, sensitive, facts)})
+    ordered = tuple(sorted(sensitive, key=lambda entry: (entry.table, entry.column)))
+    mapping = None if problems else Mapping(tuple(aggregates.values()), ordered)
+    return Reading(mapping, problems, aggregates, facts)

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import yaml
 
-MAX_DEPTH: Final = 24
-"""Levels of `one` and `many`."""
+from worker.mapping.facts import Facts, Spot
 
 MAX_YAML_DEPTH: Final = 100
 """Levels of YAML, each relation takes a few; far below where reading becomes slow or overflows the stack."""
+
+
+QUOTED: Final = ", put it in quotes if that is its name"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,11 +37,16 @@ class File:
 
     path: str
     problems: list[Problem] = field(default_factory=list)
+    facts: Facts = field(default_factory=Facts)
 
     def problem(self, node: yaml.Node | None, message: str) -> None:
         """Note a problem at a node (at the file's beginning without one)."""
+        self.problems.append(Problem(*self.spot(node), message))
+
+    def spot(self, node: yaml.Node | None) -> Spot:
+        """Where a node begins (the file's beginning without one)."""
         mark = node.start_mark if node is not None else None
-        self.problems.append(Problem(self.path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message))
+        return Spot(self.path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
 
     def compose(self, text: str) -> yaml.Node | None:
         """The root node, or None with the problem noted."""
@@ -67,12 +74,12 @@ class File:
     def _at(self, mark: Any, message: str) -> None:
         self.problems.append(Problem(self.path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message))
 
-    def entries(self, node: yaml.Node, what: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    def entries(self, node: yaml.Node, what: str) -> dict[str, tuple[yaml.ScalarNode, yaml.Node]]:
         """Name -> (key node, value node) of a YAML mapping; repeated names are problems."""
         if not isinstance(node, yaml.MappingNode):
             self.problem(node, f"{what}: expected `name: value` entries")
             return {}
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        found: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.problem(key, f"{what}: a name must be plain text")
@@ -90,15 +97,50 @@ class File:
             if name in allowed:
                 found[name] = value
             else:
-                self.problem(key, f"{what}: unknown key {name}{suggestion(name, allowed)}")
+                self.unknown(key, what, allowed)
         return found
+
+    def unknown(self, key: yaml.ScalarNode, what: str, allowed: Iterable[str]) -> None:
+        """Note a name that nothing has there."""
+        self.problem(key, f"{what}: unknown key {key.value}{suggestion(key.value, allowed)}")
 
     def text(self, node: yaml.Node, what: str) -> str | None:
         """A non-empty scalar's text."""
-        if isinstance(node, yaml.ScalarNode) and node.value != "":
+        if isinstance(node, yaml.ScalarNode) and node.value != "" and not is_null(node):
             return str(node.value)
-        self.problem(node, f"{what}: expected a text")
+        self.problem(node, f"{what}: expected a text{QUOTED if is_null(node) and node.value else ''}")
         return None
+
+    def word(self, node: yaml.Node, what: str, words: Iterable[str]) -> str | None:
+        """One of some words; `null` is one when it is listed."""
+        allowed = [str(word) for word in words]
+        text = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+        if text in allowed:
+            return text
+        self.problem(node, f"{what}: unknown {text or 'value'}{suggestion(text, allowed)}")
+        return None
+
+    def whole(self, node: yaml.Node, what: str, low: int, high: int) -> int | None:
+        """A whole number within bounds."""
+        text = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+        if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
+            return int(text)
+        self.problem(node, f"{what}: expected a whole number from {low} to {high}")
+        return None
+
+    def value(self, node: yaml.Node, what: str) -> tuple[str | None] | None:
+        """A scalar's text, which may be empty, or None for null; as a tuple of one, nothing when it is no scalar."""
+        if isinstance(node, yaml.ScalarNode):
+            return (None if is_null(node) else str(node.value),)
+        self.problem(node, f"{what}: expected a value")
+        return None
+
+    def values(self, node: yaml.Node, what: str) -> tuple[str | None, ...]:
+        """One value or a list of them."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not nodes:
+            self.problem(node, f"{what}: the list is empty")
+        return tuple(value for item in nodes for value in self.value(item, what) or ())
 
     def texts(self, node: yaml.Node, what: str) -> tuple[str, ...]:
         """One text or a list of them."""
@@ -107,6 +149,11 @@ class File:
             self.problem(node, f"{what}: the list is empty")
         found = [self.text(item, what) for item in nodes]
         return tuple(item for item in found if item is not None)
+
+
+def is_null(node: yaml.Node) -> bool:
+    """Whether YAML reads a node as null: `null`, `~` or nothing, without quotes."""
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:

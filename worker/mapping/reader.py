@@ -1,4 +1,4 @@
-"""One mapping file to one aggregate. Every problem is noted and reading goes on, so that one run shows them all."""
+"""One mapping file to what it declares. Every problem is noted and reading goes on, so that one run shows them all."""
 
 from __future__ import annotations
 
@@ -7,43 +7,58 @@ from typing import Final
 
 import yaml
 
-from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Node
-from worker.mapping.problems import MAX_DEPTH, File, suggestion
+from contract.mapping import Aggregate, Node, Sensitive
+from worker.mapping import language
+from worker.mapping.indexes import read_indexes
+from worker.mapping.language import Place
+from worker.mapping.problems import File
+from worker.mapping.relations import Entries, read_root
+from worker.mapping.tables import read_tables
 
-NODE_KEYS: Final = ("source", "key", "fields", "where", "one", "many")
-ROOT_KEYS: Final = ("aggregate", "collection", "generation", *NODE_KEYS, "indexes")
-ONE_KEYS: Final = (*NODE_KEYS, "join")
-MANY_KEYS: Final = (*ONE_KEYS, "order_by", "unwrap")
-FIELD_KEYS: Final = ("column", "type")
-INDEX_KEYS: Final = ("partition", "sort")
-MAX_INDEXES: Final = 3
+_NAME: Final = re.compile(language.NAME_PATTERN)
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
-_RESERVED: Final = ("pk", "sk")
-_LIST_PARAMETERS: Final = ("limit", "cursor", "order", "index")  # of the API's lists, beside the attribute
-_TABLE: Final = re.compile(r"[^#\s.]+\.[^#\s]+")
+Tables = tuple[Sensitive, ...]
 
 
-def read_aggregate(text: str, file: File) -> Aggregate | None:
-    """The aggregate of a file's text; None when anything is wrong (see the file's problems)."""
+def read_file(text: str, file: File) -> Aggregate | Tables | None:
+    """What a file's text declares: an aggregate, or sensitive columns; None when anything is wrong."""
     root = file.compose(text)
     if root is None:
         return None
-    entries = file.known(root, "mapping", ROOT_KEYS)
+    if "tables" in (entries := _names(root)):
+        if "aggregate" in entries:
+            file.problem(entries["tables"], "tables: a file declares one aggregate, or tables: put these into another")
+            return None
+        found = read_tables(file, file.known(root, "tables", language.names(Place.TABLES))["tables"])
+        return None if file.problems else found
+    return _aggregate(file, root)
+
+
+def _names(root: yaml.Node) -> dict[str, yaml.Node]:
+    """The top-level keys, before it is known what they may be."""
+    entries = root.value if isinstance(root, yaml.MappingNode) else []
+    return {key.value: key for key, _ in entries if isinstance(key, yaml.ScalarNode)}
+
+
+def _aggregate(file: File, root: yaml.Node) -> Aggregate | None:
+    entries = file.known(root, "mapping", language.names(Place.FILE))
     name = _name(file, root, entries, "aggregate")
     collection = _name(file, root, entries, "collection") if "collection" in entries else f"{name}s"
-    generation = _generation(file, entries)
-    node = _node(file, root, entries, name or "?", Kind.ROOT, (), 0)
+    generation = file.whole(entries["generation"], "generation", 1, 999_999_999) if "generation" in entries else 1
+    if "examples" in entries and not isinstance(entries["examples"], yaml.SequenceNode):
+        file.problem(entries["examples"], "examples: expected a list")
+    for key, entry in entries.items():
+        file.facts.spots["", key] = file.spot(entry)
+    file.facts.spots[()] = file.spot(root)
+    node = read_root(file, root, entries, name or "?")
     if node is None or name is None:
         return None
-    for part in _attributes(node.fields, node.children):
-        if part in _RESERVED:
-            file.problem(root, f"{part} is a key of the documents table: give the attribute another name")
-    indexes = _indexes(file, entries["indexes"], node) if "indexes" in entries else ()
-    return None if file.problems else Aggregate(name, collection or "", node, indexes, generation)
+    _check_extent(file, root, node)
+    indexes = read_indexes(file, entries["indexes"], node) if "indexes" in entries else ()
+    return None if file.problems else Aggregate(name, collection or "", node, indexes, generation or 1)
 
 
-def _name(file: File, root: yaml.Node, entries: dict[str, yaml.Node], key: str) -> str | None:
+def _name(file: File, root: yaml.Node, entries: Entries, key: str) -> str | None:
     if key not in entries:
         file.problem(root, f"{key} is missing")
         return None
@@ -55,181 +70,20 @@ def _name(file: File, root: yaml.Node, entries: dict[str, yaml.Node], key: str) 
     return name
 
 
-def _generation(file: File, entries: dict[str, yaml.Node]) -> int:
-    if "generation" not in entries:
-        return 1
-    text = file.text(entries["generation"], "generation") or ""
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        file.problem(entries["generation"], "generation: expected a whole number from 1 on")
-        return 1
-    return int(text)
-
-
-def _node(
-    file: File,
-    at: yaml.Node,
-    entries: dict[str, yaml.Node],
-    name: str,
-    kind: Kind,
-    parent_key: tuple[str, ...],
-    depth: int,
-) -> Node | None:
-    if depth > MAX_DEPTH:
-        file.problem(at, f"{name}: nested deeper than {MAX_DEPTH} levels")
-        return None
-    before = len(file.problems)
-    for required in ("source", "key", "fields", *(("join",) if kind is not Kind.ROOT else ())):
-        if required not in entries and not (required == "fields" and "unwrap" in entries):
-            file.problem(at, f"{name}: {required} is missing")
-    table = _table(file, entries["source"], name) if "source" in entries else None
-    key = _columns(file, entries, "key", name)
-    join = _columns(file, entries, "join", name)
-    paired = key if kind is Kind.ONE else parent_key
-    if join and paired and len(join) != len(paired):
-        with_what = "its key" if kind is Kind.ONE else "the key of what it belongs to"
+def _check_extent(file: File, root: yaml.Node, node: Node) -> None:
+    """Repetitions multiply: a few lines can ask for more than one document can hold."""
+    places = sum(1 for _ in node.walk())
+    if places > language.MAX_PLACES:
+        file.problem(root, f"{node.name}: {places} places, at most {language.MAX_PLACES}: lower a depth")
+    levels = _levels(node)
+    if levels > language.MAX_LEVELS:
         file.problem(
-            entries["join"],
-            f"{name}: join names {_count(join)}, {with_what} has {_count(paired)} ({', '.join(paired)}):"
-            " they go in pairs",
+            root,
+            f"{node.name}: {levels} levels with those that depth adds, at most {language.MAX_LEVELS}: lower a depth",
         )
-    fields = _fields(file, entries["fields"], name) if "fields" in entries else ()
-    children = _children(file, entries, key, depth)
-    _unique(file, at, name, _attributes(fields, children))
-    unwrap = _unwrap(file, entries, children, name)
-    where = _where(file, entries["where"], name) if "where" in entries else ()
-    if len(file.problems) > before or table is None:
-        return None
-    order_by = _columns(file, entries, "order_by", name)
-    return Node(name, kind, table, key, join, fields, children, order_by, where, unwrap)
 
 
-def _children(file: File, entries: dict[str, yaml.Node], key: tuple[str, ...], depth: int) -> tuple[Node, ...]:
-    found: list[Node] = []
-    for relation, kind, allowed in (("one", Kind.ONE, ONE_KEYS), ("many", Kind.MANY, MANY_KEYS)):
-        if relation not in entries:
-            continue
-        for name, (at, value) in file.entries(entries[relation], relation).items():
-            _attribute(file, at, name)
-            inner = file.known(value, f"{relation} {name}", allowed)
-            child = _node(file, at, inner, name, kind, key, depth + 1)
-            if child is not None:
-                found.append(child)
-    return tuple(found)
-
-
-def _table(file: File, node: yaml.Node, name: str) -> str | None:
-    table = file.text(node, f"{name}: source")
-    if table is not None and not _TABLE.fullmatch(table):
-        file.problem(node, f"{name}: source {table} must be schema.table")
-        return None
-    return table
-
-
-def _columns(file: File, entries: dict[str, yaml.Node], key: str, name: str) -> tuple[str, ...]:
-    if key not in entries:
-        return ()
-    columns = file.texts(entries[key], f"{name}: {key}")
-    for column in columns:
-        if "#" in column or "," in column:
-            file.problem(entries[key], f"{name}: {key}: a column name with # or , is not supported")
-    _unique(file, entries[key], f"{name}: {key}", list(columns))
-    return columns
-
-
-def _fields(file: File, node: yaml.Node, name: str) -> tuple[Field, ...]:
-    if not isinstance(node, yaml.SequenceNode):
-        file.problem(node, f"{name}: fields: expected a list")
-        return ()
-    found: list[Field] = []
-    for item in node.value:
-        if isinstance(item, yaml.ScalarNode):
-            column = file.text(item, f"{name}: fields")
-            if column is not None:
-                _attribute(file, item, column)
-                found.append(Field(column, column))
-            continue
-        for attribute, (at, value) in file.entries(item, f"{name}: fields").items():
-            _attribute(file, at, attribute)
-            found.append(_field(file, attribute, value))
-    return tuple(found)
-
-
-def _field(file: File, attribute: str, value: yaml.Node) -> Field:
-    if isinstance(value, yaml.ScalarNode):
-        return Field(attribute, file.text(value, f"field {attribute}") or attribute)
-    entries = file.known(value, f"field {attribute}", FIELD_KEYS)
-    column = file.text(entries["column"], f"field {attribute}: column") if "column" in entries else attribute
-    field_type = FieldType.DELIVERED
-    if "type" in entries:
-        text = file.text(entries["type"], f"field {attribute}: type") or ""
-        if text in tuple(FieldType):
-            field_type = FieldType(text)
-        else:
-            file.problem(entries["type"], f"field {attribute}: unknown type {text}{suggestion(text, FieldType)}")
-    return Field(attribute, column or attribute, field_type)
-
-
-def _attribute(file: File, node: yaml.Node, name: str) -> None:
-    if name.startswith("_"):
-        file.problem(node, f"{name}: attributes beginning with _ are nearview's own; give it another name")
-
-
-def _where(file: File, node: yaml.Node, name: str) -> tuple[Filter, ...]:
-    found: list[Filter] = []
-    for column, (_, value) in file.entries(node, f"{name}: where").items():
-        nodes = value.value if isinstance(value, yaml.SequenceNode) else [value]
-        values: list[str | None] = []
-        for item in nodes:
-            if not isinstance(item, yaml.ScalarNode):
-                file.problem(item, f"{name}: where {column}: expected a value or a list of values")
-            else:
-                values.append(None if item.tag == "tag:yaml.org,2002:null" else str(item.value))
-        found.append(Filter(column, tuple(values)))
-    return tuple(found)
-
-
-def _unwrap(file: File, entries: dict[str, yaml.Node], children: tuple[Node, ...], name: str) -> str | None:
-    if "unwrap" not in entries:
-        return None
-    unwrap = file.text(entries["unwrap"], f"{name}: unwrap")
-    ones = [child.name for child in children if child.kind is Kind.ONE]
-    if unwrap is not None and unwrap not in ones:
-        file.problem(entries["unwrap"], f"{name}: unwrap names no `one` of it: {unwrap}{suggestion(unwrap, ones)}")
-    return unwrap
-
-
-def _indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
-    attributes = [field.name for field in root.fields]
-    found: list[Index] = []
-    for slot, (name, (at, value)) in enumerate(file.entries(node, "indexes").items(), start=1):
-        if slot == MAX_INDEXES + 1:
-            file.problem(at, f"indexes: at most {MAX_INDEXES} per aggregate")
-        entries = file.known(value, f"index {name}", INDEX_KEYS)
-        parts = {part: file.texts(entries[part], f"index {name}: {part}") for part in INDEX_KEYS if part in entries}
-        for part, named in parts.items():
-            for attribute in named:
-                if attribute not in attributes:
-                    close = suggestion(attribute, attributes)
-                    file.problem(entries[part], f"index {name}: {part}: no field {attribute} at the top level{close}")
-        if len(parts.get("partition", ())) != 1:
-            file.problem(at, f"index {name}: partition is missing or more than one attribute")
-            continue
-        (partition,) = parts["partition"]
-        if partition in _LIST_PARAMETERS:
-            meaning = f"index {name}: partition: {partition} is a parameter of every list"
-            file.problem(entries["partition"], f"{meaning}: give the attribute another name")
-        found.append(Index(name, slot, partition, parts.get("sort", ())))
-    return tuple(found)
-
-
-def _attributes(fields: tuple[Field, ...], children: tuple[Node, ...]) -> list[str]:
-    return [field.name for field in fields] + [child.name for child in children]
-
-
-def _unique(file: File, node: yaml.Node, what: str, names: list[str]) -> None:
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        file.problem(node, f"{what}: {name} is given twice")
-
-
-def _count(columns: tuple[str, ...]) -> str:
-    return "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+def _levels(node: Node) -> int:
+    """Levels of relations below a node; a virtual place is none of its own."""
+    below = max((_levels(child) for child in node.children), default=-1)
+    return below + (0 if node.virtual else 1)

@@ -50,8 +50,8 @@ def test_the_problems_of_all_files_come_in_one_run_sorted(tmp_path: Path) -> Non
 
     assert _problems(tmp_path) == [
         "a.yaml:1:1: not UTF-8 text",
-        "b.yaml:1:1: b: id is given twice",
         "b.yaml:2:9: b: source nothing must be schema.table",
+        "b.yaml:4:14: b: id is given twice",
         "c.yaml:1:1: Is a directory",
         "d.yaml:2:1: not YAML: expected the node content, but found '<stream end>'",
     ]
@@ -63,9 +63,9 @@ def test_names_and_collections_are_given_once(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(_file("other", more="collection: orders\n"))
 
     assert _problems(tmp_path) == [
-        "b.yaml:1:1: aggregate order is already declared in a.yaml",
-        "b.yaml:1:1: collection orders is already declared in a.yaml",
-        "c.yaml:1:1: collection orders is already declared in a.yaml",
+        "b.yaml:1:12: aggregate order is already declared in a.yaml",
+        "b.yaml:1:12: collection orders is already declared in a.yaml",
+        "c.yaml:5:13: collection orders is already declared in a.yaml",
     ]
 
 
@@ -75,6 +75,6 @@ def test_a_table_has_one_key_in_all_files(tmp_path: Path) -> None:
 
     (problem,) = _problems(tmp_path)
     assert problem == (
-        "b.yaml:1:1: b: table s.orders has the key y, x here, but x, y in a.yaml: a table's key is its primary key"
+        "b.yaml:3:6: table s.orders has the key y, x here, but x, y at a.yaml:3: a table's key is its primary key"
         " everywhere, in the same order"
     )

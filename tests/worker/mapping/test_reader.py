@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api_lambdas.query import CONTROLS
 from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Node
 from worker.mapping.problems import File
-from worker.mapping.reader import read_aggregate
+from worker.mapping.reader import read_file
 
 SHIPPED = sorted((Path(__file__).parents[3] / "mappings").glob("*.yaml"))
 
@@ -52,7 +52,8 @@ indexes:
 def read(text: str) -> tuple[Aggregate | None, list[str]]:
     """The aggregate, and the problems as they are printed."""
     file = File("m.yaml")
-    aggregate = read_aggregate(text, file)
+    aggregate = read_file(text, file)
+    assert aggregate is None or isinstance(aggregate, Aggregate)
     return aggregate, [str(problem) for problem in sorted(file.problems)]
 
 
@@ -128,7 +129,9 @@ def test_the_shipped_mappings_have_no_problem(path: Path) -> None:
 
 
 PRODUCT = "product: {source: s.p, key: p, join: p, fields: [p]}"
-ROOT_KEYS = "aggregate, collection, generation, source, key, fields, where, one, many, indexes"
+ROOT_KEYS = "aggregate, collection, generation, source, key, fields, where, one, many, indexes, examples"
+ONE_KEYS = "source, key, join, to, fields, where, depth, hidden, lookup, spread, one, many"
+PAIRS = "they go in pairs; to join to other columns name them in `to`"
 BASE = "aggregate: order\nsource: s.orders\nkey: id\nfields: [id]\n"
 
 PROBLEMS: list[tuple[str, list[str]]] = [
@@ -151,9 +154,9 @@ PROBLEMS: list[tuple[str, list[str]]] = [
         BASE + "collection: a/b\n",
         ["5:13: collection: a/b must be lower-case letters, digits, _ and -, beginning with a letter"],
     ),
-    (BASE + "generation: 0\n", ["5:13: generation: expected a whole number from 1 on"]),
-    (BASE + "generation: two\n", ["5:13: generation: expected a whole number from 1 on"]),
-    (BASE + "generation: ²\n", ["5:13: generation: expected a whole number from 1 on"]),
+    (BASE + "generation: 0\n", ["5:13: generation: expected a whole number from 1 to 999999999"]),
+    (BASE + "generation: two\n", ["5:13: generation: expected a whole number from 1 to 999999999"]),
+    (BASE + "generation: ²\n", ["5:13: generation: expected a whole number from 1 to 999999999"]),
     (BASE + "indexs: {}\n", ["5:1: mapping: unknown key indexs, did you mean indexes?"]),
     (
         BASE + "join: id\n",
@@ -165,32 +168,35 @@ PROBLEMS: list[tuple[str, list[str]]] = [
     (BASE.replace("key: id", "key: 'a#b'"), ["3:6: order: key: a column name with # or , is not supported"]),
     (BASE.replace("key: id", "key: []"), ["3:6: order: key: the list is empty"]),
     (BASE.replace("[id]", "id"), ["4:9: order: fields: expected a list"]),
-    (BASE.replace("[id]", "[id, id]"), ["1:1: order: id is given twice"]),
+    (BASE.replace("[id]", "[id, id]"), ["4:14: order: id is given twice"]),
     (BASE.replace("[id]", "[[id]]"), ["4:10: order: fields: expected `name: value` entries"]),
     (
         BASE.replace("[id]", "[_rev]"),
         ["4:10: _rev: attributes beginning with _ are nearview's own; give it another name"],
     ),
-    (BASE.replace("[id]", "[pk]"), ["1:1: pk is a key of the documents table: give the attribute another name"]),
-    (BASE.replace("[id]", "[id: {type: decmal}]"), ["4:21: field id: unknown type decmal, did you mean decimal?"]),
+    (BASE.replace("[id]", "[pk]"), ["4:10: pk is a key of the documents table: give the attribute another name"]),
+    (BASE.replace("[id]", "[id: {type: decmal}]"), ["4:21: field id: type: unknown decmal, did you mean decimal?"]),
     (BASE.replace("[id]", "[id: {tpye: text}]"), ["4:15: field id: unknown key tpye, did you mean type?"]),
     (BASE.replace("[id]", "[id: {column: []}]"), ["4:23: field id: column: expected a text"]),
     (BASE + "where: [a]\n", ["5:8: order: where: expected `name: value` entries"]),
-    (BASE + "where: {a: {b: 1}}\n", ["5:12: order: where a: expected a value or a list of values"]),
+    (
+        BASE + "where: {a: {b: 1}}\n",
+        ["5:13: order: where a: unknown key b (known: not, at_least, at_most, above, below)"],
+    ),
     (BASE + "where: {a: 1, a: 2}\n", ["5:15: order: where: a is given twice"]),
     (BASE + "one: [a]\n", ["5:6: one: expected `name: value` entries"]),
     (BASE + "one:\n  buyer: {source: s.c, key: c, fields: [c]}\n", ["6:3: buyer: join is missing"]),
     (
         BASE + "one:\n  buyer: {source: s.c, key: [a, b], join: a, fields: [c]}\n",
-        ["6:43: buyer: join names 1 column, its key has 2 columns (a, b): they go in pairs"],
+        [f"6:43: buyer: join names 1 column, its key has 2 columns (a, b): {PAIRS}"],
     ),
     (
         BASE + "many:\n  lines: {source: s.l, key: [a, b], join: [a, b], fields: [c]}\n",
-        ["6:43: lines: join names 2 columns, the key of what it belongs to has 1 column (id): they go in pairs"],
+        [f"6:43: lines: join names 2 columns, the key of what it belongs to has 1 column (id): {PAIRS}"],
     ),
     (
         BASE + "one:\n  buyer: {source: s.c, key: c, join: c, fields: [c], order_by: c}\n",
-        ["6:54: one buyer: unknown key order_by (known: source, key, fields, where, one, many, join)"],
+        [f"6:54: one buyer: unknown key order_by (known: {ONE_KEYS})"],
     ),
     (
         BASE + f"many:\n  lines: {{source: s.l, key: a, join: id, unwrap: prod, one: {{{PRODUCT}}}}}\n",
@@ -198,7 +204,7 @@ PROBLEMS: list[tuple[str, list[str]]] = [
     ),
     (
         BASE + f"many:\n  lines: {{source: s.l, key: a, join: id, fields: [product], one: {{{PRODUCT}}}}}\n",
-        ["6:3: lines: product is given twice"],
+        ["6:67: lines: product is given twice"],
     ),
     (
         BASE + "indexes: {by_x: {partition: x}}\n",
@@ -260,10 +266,10 @@ indexes:
 """
     assert read(text)[1] == [
         "m.yaml:2:9: order: source orders must be schema.table",
-        "m.yaml:4:28: field total: unknown type decmal, did you mean decimal?",
+        "m.yaml:4:28: field total: type: unknown decmal, did you mean decimal?",
         "m.yaml:6:3: buyer: join is missing",
-        "m.yaml:6:45: one buyer: unknown key colour (known: source, key, fields, where, one, many, join)",
-        "m.yaml:8:38: lines: join names 2 columns, the key of what it belongs to has 1 column (id): they go in pairs",
+        f"m.yaml:6:45: one buyer: unknown key colour (known: {ONE_KEYS})",
+        f"m.yaml:8:38: lines: join names 2 columns, the key of what it belongs to has 1 column (id): {PAIRS}",
         "m.yaml:8:55: _x: attributes beginning with _ are nearview's own; give it another name",
     ]
 

@@ -1,0 +1,50 @@
+"""`indexes`: the lists of the API, over attributes of the root."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import yaml
+
+from contract.mapping import Constant, Field, FieldType, Index, Node
+from worker.mapping import language
+from worker.mapping.language import Place
+from worker.mapping.problems import File, suggestion
+
+_LIST_PARAMETERS: Final = ("limit", "cursor", "order", "index")  # of the API's lists, beside the attribute
+
+
+def read_indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
+    """The indexes in the order of the file, each with its slot."""
+    found: list[Index] = []
+    for slot, (name, (at, value)) in enumerate(file.entries(node, "indexes").items(), start=1):
+        file.facts.spots["", "indexes", name] = file.spot(at)
+        if slot == language.MAX_INDEXES + 1:
+            file.problem(at, f"indexes: at most {language.MAX_INDEXES} per aggregate")
+        entries = file.known(value, f"index {name}", language.names(Place.INDEX))
+        parts = {part: file.texts(entry, f"index {name}: {part}") for part, entry in entries.items()}
+        for part, named in parts.items():
+            _check_part(file, entries[part], f"index {name}: {part}", named, root)
+        if len(parts.get("partition", ())) != 1:
+            why = "must be one attribute" if "partition" in parts else "is missing"
+            file.problem(entries.get("partition", at), f"index {name}: partition {why}")
+            continue
+        (partition,) = parts["partition"]
+        if partition in _LIST_PARAMETERS:
+            meaning = f"index {name}: partition: {partition} is a parameter of every list"
+            file.problem(entries["partition"], f"{meaning}: give the attribute another name")
+        found.append(Index(name, slot, partition, parts.get("sort", ())))
+    return tuple(found)
+
+
+def _check_part(file: File, node: yaml.Node, what: str, named: tuple[str, ...], root: Node) -> None:
+    attributes: dict[str, object] = {entry.name: entry for entry in (*root.fields, *root.computed)}
+    for attribute in named:
+        entry = attributes.get(attribute)
+        if entry is None:
+            close = suggestion(attribute, attributes)
+            file.problem(node, f"{what}: no field {attribute} at the top level{close}")
+        elif isinstance(entry, (Field, Constant)) and entry.type is FieldType.JSON:
+            file.problem(node, f"{what}: {attribute} is JSON, which has no order")
+    for attribute in sorted({name for name in named if named.count(name) > 1}):
+        file.problem(node, f"{what}: {attribute} is given twice")
