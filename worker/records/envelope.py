@@ -18,7 +18,11 @@ MAX_NUMBER_EXPONENT: Final = 1000
 MAX_RECORD_NUMBER: Final = 1 << 55
 """A version has 14 hexadecimal digits for it."""
 
+PROTECTED_MARK: Final = "nearview-protected"
+"""In the metadata of a parked record: what is sensitive in it is tokens already."""
+
 _INTERNAL_TABLE_PREFIX: Final = "awsdms_"
+_DOCUMENT: Final = "_doc"
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
 
@@ -36,7 +40,10 @@ _OPERATIONS: Final = frozenset(Operation)
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """One row change as DMS wrote it. Times are epoch microseconds; `before` is None when the record has none."""
+    """One row change as DMS wrote it. Times are epoch microseconds; `before` is None when the record has none.
+
+    `transaction`: the source's id of it, as text. `protected`: sensitive columns are tokens already.
+    """
 
     table: str
     operation: Operation
@@ -46,14 +53,20 @@ class ChangeEvent:
     record_number: int | None
     commit_micros: int | None
     built_micros: int
+    transaction: str | None = None
+    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ControlEvent:
-    """DDL or a table's load starting. Never destructive: a drop-table mostly means that a load starts again."""
+    """DDL or a table's load starting. Never destructive: a drop-table mostly means that a load starts again.
+
+    What stands in its body is not read: of changed tables its form is not known.
+    """
 
     table: str
     operation: str
+    built_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +76,30 @@ class InternalEvent:
     table: str
 
 
-def decode(data: bytes, before_image_field: str) -> ChangeEvent | ControlEvent | InternalEvent:
+@dataclass(frozen=True, slots=True)
+class BeforeColumns:
+    """How a transformation rule `add-before-image-columns` names a column's old value inside `data`."""
+
+    prefix: str = ""
+    suffix: str = ""
+
+    def original(self, name: str) -> str | None:
+        """The column whose old value this is, None if it is a column of its own."""
+        if len(name) <= len(self.prefix) + len(self.suffix) or not (self.prefix or self.suffix):
+            return None
+        if not name.startswith(self.prefix) or not name.endswith(self.suffix):
+            return None
+        return name[len(self.prefix) : len(name) - len(self.suffix)]
+
+
+NO_BEFORE_COLUMNS: Final = BeforeColumns()
+
+
+def decode(
+    data: bytes, before_image_field: str, before_columns: BeforeColumns = NO_BEFORE_COLUMNS
+) -> ChangeEvent | ControlEvent | InternalEvent:
     """The event in a record's payload. Raises PoisonRecord for whatever is not a DMS record, never anything else."""
-    document = _parse(data)
+    document = parse(data)
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
         raise PoisonRecord(Reason.BAD_ENVELOPE, "no metadata object: is this stream written by DMS?")
@@ -77,24 +111,68 @@ def decode(data: bytes, before_image_field: str) -> ChangeEvent | ControlEvent |
         return InternalEvent(table)
     kind, operation = metadata.get("record-type"), metadata.get("operation")
     if kind == "control":
-        return ControlEvent(table, str(operation))
+        return ControlEvent(table, str(operation), _control_micros(metadata))
     if kind != "data":
         raise PoisonRecord(Reason.BAD_ENVELOPE, "record-type is neither data nor control", table)
     if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise PoisonRecord(Reason.UNKNOWN_OPERATION, "operation is none of load, insert, update, delete", table)
+    row = _row(document, "data", table)
+    before = _row(document, before_image_field, table) if before_image_field in document else None
+    if before_columns.prefix or before_columns.suffix:
+        row, before = _split(row, before, before_columns)
     return ChangeEvent(
         table=table,
         operation=Operation(operation),
-        data=_object(document, "data", table),
-        before=_object(document, before_image_field, table) if before_image_field in document else None,
+        data=row,
+        before=before,
         stream_position=_typed(metadata, "stream-position", str, table),
         record_number=_record_number(metadata, table),
         commit_micros=_micros(metadata, "commit-timestamp", table),
         built_micros=_micros(metadata, "timestamp", table) or 0,
+        transaction=_transaction(metadata),
+        protected=metadata.get(PROTECTED_MARK) is True,
     )
 
 
-def _parse(data: bytes) -> dict[str, Any]:
+def _row(document: dict[str, Any], name: str, table: str) -> dict[str, Any]:
+    """The columns of an image; map-record-to-document puts them into a document below it."""
+    row = _object(document, name, table)
+    inner = row.get(_DOCUMENT)
+    if not isinstance(inner, dict):  # a column's own JSON value comes as text
+        return row
+    return {**{column: value for column, value in row.items() if column != _DOCUMENT}, **inner}
+
+
+def _split(
+    row: dict[str, Any], before: dict[str, Any] | None, columns: BeforeColumns
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Old values that stand beside the new ones become the before image; they are no columns of the table."""
+    now: dict[str, Any] = {}
+    old: dict[str, Any] = {}
+    for name, value in row.items():
+        original = columns.original(name)
+        if original is None:
+            now[name] = value
+        else:
+            old[original] = value
+    return now, {**old, **(before or {})} if old or before is not None else None
+
+
+def _transaction(metadata: dict[str, Any]) -> str | None:
+    value = metadata.get("transaction-id")
+    return str(value) if isinstance(value, (int, str, Decimal)) else None
+
+
+def _control_micros(metadata: dict[str, Any]) -> int:
+    """When DMS built a control record; 0 if it does not say: of these nothing may stop anything."""
+    try:
+        return _micros(metadata, "timestamp", "") or 0
+    except PoisonRecord:
+        return 0
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The JSON object in a payload, numbers with the digits they came with. Raises PoisonRecord."""
     try:
         document = json.loads(
             data.decode("utf-8"), parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant

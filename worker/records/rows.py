@@ -12,10 +12,12 @@ from contract.keys import key_text
 from contract.mapping import Table
 from worker.records.envelope import ChangeEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
-from worker.records.version import change_version, load_version, postgresql_position
+from worker.records.positions import Order
 
 MAX_ROW_BYTES: Final = 380_000
 """A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
+
+POSTGRESQL_ORDER: Final = Order()
 
 Row = dict[str, Any]
 
@@ -38,12 +40,14 @@ class RowChange:
     forwarded: bool = False
 
 
-def row_changes(event: ChangeEvent, table: Table, incarnation: int) -> tuple[RowChange, ...]:
-    """The row changes in an event of a mapped table, put before delete.
+def row_changes(
+    event: ChangeEvent, table: Table, incarnation: int, order: Order = POSTGRESQL_ORDER
+) -> tuple[RowChange, ...]:
+    """The row changes in an event of a mapped table, put before delete; two of them for a changed primary key.
 
     Raises PoisonRecord for this record, TableLacks when the table's records lack what every record of it needs.
     """
-    version = _version(event, incarnation)
+    version = order.version(event, incarnation)
     key = row_key(event.data, table)
     if event.operation is Operation.DELETE:
         return (RowChange(table.name, key, version, None),)
@@ -93,23 +97,6 @@ def parent_key(row: Row, columns: tuple[str, ...]) -> str | None:
     return key_text(values)
 
 
-def _version(event: ChangeEvent, incarnation: int) -> str:
-    if event.operation is Operation.LOAD:
-        return load_version(incarnation, event.built_micros)
-    if event.stream_position is None or event.record_number is None or event.commit_micros is None:
-        raise TableLacks(
-            event.table,
-            "change records have no transaction details: set IncludeTransactionDetails=true on the DMS"
-            " Kinesis endpoint",
-        )
-    position = postgresql_position(event.stream_position)
-    if position is None:
-        raise TableLacks(
-            event.table, "stream-position is not a PostgreSQL log position; no other source engine is supported yet"
-        )
-    return change_version(incarnation, position, event.record_number)
-
-
 def _kept(event: ChangeEvent, table: Table) -> tuple[Row, tuple[str, ...]]:
     """The kept columns of a record, and those it lacks; only an update may lack any."""
     missing = tuple(column for column in table.columns if column not in event.data)
@@ -156,7 +143,7 @@ def _old_key(event: ChangeEvent, table: Table) -> str:
             event.table,
             "update records have no before image, so a changed primary key would leave the old row behind: set"
             ' BeforeImageSettings {"EnableBeforeImage": true, "FieldName": "before-image", "ColumnFilter": "pk-only"}'
-            " in the DMS task",
+            " in the DMS task, or add-before-image-columns to its table mappings (NEARVIEW_BEFORE_COLUMN_PREFIX)",
         )
     # PostgreSQL sends only changed key columns there, others all of them
     return row_key(

@@ -53,6 +53,7 @@ def test_an_insert_of_postgresql() -> None:
         record_number=1,
         commit_micros=1_722_214_697_974_340,
         built_micros=1_722_214_697_983_670,
+        transaction="1139",
     )
 
 
@@ -114,7 +115,14 @@ def test_control_records_are_told_apart_whatever_they_say(operation: str | None)
         }
     )
 
-    assert found == ControlEvent("public.demo", str(operation))
+    assert found == ControlEvent("public.demo", str(operation), 1_722_214_697_983_670)
+
+
+def test_a_control_record_may_say_anything_else() -> None:
+    """It changes nothing, so nothing in it can be wrong."""
+    found = event({"metadata": {**change("drop-table", "a.b", {}, record_type="control", timestamp=[7])["metadata"]}})
+
+    assert found == ControlEvent("a.b", "drop-table", 0)
 
 
 def test_tables_of_dms_itself_are_told_apart_before_anything_else() -> None:

@@ -1,12 +1,11 @@
-"""Versions order as the source's changes do; only what is a PostgreSQL log position is taken for one."""
+"""Versions order as the source's changes do."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.records.version import NEVER, change_version, load_version, postgresql_position
+from worker.records.version import NEVER, change_version, load_version
 
 incarnations = st.integers(0, 0xFFFF)
 positions = st.integers(1, 2**64 - 1)
@@ -50,37 +49,3 @@ def test_all_versions_have_one_width_and_beat_never(
 
     assert {len(version) for version in versions} == {50}
     assert min(versions) > NEVER
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 99))
-def test_a_position_is_the_change_s_own_and_not_the_commit_s(high: int, low: int, number: int) -> None:
-    text = f"{high:08x}/{low:08X}.{number}.FFFFFFFF/FFFFFFFF"
-
-    assert postgresql_position(text) == high * 2**32 + low
-
-
-@pytest.mark.parametrize(
-    ("text", "position"),
-    [
-        ("00000002/7C007178.3.00000002/7C007178", 0x2_7C007178),
-        ("2/7C007178", 0x2_7C007178),
-        ("0/16B3748.1.0/16B3780", 0x16B3748),
-        ("", None),
-        ("mysql-bin-changelog.000012:4567:-1:4567", None),
-        ("0000000000A1B2C3", None),
-        ("00000002/7C0071789.3", None),
-        ("00000002-7C007178", None),
-        (" 2/7C007178", None),
-        ("2/7C00717G", None),
-        ("٢/7", None),
-    ],
-)
-def test_only_a_log_position_of_postgresql_is_a_position(text: str, position: int | None) -> None:
-    assert postgresql_position(text) == position
-
-
-@given(st.text())
-def test_any_text_is_a_position_or_none(text: str) -> None:
-    position = postgresql_position(text)
-
-    assert position is None or 0 <= position < 2**64
