@@ -1,4 +1,4 @@
-"""The command line of the stand-in: `python -m local.dms run` and `drop`."""
+"""The command line of the stand-in: `python -m local.dms run`, `reload` and `drop`."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ import click
 from local.dms.errors import DmsError
 from local.dms.kinesis import client
 from local.dms.log import log
+from local.dms.reload import ReloadRequest
 from local.dms.settings import DEFAULT_TASK, load_settings
 from local.dms.task import Options, Task
 
@@ -76,6 +77,14 @@ def run(**options: Any) -> None:
 def drop(**options: Any) -> None:
     """Remove the replication slot, the publication and the task's state."""
     _task(**options).drop()
+
+
+@main.command("reload")
+@click.option("--state", type=click.Path(path_type=Path), required=True, help="Folder of the running task's progress.")
+@click.argument("tables", nargs=-1, required=True, metavar="SCHEMA.TABLE...")
+def reload_tables(state: Path, tables: tuple[str, ...]) -> None:
+    """Have the running task load tables again while changes go on, as DMS's ReloadTables."""
+    ReloadRequest(state).write(tables)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from local.dms.catalog import Catalog, connection
 from local.dms.changes import ChangeRecords
 from local.dms.control import TaskRecords
+from local.dms.dialects import log_address
 from local.dms.errors import Disconnected, Stopped
 from local.dms.kinesis import MAX_RECORDS, Stream
 from local.dms.log import log
 from local.dms.pgoutput import parse
 from local.dms.progress import Progress
-from local.dms.records import Record, log_address
+from local.dms.records import Record
 from local.dms.replication import Backoff, Source, replicate
 from local.dms.settings import Settings
+from local.dms.state import Point, format_lsn
 from local.dms.tables import Table
 
 _POLL_SECONDS = 0.1
@@ -52,15 +55,15 @@ class Capture:
             try:
                 self._run_once(url, slot, publication, known)
             except Disconnected as error:
-                log(f"{error}; trying again from {self._progress.state.confirmed_lsn}")
+                log(f"{error}; trying again from {format_lsn(self._resume_point().lsn)}")
                 self._wait(backoff.next_seconds())
 
     def _run_once(self, url: str, slot: str, publication: str, known: dict[str, Table]) -> None:
-        state = self._progress.state
-        previous = (state.previous[0], state.previous[1]) if state.previous else None
+        start = self._start()
         self._pending.clear()  # of a lost connection: it was not confirmed, so it comes again
-        with connection(url) as connected, replicate(url, slot, publication, state.confirmed) as source:
-            changes = ChangeRecords(self._settings, self._task_records, Catalog(connected).table, known, previous)
+        with connection(url) as connected, replicate(url, slot, publication, start.lsn) as source:
+            describe = Catalog(connected).table
+            changes = ChangeRecords(self._settings, self._task_records, describe, known, start)
             while True:
                 try:
                     self._wait(0)
@@ -69,6 +72,19 @@ class Capture:
                     self._confirm(source, changes)
                     raise
                 self._step(source, changes)
+
+    def _resume_point(self) -> Point:
+        return self._progress.state.resume_point(self._settings.replay_transactions)
+
+    def _start(self) -> Point:
+        """Where to read from now on. What is sent again is numbered as the first time, or anew: what the real
+        service does is not known."""
+        state = self._progress.state
+        start = self._resume_point()
+        if state.points and self._settings.new_sequence_on_replay:
+            start = replace(start, counter=state.points[-1].counter, latest=state.points[-1].latest)
+        state.points = [start]
+        return start
 
     def _step(self, source: Source, changes: ChangeRecords) -> None:
         """Read what has arrived, then put it, then say so: latency first, without a request for each record."""
@@ -95,10 +111,11 @@ class Capture:
             state.changes += len(self._pending)
             self._pending.clear()
             self._put_at = time.monotonic()
-        if changes.confirmable is not None:
-            state.confirmed, previous = changes.confirmable
-            state.previous = list(previous) if previous else None
-            changes.confirmable = None
+        if changes.committed:
+            state.confirmed = max(state.confirmed, changes.committed[-1].lsn)
+            kept = [*state.points, *changes.committed]
+            state.points = kept[-1 - self._settings.replay_transactions :]
+            changes.committed.clear()
 
     def _confirm(self, source: Source, changes: ChangeRecords) -> None:
         """Write the state down first: the source may then forget, the task must not."""
@@ -110,7 +127,7 @@ class Capture:
             self._status_at = time.monotonic()
             self.put_status("CHANGE PROCESSING")
         self._progress.save()
-        source.confirm(state.confirmed)
+        source.confirm(self._resume_point().lsn)
 
     def put_status(self, status: str) -> None:
         """Put a row of awsdms_status, if that table is on."""

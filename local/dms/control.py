@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from local.dms import own_tables
+from local.dms.dialects import timestamp
 from local.dms.layout import layout, render
-from local.dms.records import PARTITION_KEY_CHARACTERS, Record, timestamp
+from local.dms.records import PARTITION_KEY_CHARACTERS, Record
 from local.dms.settings import Settings
 from local.dms.tables import (
     BOOL,
@@ -59,15 +60,15 @@ class TaskRecords:
 
     def table_dropped(self, table: Table, now: datetime) -> Record:
         """What DMS writes before it loads a table into a target that it prepares; the source keeps its table."""
-        return self._control("drop-table", table.schema, table.name, {}, now)
+        return self._of_table("drop-table", table, {}, now)
 
     def table_created(self, table: Table, now: datetime) -> Record:
         """The definition of a table, written before its load."""
-        return self._control("create-table", table.schema, table.name, self._definition(table), now)
+        return self._of_table("create-table", table, self._definition(table), now)
 
     def table_altered(self, operation: str, table: Table, now: datetime) -> Record:
         """A changed definition; `operation` is one of DMS's (add-column, drop-column, ...)."""
-        return self._control(operation, table.schema, table.name, self._definition(table), now)
+        return self._of_table(operation, table, self._definition(table), now)
 
     def task_tables(self, now: datetime) -> Iterator[Record]:
         """The definitions of DMS's own tables, with the first rows that it writes without a transaction."""
@@ -122,13 +123,20 @@ class TaskRecords:
         }
         return self._own_row("awsdms_history", "insert", data, number, now)
 
+    def _of_table(self, operation: str, table: Table, body: Mapping[str, Any], now: datetime) -> Record:
+        shown = self._settings.table_mappings.shown(table)
+        return self._control(operation, shown.schema, shown.name, body, now)
+
     def _definition(self, table: Table) -> Mapping[str, Any]:
+        shown = self._settings.table_mappings.shown(table)
         columns = {
-            column.name: column_definition(column, self._settings)
+            shown.names[column.name]: column_definition(column, self._settings)
             for column in table.columns
-            if self._settings.support_lobs or not column.is_lob
+            if column.name in shown.names and (self._settings.support_lobs or not column.is_lob)
         }
-        return {"table-def": {"columns": columns, "primary-key": list(table.key)}}
+        columns |= {name: {"type": "STRING", "length": 50, "nullable": True} for name, _ in shown.added}
+        key = [shown.names[name] for name in table.key if name in shown.names]
+        return {"table-def": {"columns": columns, "primary-key": key}}
 
     def _own_table(self, name: str, columns: Mapping[str, Any], key: tuple[str, ...], now: datetime) -> Record:
         definition: dict[str, Any] = {"columns": columns}

@@ -60,15 +60,21 @@ class Stream:
         name: str,
         wait: Callable[[float], None],
         failure_rate: float = 0.0,
+        lost_reply_rate: float = 0.0,
+        interleaved: bool = False,
         seed: int = 0,
     ) -> None:
         """`wait` sleeps for the seconds given or raises Stopped; `failure_rate` withholds that part of the
-        records of every request at random, as a throttling shard would refuse them."""
+        records of every request at random, as a throttling shard would refuse them; `lost_reply_rate` forgets
+        that part of the replies, so that what the stream has taken is sent again; `interleaved` mixes the
+        records of different partition keys, as the service's threads do."""
         self.counts = PutCounts()
         self._kinesis = kinesis
         self._name = name
         self._wait = wait
         self._failure_rate = failure_rate
+        self._lost_reply_rate = lost_reply_rate
+        self._interleaved = interleaved
         self._random = random.Random(seed)
         self._lock = threading.Lock()
 
@@ -88,6 +94,9 @@ class Stream:
         """Return when the stream has confirmed every record. A refused record is sent again behind its
         followers, so records may change places, as the service allows; with threads only the records of
         one partition key keep their order. Raises Stopped, or DmsError for a record that it never takes."""
+        if self._interleaved:
+            with self._lock:
+                records = interleaved(records, self._random)
         if threads < 2 or len(records) < 2:
             self._put_in_order(records)
             return
@@ -148,7 +157,14 @@ class Stream:
             return batch
         except BotoCoreError as error:
             raise DmsError(f"stream {self._name}: {error}") from error
-        return [*self._refused(sent, answer["Records"]), *withheld]
+        refused = self._refused(sent, answer["Records"])
+        if self._lost_reply_rate and self._chance(self._lost_reply_rate):
+            return batch
+        return [*refused, *withheld]
+
+    def _chance(self, rate: float) -> bool:
+        with self._lock:
+            return self._random.random() < rate
 
     def _withhold(self, batch: list[Record]) -> tuple[list[Record], list[Record]]:
         if not self._failure_rate:
@@ -168,6 +184,16 @@ class Stream:
                     self.counts.sequence_numbers[result["ShardId"]] = result["SequenceNumber"]
             self.counts.records += len(sent) - len(refused)
         return refused
+
+
+def interleaved(records: Sequence[Record], chance: random.Random) -> list[Record]:
+    """The records in another order: at random, but those of one partition key as they were."""
+    lanes: dict[str, deque[Record]] = {}
+    for record in records:
+        lanes.setdefault(record.partition_key, deque()).append(record)
+    keys = [record.partition_key for record in records]
+    chance.shuffle(keys)
+    return [lanes[key].popleft() for key in keys]
 
 
 def _is_retryable(error: ClientError) -> bool:

@@ -1,5 +1,6 @@
 """Reads whole tables for the full load, several at once, each row as the text that the log would carry."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,14 +9,28 @@ from psycopg2 import extensions, sql
 
 from local.dms.catalog import connection
 from local.dms.records import Record, TableRecords
+from local.dms.settings import Settings
 from local.dms.tables import Table
 
 BATCH_ROWS = 500
+Wait = Callable[[float], None]
 
 
-def load_table(url: str, records: TableRecords, put: Callable[[Sequence[Record]], None]) -> None:
-    """Read the table in one statement and hand its records to `put`, a batch at a time."""
-    for rows in _batches(url, records.table):
+def load_table(
+    url: str, records: TableRecords, settings: Settings, put: Callable[[Sequence[Record]], None], wait: Wait
+) -> None:
+    """Read the table in one statement and hand its records to `put`, a batch at a time.
+
+    `wait` sleeps for the seconds given, or raises Stopped: before the statement, or with the rows in hand, if the
+    settings say so.
+    """
+    wait(settings.load_delay_seconds)
+    chance = random.Random(0)
+    for number, rows in enumerate(_batches(url, records.table)):
+        if number == 0:
+            wait(settings.load_hold_seconds)
+        if settings.shuffle_load:
+            chance.shuffle(rows)
         put([records.load(row, datetime.now(UTC)) for row in rows])
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from local.dms.kinesis import PutCounts
@@ -25,6 +26,11 @@ class Progress:
         self.state = stored
         self._counts.records, self._counts.retries = stored.put_records, stored.put_retries
         self._counts.sequence_numbers.update(stored.last_sequence_numbers)
+
+    def reload(self, names: Iterable[str]) -> None:
+        """These tables are to be loaded again, also by a later run if this one ends before."""
+        with self._lock:
+            self.state.loaded_tables = [name for name in self.state.loaded_tables if name not in set(names)]
 
     def start_table(self, name: str) -> None:
         """A table's load begins, or begins again."""

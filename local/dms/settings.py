@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from local.dms.dialects import DIALECTS
 from local.dms.errors import SettingsError
 from local.dms.table_mappings import TableMappings, read_table_mappings
 
@@ -46,6 +47,20 @@ class Settings:
     unchanged_as_null: bool
     send_large_keys: bool
     put_records_failure_rate: float
+    lost_reply_rate: float
+    interleave_keys: bool
+    source_shape: str
+    shuffle_members: bool
+    partial_updates: bool
+    unlogged_of_deleted: str
+    timestamp_digits: str
+    boolean_as_number: bool
+    load_beside_changes: bool
+    load_delay_seconds: float
+    load_hold_seconds: float
+    shuffle_load: bool
+    replay_transactions: int
+    new_sequence_on_replay: bool
     table_mappings: TableMappings
 
 
@@ -145,6 +160,20 @@ _STAND_IN: _Group = {
     "UnchangedLargeValue": _Setting("absent", "unchanged_large_value", ("absent", "null")),
     "LargeKeys": _Setting("refuse", "large_keys", ("refuse", "send")),
     "PutRecordsFailureRate": _Setting(0.0, "put_records_failure_rate", greatest=0.9),
+    "LostReplyRate": _Setting(0.0, "lost_reply_rate", greatest=0.9),
+    "InterleaveKeys": _Setting(default=False, attribute="interleave_keys"),
+    "SourceShape": _Setting("postgresql", "source_shape", tuple(DIALECTS)),
+    "ShuffleMembers": _Setting(default=False, attribute="shuffle_members"),
+    "PartialUpdates": _Setting(default=False, attribute="partial_updates"),
+    "UnloggedOfDeleted": _Setting("null", "unlogged_of_deleted", ("null", "absent", "key-only")),
+    "TimestampDigits": _Setting("source", "timestamp_digits", ("source", "0", "6", "9")),
+    "BooleanAsNumber": _Setting(default=False, attribute="boolean_as_number"),
+    "LoadBesideChanges": _Setting(default=False, attribute="load_beside_changes"),
+    "LoadDelaySeconds": _Setting(0.0, "load_delay_seconds", greatest=3600),
+    "LoadHoldSeconds": _Setting(0.0, "load_hold_seconds", greatest=3600),
+    "ShuffleLoad": _Setting(default=False, attribute="shuffle_load"),
+    "ReplayTransactions": _Setting(0, "replay_transactions", greatest=1000),
+    "ChangeSequenceOnReplay": _Setting("same", "sequence_on_replay", ("same", "new")),
 }
 _TASK_GROUPS: Mapping[str, _Group] = {
     "TargetMetadata": _TARGET_METADATA,
@@ -187,13 +216,14 @@ def read_settings(document: object) -> Settings:
         holder = task if place.startswith("TaskSettings.") else parts
         given = _object(holder.get(place.rpartition(".")[2], {}), place, problems)
         found |= _read_group(place, group, given, problems)
-    problems += _refused(task, found)
     mappings = read_table_mappings(parts.get("TableMappings", {}), problems)
+    problems += _refused(task, found, mappings)
     if problems or mappings is None:
         raise SettingsError("\n".join(problems))
     found["tabbed"] = found["message_format"] == "json"
     found["unchanged_as_null"] = found["unchanged_large_value"] == "null"
     found["send_large_keys"] = found["large_keys"] == "send"
+    found["new_sequence_on_replay"] = found["sequence_on_replay"] == "new"
     found["table_mappings"] = mappings
     return Settings(**{field.name: found[field.name] for field in fields(Settings)})
 
@@ -237,7 +267,7 @@ def _read_group(place: str, group: _Group, given: Mapping[str, Any], problems: l
     return found
 
 
-def _refused(task: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+def _refused(task: Mapping[str, Any], found: Mapping[str, Any], mappings: TableMappings | None) -> Iterator[str]:
     """Settings that DMS knows but that its Kinesis target cannot do, or that contradict each other."""
     target = task.get("TargetMetadata", {})
     if isinstance(target, dict) and target.get("FullLobMode"):
@@ -246,3 +276,5 @@ def _refused(task: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]
         yield "TaskSettings.TargetMetadata.BatchApplyEnabled: loses data on a Kinesis target; set it to false"
     if found["before_image"] and not found["before_image_field"]:
         yield "TaskSettings.BeforeImageSettings.FieldName: required when EnableBeforeImage is true"
+    if found["before_image"] and mappings is not None and any(rule.before for rule in mappings.transformations):
+        yield "TableMappings: add-before-image-columns and BeforeImageSettings cannot be used in one task"

@@ -3,14 +3,25 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from local.dms.errors import DmsError
 
 FULL_LOAD, CHANGES = "full-load", "changes"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The end of a transaction that the stream has, and what the changes after it go on from."""
+
+    lsn: int
+    previous: tuple[int, int] | None = None
+    counter: int = 0
+    latest: str = ""
 
 
 @dataclass(slots=True)
@@ -23,11 +34,18 @@ class State:
     rows_loaded: dict[str, int] = field(default_factory=dict)
     changes: int = 0
     confirmed_lsn: str = "0/0"
-    previous: list[int] | None = None
+    points: list[Point] = field(default_factory=list)
     own_transactions: int = 0
     put_records: int = 0
     put_retries: int = 0
     last_sequence_numbers: dict[str, str] = field(default_factory=dict)
+
+    def resume_point(self, replay_transactions: int) -> Point:
+        """Where a resumed task begins to read: behind all that is confirmed, or so many transactions before."""
+        if replay_transactions and self.points:
+            return self.points[0]
+        last = self.points[-1] if self.points else Point(0)
+        return replace(last, lsn=self.confirmed)
 
     @property
     def confirmed(self) -> int:
@@ -63,10 +81,12 @@ class StateFolder:
         try:
             stored = json.loads(self._file.read_text(encoding="utf-8"))
             names = {item.name for item in fields(State)}
-            return State(**{name: value for name, value in stored.items() if name in names})
+            state = State(**{name: value for name, value in stored.items() if name in names})
+            state.points = [_point(stored_point) for stored_point in stored.get("points", ())]
+            return state
         except FileNotFoundError:
             return None
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise DmsError(
                 f"{self._file}: damaged; run the drop command and load again ({type(error).__name__})"
             ) from error
@@ -85,6 +105,11 @@ class StateFolder:
         """Forget the task."""
         self._file.unlink(missing_ok=True)
         self._written = ""
+
+
+def _point(stored: Mapping[str, Any]) -> Point:
+    previous = stored["previous"]
+    return Point(**{**stored, "previous": tuple(previous) if previous else None})
 
 
 def parse_lsn(text: str) -> int:

@@ -1,41 +1,26 @@
 """Reads DMS table mappings: which tables a task captures and by what their records are partitioned."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.dms.tables import Table
+from local.dms.transformations import Locator, Shown, Transformation, read_transformation, shown
+
 _SELECTION_ACTIONS = ("include", "exclude", "explicit")
 _PARTITION_KEY_TYPES = ("primary-key", "schema-table")
-
-
-@dataclass(frozen=True, slots=True)
-class Locator:
-    """A schema and a table pattern: `%` any characters, `_` one character, `[_]` a literal one."""
-
-    schema: str
-    table: str
-
-    def matches(self, schema: str, table: str) -> bool:
-        """Whether the table is one of those the patterns describe."""
-        return _matches(self.schema, schema) and _matches(self.table, table)
-
-    @property
-    def is_literal(self) -> bool:
-        """Whether the locator names one table; only `%` counts: `_` is in most table names."""
-        return "%" not in self.schema + self.table
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.table}"
+_OBJECT_ACTIONS = ("map-record-to-record", "map-record-to-document")
 
 
 @dataclass(frozen=True, slots=True)
 class TableMappings:
-    """The selection rules and, per locator, the explicit partition key type."""
+    """Which tables are selected, by what they are partitioned, and in which form their rows are sent."""
 
     include: tuple[Locator, ...]
     exclude: tuple[Locator, ...]
     partition_key_types: tuple[tuple[Locator, str], ...]
+    documents: tuple[Locator, ...] = ()
+    transformations: tuple[Transformation, ...] = ()
 
     def selects(self, schema: str, table: str) -> bool:
         """Whether a rule includes the table and none excludes it."""
@@ -57,20 +42,13 @@ class TableMappings:
                 return kind
         return None
 
+    def is_document(self, table: Table) -> bool:
+        """Whether the rows of the table stand in `data._doc`."""
+        return any(locator.matches(table.schema, table.name) for locator in self.documents)
 
-def _matches(pattern: str, text: str) -> bool:
-    parts = re.split(r"(%|_|\[[^]]+\])", pattern)
-    return re.fullmatch("".join(_regex(part) for part in parts), text, re.DOTALL) is not None
-
-
-def _regex(part: str) -> str:
-    if part == "%":
-        return ".*"
-    if part == "_":
-        return "."
-    if part.startswith("[") and part.endswith("]"):
-        return re.escape(part[1:-1])
-    return re.escape(part)
+    def shown(self, table: Table) -> Shown:
+        """The table as its records name it."""
+        return shown(table, self.transformations)
 
 
 def read_table_mappings(document: object, problems: list[str]) -> TableMappings | None:
@@ -82,6 +60,8 @@ def read_table_mappings(document: object, problems: list[str]) -> TableMappings 
     include: list[Locator] = []
     exclude: list[Locator] = []
     partition: list[tuple[Locator, str]] = []
+    documents: list[Locator] = []
+    transformations: list[Transformation] = []
     for number, rule in enumerate(rules, start=1):
         place = f"TableMappings.rules[{number}]"
         if not isinstance(rule, dict):
@@ -92,11 +72,14 @@ def read_table_mappings(document: object, problems: list[str]) -> TableMappings 
             (exclude if _selection(rule, place, problems) == "exclude" else include).append(locator)
         elif rule.get("rule-type") == "object-mapping":
             partition.append((locator, _object_mapping(rule, place, problems)))
+            documents += [locator] if rule.get("rule-action") == "map-record-to-document" else []
+        elif rule.get("rule-type") == "transformation":
+            transformations.append(read_transformation(rule, locator, place, problems))
         else:
-            problems.append(f"{place}.rule-type: the stand-in knows selection and object-mapping")
+            problems.append(f"{place}.rule-type: the stand-in knows selection, object-mapping and transformation")
     if not include:
         problems.append("TableMappings: no selection rule includes a table")
-    return TableMappings(tuple(include), tuple(exclude), tuple(partition))
+    return TableMappings(tuple(include), tuple(exclude), tuple(partition), tuple(documents), tuple(transformations))
 
 
 def _locator(rule: Mapping[str, Any], place: str, problems: list[str]) -> Locator | None:
@@ -119,8 +102,8 @@ def _selection(rule: Mapping[str, Any], place: str, problems: list[str]) -> str:
 
 
 def _object_mapping(rule: Mapping[str, Any], place: str, problems: list[str]) -> str:
-    if rule.get("rule-action") != "map-record-to-record":
-        problems.append(f"{place}.rule-action: the stand-in knows map-record-to-record")
+    if rule.get("rule-action") not in _OBJECT_ACTIONS:
+        problems.append(f"{place}.rule-action: the stand-in knows {' and '.join(_OBJECT_ACTIONS)}")
     parameters = rule.get("mapping-parameters", {})
     kind = parameters.get("partition-key-type") if isinstance(parameters, dict) else None
     if kind not in _PARTITION_KEY_TYPES:

@@ -2,8 +2,8 @@
 
 import re
 import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +15,16 @@ from local.dms.control import TaskRecords, task_resource_id
 from local.dms.errors import DmsError, Stopped
 from local.dms.kinesis import Stream
 from local.dms.load import load_table
+from local.dms.loads import Loads
 from local.dms.log import log
 from local.dms.progress import Progress
 from local.dms.records import Record, TableRecords, refuse_large_keys
+from local.dms.reload import ReloadRequest
 from local.dms.settings import Settings
-from local.dms.state import CHANGES, FULL_LOAD, format_lsn
+from local.dms.state import CHANGES, FULL_LOAD, Point, format_lsn
 from local.dms.tables import Table
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,18 @@ class Task:
         self._settings = settings
         self._stopping = threading.Event()
         self._failed = threading.Event()
-        self._stream = Stream(kinesis, stream_name, self._wait, settings.put_records_failure_rate)
+        self._stream = Stream(
+            kinesis,
+            stream_name,
+            self._wait,
+            settings.put_records_failure_rate,
+            settings.lost_reply_rate,
+            settings.interleave_keys,
+        )
         self._progress = Progress(options.state_folder, self._stream.counts)
+        self._request = ReloadRequest(options.state_folder)
+        self._asked_at = 0.0
         self._task_records = TaskRecords(task_resource_id(options.name), settings)
-        self._capture = Capture(settings, self._task_records, self._stream, self._progress, self._wait)
 
     def stop(self) -> None:
         """Ask the task to end; what the stream has not confirmed comes again after a restart."""
@@ -65,26 +75,63 @@ class Task:
 
     def run(self) -> None:
         """Load what is not loaded, then send changes until stopped; raises DmsError if it cannot go on."""
-        options = self._options
         with self._progress.folder.locked():
             self._stream.check()
-            tables = self._prepare()
+            tables = {table.full_name: table for table in self._prepare()}
             try:
-                if self._progress.state.phase == FULL_LOAD:
-                    self._load(tables)
-                known = {table.full_name: table for table in tables}
-                self._capture.put_status("CHANGE PROCESSING")
-                self._capture.put_history("CHANGE PROCESSING")
-                self._capture.run(options.source_url, options.slot, options.object_name, known)
+                with Loads(self._load_table, self._failed, self._settings.parallel_load_tables) as loads:
+                    self._run(loads, tables)
             except Stopped:
-                log(f"task {options.name}: stopped at {self._progress.state.confirmed_lsn}")
+                log(f"task {self._options.name}: stopped at {self._progress.state.confirmed_lsn}")
             finally:
                 self._progress.save()
+
+    def _run(self, loads: Loads, tables: dict[str, Table]) -> None:
+        options, state = self._options, self._progress.state
+
+        def pause(seconds: float) -> None:
+            self._wait(seconds)
+            loads.check()
+            self._take_request(loads, tables)
+
+        capture = Capture(self._settings, self._task_records, self._stream, self._progress, pause)
+        left = [table for name, table in tables.items() if name not in state.loaded_tables]
+        if state.phase == FULL_LOAD:
+            self._announce(capture)
+        loads.start(left)
+        if state.phase == FULL_LOAD and not self._settings.load_beside_changes:
+            loads.finish(self._save_if_due)
+            log(f"task {options.name}: loaded {sum(state.rows_loaded.values())} rows")
+        state.phase = CHANGES
+        self._progress.save()
+        capture.put_status("CHANGE PROCESSING")
+        capture.put_history("CHANGE PROCESSING")
+        capture.run(options.source_url, options.slot, options.object_name, dict(tables))
+
+    def _take_request(self, loads: Loads, tables: dict[str, Table]) -> None:
+        """Start what the reload command asks for. The state is written first: a kill in between loads twice."""
+        now = time.monotonic()
+        if now - self._asked_at < _POLL_SECONDS:
+            return
+        self._asked_at = now
+        # one load of a table at a time: the end of the first would hide that the second has not ended
+        names = () if loads.busy else self._request.read()
+        if names:
+            self._progress.reload(names)
+            self._progress.save()
+            self._request.remove()
+            log(f"task {self._options.name}: loads again {', '.join(names)}")
+            loads.start(tables[name] for name in names)
+
+    def _save_if_due(self) -> None:
+        if self._progress.is_due():
+            self._progress.save()
 
     def drop(self) -> None:
         """Remove the slot, the publication and the state; the next run loads again."""
         with self._progress.folder.locked(), connection(self._options.source_url) as connected:
             Catalog(connected).drop(self._options.object_name, self._options.slot)
+            self._request.remove()
             self._progress.folder.remove()
 
     def _prepare(self) -> tuple[Table, ...]:
@@ -115,31 +162,15 @@ class Task:
         state = self._progress.state
         state.tables = [table.full_name for table in tables]
         state.confirmed = lsn
+        state.points = [Point(lsn)]
         self._progress.save()
         log(f"task {self._options.name}: {len(tables)} tables from {format_lsn(lsn)}")
         return tables
 
-    def _load(self, tables: Sequence[Table]) -> None:
-        state = self._progress.state
+    def _announce(self, capture: Capture) -> None:
         self._stream.put(list(self._task_records.task_tables(_now())))
-        self._capture.put_status("FULL LOAD")
-        self._capture.put_history("FULL LOAD")
-        left = [table for table in tables if table.full_name not in state.loaded_tables]
-        with ThreadPoolExecutor(max(1, min(len(left), self._settings.parallel_load_tables))) as pool:
-            self._await({pool.submit(self._load_table, table) for table in left})
-        state.phase = CHANGES
-        self._progress.save()
-        log(f"task {self._options.name}: loaded {sum(state.rows_loaded.values())} rows")
-
-    def _await(self, running: set[Future[None]]) -> None:
-        while running:
-            done, running = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
-            for future in done:
-                if future.exception() is not None:
-                    self._failed.set()  # ends the other tables' loads as well
-                    future.result()
-            if self._progress.is_due():
-                self._progress.save()
+        capture.put_status("FULL LOAD")
+        capture.put_history("FULL LOAD")
 
     def _load_table(self, table: Table) -> None:
         name = table.full_name
@@ -154,7 +185,8 @@ class Task:
             self._stream.put(records, self._settings.parallel_load_threads)
             self._progress.add_rows(name, len(records))
 
-        load_table(self._options.source_url, TableRecords(table, self._settings), put)
+        records = TableRecords(table, self._settings)
+        load_table(self._options.source_url, records, self._settings, put, self._wait)
         self._progress.end_table(name)
 
     def _wait(self, seconds: float) -> None:

@@ -52,12 +52,16 @@ def _by_type(column: Column, settings: Settings) -> Convert:
         return _integer(settings)
     if kind == NUMERIC:
         return _numeric(column, settings)
+    if kind == BOOL and settings.boolean_as_number:
+        return _boolean_number
     if kind == BOOL:
         return _boolean if settings.map_boolean_as_boolean else _boolean_text
     if kind == BPCHAR and settings.trim_space_in_char:
         return _trimmed
     if kind == BYTEA:
         return _hex_plain if settings.no_hex_prefix else _hex
+    if kind in (TIMESTAMP, TIMESTAMPTZ) and settings.timestamp_digits != "source":
+        return _fixed_fraction(int(settings.timestamp_digits))
     return _BY_OID.get(kind, quote)
 
 
@@ -125,6 +129,10 @@ def _boolean_text(text: str) -> str:
     return '"true"' if text == "t" else '"false"'
 
 
+def _boolean_number(text: str) -> str:
+    return "1" if text == "t" else "0"
+
+
 def _trimmed(text: str) -> str:
     return quote(text.rstrip(" "))
 
@@ -152,6 +160,16 @@ def _timestamp(text: str) -> str:
     seconds, point, fraction = clock.partition(".")
     suffix = f" {era}" if era else ""
     return f'"{date}T{seconds}{point}{fraction:0<6}Z{suffix}"' if point else f'"{date}T{seconds}Z{suffix}"'
+
+
+def _fixed_fraction(digits: int) -> Convert:
+    def convert(text: str) -> str:
+        seconds, _, rest = _timestamp(text).partition("Z")
+        seconds, _, fraction = seconds.partition(".")
+        point = "." if digits else ""
+        return f"{seconds}{point}{fraction[:digits]:0<{digits}}Z{rest}"
+
+    return convert
 
 
 _BY_OID: dict[int, Convert] = {

@@ -10,8 +10,9 @@ from local.dms.errors import DmsError
 from local.dms.load import load_table
 from local.dms.records import Record, TableRecords
 from local.dms.settings import DEFAULT_TASK, load_settings
-from local.dms.table_mappings import Locator, TableMappings
+from local.dms.table_mappings import TableMappings
 from local.dms.tables import INT4, NUMERIC, Table
+from local.dms.transformations import Locator
 
 ALL = TableMappings((Locator("shop", "%"),), (), ())
 
@@ -47,9 +48,9 @@ def test_partitions_are_one_table_and_inheriting_tables_are_two(source: Any) -> 
     assert [table.name for table in tables] == ["child", "p", "parent"]
     found: dict[str, list[Record]] = {}
     for table in tables:
-        records = TableRecords(table, load_settings(DEFAULT_TASK))
-        load_table(source.url, records, lambda batch, name=table.name: found.setdefault(name, []).extend(batch))  # type: ignore[misc]
-    assert {name: len(records) for name, records in found.items()} == {"p": 1, "child": 1}
+        settings, rows = load_settings(DEFAULT_TASK), found.setdefault(table.name, [])
+        load_table(source.url, TableRecords(table, settings), settings, rows.extend, lambda _: None)
+    assert {name: len(records) for name, records in found.items()} == {"p": 1, "child": 1, "parent": 0}
 
 
 @pytest.mark.parametrize(

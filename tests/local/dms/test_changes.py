@@ -8,6 +8,7 @@ from local.dms.changes import ChangeRecords
 from local.dms.control import TaskRecords
 from local.dms.pgoutput import Begin, Commit, Delete, Insert, Message, Relation, RelationColumn
 from local.dms.settings import DEFAULT_TASK, Settings, load_settings
+from local.dms.state import Point
 from local.dms.tables import Column, Table
 
 DEFAULTS = load_settings(DEFAULT_TASK)
@@ -24,7 +25,7 @@ def _relation(*columns: tuple[str, int]) -> Relation:
 
 
 def _changes(settings: Settings = DEFAULTS, previous: tuple[int, int] | None = None) -> ChangeRecords:
-    return ChangeRecords(settings, TaskRecords("TASK", settings), _table, {}, previous)
+    return ChangeRecords(settings, TaskRecords("TASK", settings), _table, {}, Point(0, previous))
 
 
 def _bodies(changes: ChangeRecords, *messages: Message) -> list[dict[str, Any]]:
@@ -42,7 +43,7 @@ def test_changes_are_numbered_in_their_transaction_and_chained_over_all() -> Non
     names = ("transaction-id", "transaction-record-id", "prev-transaction-id", "prev-transaction-record-id")
     chain = [tuple(body["metadata"].get(name) for name in names) for body in bodies]
     assert chain == [(8, 1, None, None), (8, 2, 8, 1), (7, 1, 8, 2)]
-    assert changes.confirmable == (610, (7, 1))
+    assert [(point.lsn, point.previous) for point in changes.committed] == [(510, (8, 2)), (610, (7, 1))]
 
 
 def test_a_restart_continues_the_chain() -> None:
@@ -54,7 +55,7 @@ def test_nothing_is_confirmable_before_the_commit() -> None:
     changes = _changes()
     _bodies(changes, _relation(("id", 23)), Begin(500, 0, 8), Insert(1, ("1",)))
     assert changes.in_transaction
-    assert changes.confirmable is None
+    assert changes.committed == []
 
 
 def test_definition_changes_have_the_names_of_dms() -> None:

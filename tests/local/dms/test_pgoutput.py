@@ -22,7 +22,8 @@ from local.dms.pgoutput import (
     parse,
 )
 from local.dms.replication import replicate
-from local.dms.table_mappings import Locator, TableMappings
+from local.dms.table_mappings import TableMappings
+from local.dms.transformations import Locator
 from local.processes import wait_until
 
 ROW_1_X = b"\x00\x02t\x00\x00\x00\x011t\x00\x00\x00\x01x"

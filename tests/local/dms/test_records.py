@@ -9,25 +9,24 @@ from typing import Any
 import pytest
 
 from local.dms.control import TaskRecords
+from local.dms.dialects import INSERT, UPDATE, commit_timestamp, stream_position
 from local.dms.errors import DmsError
 from local.dms.pgoutput import UNCHANGED, Value
 from local.dms.records import (
     Place,
     Record,
     TableRecords,
-    commit_timestamp,
     refuse_large_keys,
-    stream_position,
 )
 from local.dms.settings import DEFAULT_TASK, Settings, load_settings
 from local.dms.state import parse_lsn
-from local.dms.table_mappings import Locator
 from local.dms.tables import BOOL, BYTEA, INT4, INT8, JSONB, TEXT, VARCHAR, Column, Table
+from local.dms.transformations import Locator
 
 SAMPLES = sorted((Path(__file__).parent / "records").glob("*.json"))
 DEFAULTS = load_settings(DEFAULT_TASK)
 NOW = datetime(2024, 7, 29, 0, 58, 17, 983670, tzinfo=UTC)
-PLACE = Place(1139, 2, commit_timestamp(0), 0x27C007178, (1139, 1))
+PLACE = Place(1139, 2, commit_timestamp(0), stream_position(0x27C007178, INSERT), (1139, 1))
 TABLE = Table(
     "shop",
     "t",
@@ -82,11 +81,13 @@ def _built(sample: dict[str, Any]) -> Record:
     given = sample["place"]
     previous = tuple(given["previous"]) if given["previous"] else None
     committed = commit_timestamp(given["commit_micros"])
-    place = Place(given["xid"], given["number"], committed, parse_lsn(given["lsn"]), previous)
+    code = INSERT if sample["operation"] == "insert" else UPDATE
+    position = stream_position(parse_lsn(given["lsn"]), code)
+    place = Place(given["xid"], given["number"], committed, position, previous)
     if sample["operation"] == "update":
         return records.update(sample.get("old"), sample.get("old_is_key", False), sample["new"], place, now)
     if sample["operation"] == "delete":
-        return records.delete(sample["old"], place, now)
+        return records.delete(sample["old"], True, place, now)
     return records.insert(sample["new"], place, now)
 
 
@@ -209,7 +210,7 @@ def test_before_image_off_loses_the_old_key() -> None:
 
 def test_only_updates_have_a_before_image() -> None:
     records = TableRecords(TABLE, DEFAULTS)
-    assert list(json.loads(records.delete(ROW, PLACE, NOW).data)) == ["data", "metadata"]
+    assert list(json.loads(records.delete(ROW, True, PLACE, NOW).data)) == ["data", "metadata"]
 
 
 def test_tabbed_text_has_a_tab_after_each_colon_and_no_newline_at_the_end() -> None:

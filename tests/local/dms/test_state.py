@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from local.dms.errors import DmsError
-from local.dms.state import CHANGES, State, StateFolder, format_lsn, parse_lsn
+from local.dms.state import CHANGES, Point, State, StateFolder, format_lsn, parse_lsn
 
 
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
     assert folder.read() is None
-    state = State(phase=CHANGES, tables=["shop.t"], rows_loaded={"shop.t": 2}, previous=[7, 1], changes=3)
+    state = State(phase=CHANGES, tables=["shop.t"], rows_loaded={"shop.t": 2}, changes=3)
+    state.points = [Point(1), Point(2, (7, 1), 5, "2024052819562422")]
     state.confirmed = 0x1_0000_00AB
     folder.write(state)
     assert folder.read() == state
@@ -37,3 +38,9 @@ def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
 def test_log_positions_round_trip() -> None:
     assert parse_lsn("16/B374D848") == 0x16B374D848
     assert format_lsn(0x16B374D848) == "16/B374D848"
+
+
+def test_a_resume_goes_on_from_what_is_confirmed_or_from_the_oldest_point_to_be_sent_again() -> None:
+    state = State(confirmed_lsn="0/30", points=[Point(0x10, (7, 1), 4), Point(0x20, (8, 2), 6)])
+    assert state.resume_point(0) == Point(0x30, (8, 2), 6)
+    assert state.resume_point(1) == Point(0x10, (7, 1), 4)

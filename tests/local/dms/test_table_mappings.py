@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from local.dms.table_mappings import Locator, TableMappings, read_table_mappings
+from local.dms.table_mappings import TableMappings, read_table_mappings
+from local.dms.transformations import Locator
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def _rule(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("rule", "line"),
     [
-        (_rule(rule_type="transformation"), "the stand-in knows selection and object-mapping"),
+        (_rule(rule_type="table-settings"), "the stand-in knows selection, object-mapping and transformation"),
         (_rule(rule_action="load"), "rule-action: must be one of include, exclude, explicit"),
         (_rule(filters=[{"filter-type": "source"}]), "has no filters"),
         (_rule(object_locator={}), "must hold schema-name and table-name"),
@@ -72,10 +73,10 @@ def _rule(**changes: Any) -> dict[str, Any]:
         (
             _rule(
                 rule_type="object-mapping",
-                rule_action="map-record-to-document",
+                rule_action="map-record-to-table",
                 mapping_parameters={"partition-key-type": "primary-key"},
             ),
-            "knows map-record-to-record",
+            "knows map-record-to-record and map-record-to-document",
         ),
     ],
 )
