@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping as PolicyMapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from contract.mapping import Policy
 
 
 class Category(StrEnum):
@@ -50,12 +53,16 @@ _BY_TYPE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `type_name` is the base type of a domain, with its schema outside pg_catalog."""
+    """One column; `type_name` is the base type of a domain, with its schema outside pg_catalog.
+
+    `tokened`: change records are stripped of its value, documents show a keyed token of it.
+    """
 
     name: str
     type_name: str
     category: Category
     nullable: bool
+    tokened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,16 @@ class SourceTable:
 
 
 Catalog = dict[str, SourceTable]
+
+
+def with_policies(catalog: Catalog, policies: PolicyMapping[str, PolicyMapping[str, Policy]]) -> Catalog:
+    """The catalog with its tokened columns marked."""
+    found = dict(catalog)
+    for name in policies.keys() & catalog.keys():
+        tokened = {column for column, policy in policies[name].items() if policy is Policy.TOKEN}
+        columns = {c.name: replace(c, tokened=c.name in tokened) for c in catalog[name].columns.values()}
+        found[name] = replace(catalog[name], columns=columns)
+    return found
 
 
 def category_of(schema: str, type_name: str, type_category: str, type_modifier: int) -> Category:

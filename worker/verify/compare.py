@@ -27,6 +27,10 @@ class Leaf(StrEnum):
     FLOAT4 = "float4"
     FLOAT8 = "float8"
     JSON_TEXT = "json"  # the source gives the text of a JSON value, the document holds the value
+    JSON_OR_NULL = "json or null"  # the same, null where the text is no JSON
+    JSON_OR_TEXT = "json or text"  # the same, the text itself where it is no JSON
+    UNCOMPARED = "uncompared"  # left out on both sides
+    ANY_ORDER = "any order"  # stands under the name "": the elements of the list come in an order not known here
 
 
 class Unfit:
@@ -60,14 +64,14 @@ def digest(document: dict[str, Any], shape: Shape) -> bytes:
 def _canonical(value: Any, shape: Leaf | Shape | None) -> Iterator[str]:
     if isinstance(value, dict):
         yield "{"
-        for name in sorted(value):
+        for name in _compared(value, shape):
             yield json.dumps(name) + ":"
             yield from _canonical(value[name], _below(shape, name))
             yield ","
         yield "}"
     elif isinstance(value, list):
         yield "["
-        for item in value:
+        for item in _ordered(value, shape):
             yield from _canonical(item, shape)
             yield ","
         yield "]"
@@ -79,6 +83,17 @@ def _canonical(value: Any, shape: Leaf | Shape | None) -> Iterator[str]:
         yield "unfit"  # no stored document has it
     else:
         yield {None: "null", True: "true", False: "false"}[value]
+
+
+def _compared(names: Iterable[str], shape: Leaf | Shape | None) -> list[str]:
+    return sorted(name for name in names if _below(shape, name) is not Leaf.UNCOMPARED)
+
+
+def _ordered(items: list[Any], shape: Leaf | Shape | None) -> list[Any]:
+    """In an order that depends on the items alone, where theirs is not known."""
+    if _below(shape, "") is not Leaf.ANY_ORDER:
+        return items
+    return sorted(items, key=lambda item: "".join(_canonical(item, shape)))
 
 
 def _below(shape: Leaf | Shape | None, name: str) -> Leaf | Shape | None:
@@ -124,7 +139,7 @@ def _differences(
     if isinstance(expected, Unfit):
         yield Difference(path_text(path), "the value does not fit, so the document should be parked", None, stored)
     elif isinstance(expected, dict) and isinstance(stored, dict):
-        for name in sorted(expected.keys() | stored.keys()):
+        for name in _compared(expected.keys() | stored.keys(), shape):
             here = (*path, name)
             if name not in stored:
                 yield Difference(path_text(here), "attribute absent in the document", expected[name])
@@ -133,7 +148,8 @@ def _differences(
             else:
                 yield from _differences(expected[name], stored[name], _below(shape, name), here)
     elif isinstance(expected, list) and isinstance(stored, list):
-        for position, (mine, theirs) in enumerate(zip(expected, stored, strict=False)):
+        pairs = zip(_ordered(expected, shape), _ordered(stored, shape), strict=False)
+        for position, (mine, theirs) in enumerate(pairs):
             yield from _differences(mine, theirs, shape, (*path, position))
         if len(expected) != len(stored):
             yield Difference(

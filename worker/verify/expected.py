@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from contract.keys import key_text
 from contract.values import NotStorable, number_text
 from worker.verify.compare import UNFIT, Leaf, Shape
+from worker.verify.marks import Marks, Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one document must be; `body` holds `UNFIT` where a value does not fit."""
+    """What one document must be; `body` holds `UNFIT` where a value does not fit, `position` finds it in the source."""
 
+    position: tuple[str, ...]
     key: str
     body: dict[str, Any]
 
 
-def expected_document(key: str, document: str, shape: Shape, unfit: str) -> Expected:
-    """Key and document from their JSON texts; `unfit` is the text that stands for values not of their type."""
-    values = json.loads(key, parse_float=Decimal, parse_int=Decimal)
-    body = json.loads(document, parse_float=_number, parse_int=_number)
-    return Expected(key_text(values), _restore(body, shape, unfit))
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the lines of a statement. `tokens` makes the token of a value; None where no statement has any."""
+
+    shape: Shape
+    marks: Marks
+    tokens: Tokens | None = None
+
+    def expected(self, position: str, key: str, document: str) -> Expected:
+        """The document of one line, from its JSON texts."""
+        values = [self._text(v) for v in json.loads(key, parse_float=Decimal, parse_int=Decimal)]
+        body = json.loads(document, parse_float=_number, parse_int=_number)
+        return Expected(tuple(json.loads(position)), key_text(values), self._restore(body, self.shape))
+
+    def _restore(self, value: Any, shape: Leaf | Shape | None) -> Any:
+        if isinstance(value, dict):
+            below = shape if isinstance(shape, dict) else {}
+            return {name: self._restore(item, below.get(name)) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._restore(item, shape) for item in value]
+        if value == self.marks.unfit:
+            return UNFIT
+        if isinstance(shape, Leaf) and shape in _WITHOUT_JSON and isinstance(value, str):
+            return _parsed(value, _WITHOUT_JSON[shape])
+        return self._text(value)
+
+    def _text(self, value: Any) -> Any:
+        if self.tokens is None or not isinstance(value, str):
+            return value
+        return self.marks.with_tokens(value, self.tokens)
 
 
 def _number(text: str) -> Any:
@@ -37,22 +65,27 @@ def _number(text: str) -> Any:
     return number
 
 
-def _restore(value: Any, shape: Leaf | Shape | None, unfit: str) -> Any:
-    if isinstance(value, dict):
-        below = shape if isinstance(shape, dict) else {}
-        return {name: _restore(item, below.get(name), unfit) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_restore(item, shape, unfit) for item in value]
-    if value == unfit:
-        return UNFIT
-    return _parsed(value) if shape is Leaf.JSON_TEXT and value is not None else value
+# what a text that is no JSON, or none that can be stored, stands for
+_WITHOUT_JSON: Final[dict[Leaf, Callable[[str], Any]]] = {
+    Leaf.JSON_TEXT: lambda _: UNFIT,
+    Leaf.JSON_OR_NULL: lambda _: None,
+    Leaf.JSON_OR_TEXT: lambda text: text,
+}
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, otherwise: Callable[[str], Any]) -> Any:
     try:
-        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_no_constant)
+        value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        return UNFIT
+        return otherwise(text)
+    plain = otherwise(text)
+    return value if plain is UNFIT or not _holds_unfit(value) else plain
+
+
+def _holds_unfit(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_unfit, value.values()))
+    return any(map(_holds_unfit, value)) if isinstance(value, list) else value is UNFIT
 
 
 def _no_constant(_: str) -> Any:

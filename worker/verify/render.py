@@ -1,11 +1,12 @@
 """SQL expressions that show one column the way change records and field types show it. Pure.
 
-An expression gives SQL NULL for a NULL column. Where a value is not of its field's type, it gives the `unfit` text
+An expression gives SQL NULL for a NULL column. Where a value is not of its field's type, it gives what the caller says
 instead of an error, so that one sick row does not hide all the others.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ _NUMBER: Final = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DATE: Final = rf"^{_DAY}([T ]00:00:00(\.0+)?Z?)?$"
 _MOMENT: Final = rf"^{_DAY}[T ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,9}})?Z?$"
+_HEX: Final = r"^(0x)?([0-9a-fA-F]{2})*$"
 _BARE_DAY: Final = rf"^{_DAY}$"
 _OFFSET: Final = (
     r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3])(:[0-5][0-9]){2}"
@@ -40,13 +42,21 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def is_number(text: str) -> bool:
+    """Whether a text is read as a number."""
+    return re.fullmatch(_NUMBER.strip("^$"), text) is not None
+
+
 def identifier(name: str) -> str:
     """A quoted name."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def field(column: Column, reference: str, field_type: FieldType, unfit: str) -> Rendered:
-    """The document value of a column (`reference` is its SQL name) under a field type."""
+def field(column: Column, reference: str, field_type: FieldType, misfit: str) -> Rendered:
+    """The document value of a column (`reference` is its SQL name) under a field type.
+
+    `misfit` is the jsonb expression that stands for a value not of the type; texts of JSON are read by the caller.
+    """
     leaf = _leaf(column.category, field_type)
     if field_type is FieldType.DELIVERED:
         return Rendered(delivered(column, reference), leaf)
@@ -57,7 +67,7 @@ def field(column: Column, reference: str, field_type: FieldType, unfit: str) -> 
     value = _typed(column, reference, field_type)
     # a CASE without ELSE gives NULL where the value does not fit: tell it from a NULL column
     shown = text(column, reference)
-    return Rendered(f"CASE WHEN {shown} IS NOT NULL THEN coalesce({value}, to_jsonb({literal(unfit)}::text)) END", leaf)
+    return Rendered(f"CASE WHEN {shown} IS NOT NULL THEN coalesce({value}, {misfit}) END", leaf)
 
 
 def _leaf(category: Category, field_type: FieldType) -> Leaf | None:
@@ -89,8 +99,10 @@ def text(column: Column, reference: str) -> str:
     match column.category:
         case Category.NUMERIC:
             return f"trim_scale({number(column, reference)})::text"
-        case Category.FLOAT4 | Category.FLOAT8:
-            return f"({number(column, reference)})::text"
+        case Category.FLOAT4:  # nine digits, as change records have them
+            return f"trim_scale(to_char(({number(column, reference)})::float8, '9.99999999EEEE')::numeric)::text"
+        case Category.FLOAT8:
+            return f"trim_scale(({number(column, reference)})::text::numeric)::text"
         case Category.DATE:
             return (
                 f"CASE {reference} WHEN 'infinity' THEN '9999-12-31' WHEN '-infinity' THEN '4713-01-01 BC'"
@@ -144,6 +156,18 @@ def equal(mine: Column, my_reference: str, other: Column, other_reference: str) 
     return f"({text(mine, my_reference)}) = ({text(other, other_reference)})"
 
 
+def equal_to(column: Column, reference: str, key_part: str) -> str:
+    """Whether a column has a value, given as key text: by the source's own index where that text is one of its type."""
+    if column.category is Category.INTEGER and re.fullmatch(r"-?[0-9]{1,18}", key_part):
+        return f"{reference} = {literal(key_part)}::int8"
+    if column.category is Category.NUMERIC and re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", key_part):
+        return f"{reference} = {literal(key_part)}::numeric"
+    part = literal(key_part.replace("\0", ""))  # no text of PostgreSQL has it
+    if column.category is Category.TEXT:
+        return f"{reference} = {part}"
+    return f'({text(column, reference)}) COLLATE "C" = {part}'
+
+
 def _typed(column: Column, reference: str, field_type: FieldType) -> str:
     """jsonb under a type; NULL where the value does not fit."""
     match field_type:
@@ -165,8 +189,19 @@ def _typed(column: Column, reference: str, field_type: FieldType) -> str:
             return f"CASE WHEN ({shown}) ~ {literal(_DATE)} THEN to_jsonb(left(({shown}), 10)) END"
         case FieldType.TIMESTAMP:
             return f"to_jsonb({_as_timestamp(column, reference)})"
+        case FieldType.BINARY:
+            return f"to_jsonb({_as_base64(column, reference)})"
         case _:
             return f"to_jsonb({_as_timestamptz(column, reference)} || 'Z')"
+
+
+def _as_base64(column: Column, reference: str) -> str:
+    """The bytes that a text of hex digits stands for; numbers and booleans are no such text."""
+    if column.category in NUMBERS or column.category is Category.BOOLEAN:
+        return "NULL::text"
+    shown = f"({text(column, reference)})"
+    hexed = f"CASE WHEN {shown} ~ {literal(_HEX)} THEN regexp_replace({shown}, '^0x', '') END"
+    return f"translate(encode(decode({hexed}, 'hex'), 'base64'), chr(10), '')"
 
 
 def _as_number(column: Column, reference: str) -> str:

@@ -6,7 +6,6 @@ meanwhile is then compared as it is now. Memory holds some documents and the spo
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -14,13 +13,16 @@ from typing import Final
 
 from contract.keys import document_pk
 from contract.mapping import Aggregate, Mapping
+from worker.verify.columns import with_policies
 from worker.verify.compare import Shape, digest, first_difference
 from worker.verify.errors import VerifyError
 from worker.verify.expected import Expected
+from worker.verify.marks import Marks
+from worker.verify.problems import problems
 from worker.verify.report import Counts, Finding, Kind, Report
 from worker.verify.source import Source
 from worker.verify.spool import Entry, Spool
-from worker.verify.sql import Statement, problems, statement
+from worker.verify.sql import Statement, statement
 from worker.verify.target import Documents, State, Stored
 
 Progress = Callable[[str], None]
@@ -33,17 +35,17 @@ _NO_BODY: Final = b""
 
 def verify(source: Source, documents: Documents, mapping: Mapping, *, limit: int, progress: Progress) -> Report:
     """Compare every document of the mapping, both ways. Raises VerifyError where the comparison cannot be made."""
-    unfit = f"unfit {secrets.token_hex(16)}"  # nobody's data says this
-    catalog = source.catalog(mapping.tables)
+    marks = Marks.new()
+    catalog = with_policies(source.catalog(mapping.tables), mapping.policies)
     if found := problems(mapping, catalog, source.tables()):
         raise VerifyError("\n".join(found))
-    statements = [statement(aggregate, catalog, unfit) for aggregate in mapping.aggregates]
+    statements = [statement(aggregate, catalog, marks) for aggregate in mapping.aggregates]
     report = Report(limit, {aggregate.name: Counts() for aggregate in mapping.aggregates})
     with closing(Spool()) as spool:
         _spool_documents(documents, {s.aggregate.name: s for s in statements}, spool, report, progress)
         for each in statements:
             done = 0
-            for chunk in _chunks(source.documents(each, unfit)):
+            for chunk in _chunks(source.documents(each)):
                 _compare(chunk, each, documents, spool, report)
                 done += len(chunk)
                 if done % _PROGRESS_EVERY < len(chunk):

@@ -14,7 +14,8 @@ import psycopg2.extensions
 
 from worker.verify.columns import Catalog, Column, SourceTable, category_of
 from worker.verify.errors import VerifyError
-from worker.verify.expected import Expected, expected_document
+from worker.verify.expected import Expected, Reader
+from worker.verify.marks import Tokens
 from worker.verify.sql import Statement
 
 _FETCHED_AT_ONCE: Final = 50
@@ -130,14 +131,17 @@ class Source:
                 unique.setdefault(table, []).append(frozenset(key))
         return {table: SourceTable(table, columns[table], tuple(unique.get(table, ()))) for table in columns}
 
-    def documents(self, statement: Statement, unfit: str) -> Iterator[Expected]:
-        """Every expected document of an aggregate, in key order."""
+    def documents(
+        self, statement: Statement, sql: str | None = None, tokens: Tokens | None = None
+    ) -> Iterator[Expected]:
+        """The expected documents that one of the statement's texts gives; of all, if none is given."""
         place = f"aggregate {statement.aggregate.name}"
+        reader = Reader(statement.shape, statement.marks, tokens)
         with self._connection.cursor(name="nearview_verify") as cursor, _translated(place):
             cursor.itersize = _FETCHED_AT_ONCE
-            cursor.execute(statement.sql)
-            for key, document in cursor:
-                yield expected_document(key, document, statement.shape, unfit)
+            cursor.execute(statement.after(None, None) if sql is None else sql)
+            for line in cursor:
+                yield reader.expected(*line)
 
 
 @contextmanager

@@ -1,104 +1,113 @@
 """One SQL statement per aggregate that lets the source itself join every expected document. Pure.
 
 Each place of the tree is a sub-select correlated with the place above it, so that rows flow through the server one
-document at a time. `jsonb_agg(... ORDER BY ...)` makes a `many`; a `one` without a row is NULL.
+document at a time. `jsonb_agg(... ORDER BY ...)` makes a `many`; a `one` without a row is NULL. Computed attributes
+are made of the row's finished jsonb, one select further out.
 """
+
+# every name is quoted, every constant escaped
+# ruff: noqa: S608
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from contract.keys import scalar_text
-from contract.mapping import Aggregate, Field, Kind, Mapping, Node
-from worker.verify import render
-from worker.verify.columns import FLOATS, Catalog, SourceTable
-from worker.verify.compare import Shape
+from contract.mapping import Aggregate, Computed, Constant, Derived, Field, Kind, Node, Template
+from worker.verify import attributes, render
+from worker.verify.columns import Catalog, Category, Column
+from worker.verify.comparable import Comparable, Traits, real, unwrapped
+from worker.verify.compare import Leaf, Shape
+from worker.verify.marks import Marks
 
 # PostgreSQL functions take at most 100 arguments, a name and a value for each attribute
 _PAIRS_A_CALL: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Uncompared:
+    """An attribute that is left out on both sides, and why."""
+
+    place: str
+    reason: str
+
+
+Position = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """Gives (key values as a JSON list, document as JSON) per expected document, in key order."""
+    """Gives (position, key values as a JSON list, document as JSON) per expected document.
+
+    A position is the key in the source's own texts, as a JSON list: the order of the source's key index.
+    """
 
     aggregate: Aggregate
-    sql: str
     shape: Shape
+    marks: Marks
+    uncompared: tuple[Uncompared, ...]
+    select: str
+    rows: str
+    conditions: tuple[str, ...]
+    key: tuple[tuple[Column, str], ...]
+
+    def after(self, position: Position | None, limit: int | None) -> str:
+        """The documents behind a position (None: from the first), at most `limit` of them, in key order."""
+        references = [reference for _, reference in self.key]
+        conditions = list(self.conditions)
+        if position is not None:
+            conditions.append(f"({', '.join(references)}) > ({', '.join(map(render.literal, position))})")
+        tail = f" ORDER BY {', '.join(references)}" + (f" LIMIT {limit}" if limit is not None else "")
+        return self._documents(conditions, tail)
+
+    def at(self, positions: Iterable[Position]) -> str:
+        """The documents at some positions."""
+        wanted = [
+            f"({' AND '.join(f'{r} = {render.literal(p)}' for (_, r), p in zip(self.key, position, strict=True))})"
+            for position in positions
+        ]
+        return self._documents([*self.conditions, f"({' OR '.join(wanted) or 'false'})"], "")
+
+    def of(self, keys: Iterable[Sequence[str]]) -> str:
+        """The documents of some keys, given as the key texts of their parts; a few others may be among them."""
+        wanted = [
+            f"({' AND '.join(render.equal_to(c, r, part) for (c, r), part in zip(self.key, parts, strict=True))})"
+            for parts in keys
+            if len(parts) == len(self.key)
+        ]
+        return self._documents([*self.conditions, f"({' OR '.join(wanted) or 'false'})"], "")
+
+    def _documents(self, conditions: list[str], tail: str) -> str:
+        # OFFSET 0 keeps the sort below the documents: narrow rows are sorted, each document is built when it is fetched
+        rows = _select("*", f"{self.rows}{_where(conditions)}{tail} OFFSET 0")
+        alias = self.rows.rpartition(" ")[2]
+        return _select(self.select, f"({rows}) {alias}")
 
 
-def statement(aggregate: Aggregate, catalog: Catalog, unfit: str) -> Statement:
-    """The statement of an aggregate that has no `problems`; `unfit` stands for every value not of its type."""
-    writer = _Writer(catalog, unfit)
+def statement(aggregate: Aggregate, catalog: Catalog, marks: Marks, *, with_tokens: bool = False) -> Statement:
+    """The statement of an aggregate that has no `problems`; `with_tokens`: the reader knows the key of the tokens."""
+    writer = _Writer(catalog, marks, Comparable(catalog, with_tokens))
     root = aggregate.root
     alias = writer.alias()
-    table = catalog[root.table]
     shape: Shape = {}
-    document = writer.object(root, alias, shape)
-    key = ", ".join(render.delivered(table.columns[name], _reference(alias, name)) for name in root.key)
-    where = writer.filters(root, alias)
-    order = ", ".join(render.sort_keys(table.columns[name], _reference(alias, name)) for name in root.key)
-    # OFFSET 0 keeps the sort below the documents: narrow rows are sorted, each document is built when it is fetched
-    rows = _select("*", f"{_table(root)} {alias}{_where(where)} ORDER BY {order} OFFSET 0")
-    text = _select(f"jsonb_build_array({key})::text, ({document})::text", f"({rows}) {alias}")
-    return Statement(aggregate, text, shape)
-
-
-def problems(mapping: Mapping, catalog: Catalog, tables: list[str]) -> list[str]:
-    """What keeps the source from being read as the mapping says: one line each, empty when all is well.
-
-    `tables` are the names of all tables of the source, from which a misspelt one is guessed.
-    """
-    found: list[str] = []
-    for aggregate in mapping.aggregates:
-        for place, parent, node in _places(aggregate.root, aggregate.name, None):
-            if node.table in catalog:
-                found += _node_problems(place, parent, node, catalog)
-            else:
-                found.append(f"{place}: the source has no table {node.table}{_meant(node.table, tables)}")
-    return list(dict.fromkeys(found))
-
-
-def _places(node: Node, place: str, parent: Node | None) -> Iterator[tuple[str, Node | None, Node]]:
-    yield place, parent, node
-    for child in node.children:
-        yield from _places(child, f"{place}.{child.name}", node)
-
-
-def _node_problems(place: str, parent: Node | None, node: Node, catalog: Catalog) -> Iterator[str]:
-    table = catalog[node.table]
-    own = [*node.key, *node.order_by, *(f.column for f in node.fields), *(rule.column for rule in node.where)]
-    holder = parent if node.kind is Kind.ONE else node
-    missing = [(table, name) for name in own if name not in table.columns]
-    if holder is not None and holder.table in catalog:
-        joined = catalog[holder.table]
-        missing += [(joined, name) for name in node.join if name not in joined.columns]
-        floats = [(joined, name) for name in node.join if _is_float(joined, name)]
-    else:
-        floats = []
-    for owner, name in missing:
-        yield f'{place}: table {owner.name} has no column "{name}"{_meant(name, owner.columns)}'
-    for owner, name in [*floats, *((table, name) for name in node.key if _is_float(table, name))]:
-        yield f"{place}: {owner.name}.{name} is a float, which cannot be a key: two texts may mean one value"
-    if missing:
-        return
-    if not table.is_key(node.key):
-        yield f"{place}: ({', '.join(node.key)}) of {node.table} is neither its primary key nor unique"
-    for name in node.key:
-        if table.columns[name].nullable:
-            yield f"{place}: key column {node.table}.{name} may be NULL; declare it NOT NULL"
-
-
-def _is_float(table: SourceTable, name: str) -> bool:
-    return name in table.columns and table.columns[name].category in FLOATS
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f', did you mean "{close[0]}"?' if close else ""
+    document = writer.object(root, alias, shape, aggregate.name)
+    key = tuple((catalog[root.table].columns[name], _reference(alias, name)) for name in root.key)
+    shown = ", ".join(
+        f"to_jsonb({attributes.shown(column, reference, marks)})"
+        if column.tokened
+        else render.delivered(column, reference)
+        for column, reference in key
+    )
+    position = ", ".join(f"{reference}::text" for _, reference in key)
+    select = f"jsonb_build_array({position})::text, jsonb_build_array({shown})::text, ({document})::text"
+    conditions = (
+        *writer.filters(root, alias),
+        *(f"({render.number(c, r)}) IS NOT NULL" for c, r in key if c.category is Category.NUMERIC),  # NaN is no key
+    )
+    return Statement(
+        aggregate, shape, marks, tuple(writer.uncompared), select, f"{_table(root)} {alias}", conditions, key
+    )
 
 
 @dataclass(slots=True)
@@ -106,56 +115,102 @@ class _Writer:
     """Writes the expressions of one statement; every place gets an alias of its own."""
 
     catalog: Catalog
-    unfit: str
+    marks: Marks
+    comparable: Comparable
     aliases: int = field(default=0)
+    uncompared: list[Uncompared] = field(default_factory=list)
 
     def alias(self) -> str:
         self.aliases += 1
         return f"t{self.aliases}"
 
-    def object(self, node: Node, alias: str, shape: Shape) -> str:
+    def object(self, node: Node, alias: str, shape: Shape, place: str) -> str:
         """jsonb of a row at its place with everything below it; notes in `shape` what needs care."""
-        pairs = [f"{render.literal(item.name)}, {self.field(node, item, alias, shape)}" for item in node.fields]
+        kept = [entry for entry in (*node.fields, *node.computed) if self.keeps(node, entry, shape, place)]
+        pairs = [(item.name, self.field(node, item, alias)) for item in kept if isinstance(item, Field)]
+        computed = [entry for entry in kept if not isinstance(entry, Field)]
+        hidden: list[tuple[str, str]] = []
         for child in node.children:
+            if child.hidden and not _feeds(child, computed):
+                continue
             below: Shape = {}
-            value = self.one(node, child, alias, below) if child.kind is Kind.ONE else None
-            value = value or self.many(node, child, alias, below)
-            pairs.append(f"{render.literal(child.name)}, {value}")
-            if below:
+            if self.leaves_out(child, shape, place):
+                continue
+            value = self.relation(node, child, alias, below, f"{place}.{child.name}")
+            (hidden if child.hidden else pairs).append((child.name, value))
+            if below and not child.hidden:
                 shape[child.name] = below
-        chunks = [pairs[start : start + _PAIRS_A_CALL] for start in range(0, len(pairs), _PAIRS_A_CALL)] or [[]]
-        return " || ".join(f"jsonb_build_object({', '.join(chunk)})" for chunk in chunks)
+        if not computed:
+            return _object(pairs)
+        names = frozenset(name for name, _ in hidden)
+        more = [(entry.name, self.computed(node, entry, alias, names)) for entry in computed]
+        return f"(SELECT o.d || {_object(more)} FROM (SELECT {_object(pairs)} AS d, {_object(hidden)} AS h OFFSET 0) o)"
 
-    def field(self, node: Node, item: Field, alias: str, shape: Shape) -> str:
+    def keeps(self, node: Node, entry: Field | Computed, shape: Shape, place: str) -> bool:
+        traits: Traits = self.comparable.entry(node, entry)
+        if traits.reason:
+            self.uncompared.append(Uncompared(f"{place}.{entry.name}", traits.reason))
+            shape[entry.name] = Leaf.UNCOMPARED
+        elif traits.leaf is not None:
+            shape[entry.name] = traits.leaf
+        return not traits.reason
+
+    def leaves_out(self, child: Node, shape: Shape, place: str) -> bool:
+        reason = self.comparable.child(child)
+        if reason and not child.hidden:
+            self.uncompared.append(Uncompared(f"{place}.{child.name}", reason))
+            shape[child.name] = Leaf.UNCOMPARED
+        return bool(reason)
+
+    def field(self, node: Node, item: Field, alias: str) -> str:
         column = self.catalog[node.table].columns[item.column]
-        rendered = render.field(column, _reference(alias, item.column), item.type, self.unfit)
-        if rendered.leaf is not None:
-            shape[item.name] = rendered.leaf
-        return rendered.sql
+        return attributes.field(item, column, _reference(alias, item.column), self.marks)
 
-    def one(self, parent: Node, child: Node, parent_alias: str, shape: Shape) -> str:
+    def computed(self, node: Node, entry: Computed, alias: str, hidden: frozenset[str]) -> str:
+        if isinstance(entry, Constant):
+            return attributes.constant(entry, self.marks)
+        if isinstance(entry, Template):
+            return attributes.template(entry, self.catalog[node.table].columns, alias, hidden, self.marks)
+        return attributes.derived(entry, hidden, self.marks)
+
+    def relation(self, parent: Node, child: Node, alias: str, shape: Shape, place: str) -> str:
+        """A virtual place is no row: what stands below it holds the same values as the row above it."""
+        if child.virtual:
+            rows = real(child)
+            elements = self.many(parent, child.join, rows, alias, shape, place)
+            return f"({elements} -> 0)" if child.first else elements
+        if child.kind is Kind.ONE:
+            return self.one(parent, child, alias, shape, place)
+        return self.many(parent, parent.key, child, alias, shape, place)
+
+    def one(self, parent: Node, child: Node, parent_alias: str, shape: Shape, place: str) -> str:
         """The row that my columns point at; a NULL in any of them points nowhere, as SQL's `=` has it."""
         alias = self.alias()
         joined = self.join(parent, child.join, parent_alias, child, child.key, alias)
         where = [*joined, *self.filters(child, alias)]
-        return f"({_select(self.object(child, alias, shape), f'{_table(child)} {alias}{_where(where)}')})"
+        return f"({_select(self.object(child, alias, shape, place), f'{_table(child)} {alias}{_where(where)}')})"
 
-    def many(self, parent: Node, child: Node, parent_alias: str, shape: Shape) -> str:
-        """The rows whose columns point at me, in order, or with `unwrap` what each of them points at."""
+    def many(
+        self, parent: Node, mine: tuple[str, ...], child: Node, parent_alias: str, shape: Shape, place: str
+    ) -> str:
+        """The rows whose columns hold mine, in order, or with `unwrap` what each of them points at."""
         alias = self.alias()
-        joined = self.join(parent, parent.key, parent_alias, child, child.join, alias)
+        joined = self.join(parent, mine, parent_alias, child, child.join, alias)
         where = _where([*joined, *self.filters(child, alias)])
         columns = self.catalog[child.table].columns
         ordered = dict.fromkeys((*child.order_by, *child.key))
         order = ", ".join(render.sort_keys(columns[name], _reference(alias, name)) for name in ordered)
-        if child.unwrap is None:
-            element, present, beside = self.object(child, alias, shape), "", ""
+        if not self.comparable.ordered(child):
+            shape[""] = Leaf.ANY_ORDER
+        far = unwrapped(child)
+        if far is None:
+            element, present, beside = self.object(child, alias, shape, place), "", ""
         else:
-            far = next(c for c in child.children if c.name == child.unwrap)
             element = f"{alias}f.document"
             present = f" FILTER (WHERE {element} IS NOT NULL)"
             # OFFSET 0 keeps the planner from building each far side twice, once for the filter
-            beside = f", LATERAL (SELECT {self.one(child, far, alias, shape)} AS document OFFSET 0) {alias}f"
+            document = self.relation(child, far, alias, shape, place)
+            beside = f", LATERAL (SELECT {document} AS document OFFSET 0) {alias}f"
         aggregated = f"jsonb_agg({element} ORDER BY {order}){present}"
         return f"coalesce(({_select(aggregated, f'{_table(child)} {alias}{beside}{where}')}), '[]'::jsonb)"
 
@@ -169,18 +224,30 @@ class _Writer:
             )
 
     def filters(self, node: Node, alias: str) -> Iterator[str]:
-        """Conditions of `where`: one of the values, compared as key text."""
+        """Conditions of `where`."""
+        columns = self.catalog[node.table].columns
         for rule in node.where:
-            shown = render.text(self.catalog[node.table].columns[rule.column], _reference(alias, rule.column))
-            values = [render.literal(scalar_text(value)) for value in rule.values if value is not None]
-            choices = [f'({shown}) COLLATE "C" IN ({", ".join(values)})'] if values else []
-            if None in rule.values:
-                choices.append(f"({shown}) IS NULL")
-            yield f"({' OR '.join(choices) or 'false'})"
+            yield attributes.condition(rule, columns[rule.column], _reference(alias, rule.column))
+
+
+def _feeds(child: Node, computed: Iterable[Computed]) -> bool:
+    """Whether a computed attribute reads a relation."""
+    return any(
+        entry.path[0] == child.name
+        if isinstance(entry, Derived)
+        else isinstance(entry, Template) and any(not isinstance(p, str) and p[0] == child.name for p in entry.parts)
+        for entry in computed
+    )
+
+
+def _object(pairs: list[tuple[str, str]]) -> str:
+    texts = [f"{render.literal(name)}, {value}" for name, value in pairs]
+    chunks = [texts[start : start + _PAIRS_A_CALL] for start in range(0, len(texts), _PAIRS_A_CALL)] or [[]]
+    return " || ".join(f"jsonb_build_object({', '.join(chunk)})" for chunk in chunks)
 
 
 def _select(columns: str, rows: str) -> str:
-    return f"SELECT {columns} FROM {rows}"  # noqa: S608 - every name is quoted, every constant escaped
+    return f"SELECT {columns} FROM {rows}"
 
 
 def _where(conditions: Iterator[str] | list[str]) -> str:

@@ -8,11 +8,15 @@ from typing import Any
 import psycopg2
 
 from contract.keys import DOCUMENT_SK, document_pk
-from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Mapping, Node
+from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Mapping, Node, Sensitive
 from contract.values import to_item
+from worker.verify.columns import with_policies
+from worker.verify.marks import Marks, Tokens
+from worker.verify.problems import problems
 from worker.verify.report import Report
 from worker.verify.run import verify
-from worker.verify.source import open_source
+from worker.verify.source import Source, open_source
+from worker.verify.sql import Statement, statement
 from worker.verify.target import Documents
 
 SCHEMA = """
@@ -205,6 +209,32 @@ class Target:
         with open_source(url) as source:
             documents = Documents(self.table, self.client)
             return verify(source, documents, mapping, limit=limit, progress=self.progress.append)
+
+
+MARKS = Marks("unfit 0123")
+
+
+def statement_of(
+    source: Source, aggregate: Aggregate, sensitive: tuple[Sensitive, ...] = (), *, with_tokens: bool = False
+) -> Statement:
+    """The statement of an aggregate that fits the source."""
+    mapping = Mapping((aggregate,), sensitive)
+    catalog = with_policies(source.catalog(mapping.tables), mapping.policies)
+    assert problems(mapping, catalog, [], with_tokens=with_tokens) == []
+    return statement(aggregate, catalog, MARKS, with_tokens=with_tokens)
+
+
+def expected(
+    url: str, aggregate: Aggregate, sensitive: tuple[Sensitive, ...] = (), tokens: Tokens | None = None
+) -> dict[str, Any]:
+    """The documents that the source says, by key."""
+    with open_source(url) as opened:
+        made = statement_of(opened, aggregate, sensitive, with_tokens=tokens is not None)
+        return {document.key: document.body for document in opened.documents(made, tokens=tokens)}
+
+
+def root(table: str, key: tuple[str, ...], fields: tuple[Field, ...], *children: Node, **more: Any) -> Aggregate:
+    return Aggregate("thing", "things", Node("thing", Kind.ROOT, table, key, (), fields, children, **more))
 
 
 Change = Callable[[dict[str, Any]], None]

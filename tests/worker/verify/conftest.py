@@ -35,3 +35,18 @@ def target(ministack: MiniStack) -> Iterator[Target]:
     )
     yield Target(client, table)
     client.delete_table(TableName=table)
+
+
+@pytest.fixture(scope="session")
+def scratch_database(postgres: Postgres) -> str:
+    postgres.create_database("verify_scratch")
+    return postgres.url("verify_scratch")
+
+
+@pytest.fixture
+def scratch(scratch_database: str) -> str:
+    """URL of a database whose schema `public` is empty."""
+    run_sql(
+        scratch_database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
+    )
+    return scratch_database

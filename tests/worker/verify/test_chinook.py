@@ -20,8 +20,10 @@ from contract.mapping import Aggregate, Field, FieldType, Kind, Mapping, Node
 from local.postgres import Postgres
 from tests.worker.verify.business import run_sql
 from worker.verify.compare import digest, first_difference
+from worker.verify.marks import Marks
+from worker.verify.problems import problems
 from worker.verify.source import open_source
-from worker.verify.sql import problems, statement
+from worker.verify.sql import statement
 
 _FOLDER = os.environ.get("TEST_CHINOOK")
 
@@ -31,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 _KEYS = {"playlist_track": ("playlist_id", "track_id")}
 _TIMES = {"birth_date", "hire_date", "invoice_date"}
-_UNFIT = "unfit 0123"
+_MARKS = Marks("unfit 0123")
 
 Documents = dict[tuple[str, str], dict[str, Any]]
 
@@ -86,7 +88,7 @@ def generated(url: str, mapping: Mapping) -> Iterator[tuple[str, str, dict[str, 
         catalog = source.catalog(mapping.tables)
         assert problems(mapping, catalog, []) == []
         for aggregate in mapping.aggregates:
-            for document in source.documents(statement(aggregate, catalog, _UNFIT), _UNFIT):
+            for document in source.documents(statement(aggregate, catalog, _MARKS)):
                 yield aggregate.name, document.key, document.body
 
 

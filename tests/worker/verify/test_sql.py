@@ -7,14 +7,12 @@ import pytest
 
 from contract.mapping import Aggregate, Field, FieldType, Filter, Kind, Mapping, Node
 from local.postgres import Postgres
-from tests.worker.verify.business import run_sql
+from tests.worker.verify.business import MARKS, expected, root, run_sql
 from worker.verify.compare import UNFIT, Leaf
 from worker.verify.errors import VerifyError
-from worker.verify.expected import Expected
+from worker.verify.problems import problems
 from worker.verify.source import open_source
-from worker.verify.sql import problems, statement
-
-_UNFIT = "unfit 0123"
+from worker.verify.sql import statement
 
 SCHEMA = r"""
 CREATE TYPE public.mood AS ENUM ('sad', 'glad');
@@ -49,37 +47,6 @@ def source(postgres: Postgres) -> str:
     url = postgres.url("verify_types")
     run_sql(url, SCHEMA)
     return url
-
-
-@pytest.fixture(scope="module")
-def scratch_database(postgres: Postgres) -> str:
-    postgres.create_database("verify_scratch")
-    return postgres.url("verify_scratch")
-
-
-@pytest.fixture
-def scratch(scratch_database: str) -> str:
-    """URL of a database whose schema `public` is empty."""
-    run_sql(
-        scratch_database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
-    )
-    return scratch_database
-
-
-def expected(url: str, aggregate: Aggregate) -> dict[str, Any]:
-    """The documents that the source says, by key."""
-    found: dict[str, Any] = {}
-    with open_source(url) as opened:
-        catalog = opened.catalog(Mapping((aggregate,)).tables)
-        assert problems(Mapping((aggregate,)), catalog, []) == []
-        for document in opened.documents(statement(aggregate, catalog, _UNFIT), _UNFIT):
-            assert isinstance(document, Expected)
-            found[document.key] = document.body
-    return found
-
-
-def root(table: str, key: tuple[str, ...], fields: tuple[Field, ...], *children: Node, **more: Any) -> Aggregate:
-    return Aggregate("thing", "things", Node("thing", Kind.ROOT, table, key, (), fields, children, **more))
 
 
 def of_kinds(*fields: Field) -> Aggregate:
@@ -346,7 +313,7 @@ def test_places_that_need_care_are_named(source: str) -> None:
     aggregate = root(TABLE, ("k",), (Field("f4", "f4"), Field("i", "i2")), links)
 
     with open_source(source) as opened:
-        shape = statement(aggregate, opened.catalog([TABLE]), _UNFIT).shape
+        shape = statement(aggregate, opened.catalog([TABLE]), MARKS).shape
 
     assert shape == {"f4": Leaf.FLOAT4, "links": {"r": Leaf.FLOAT8, "j": Leaf.JSON_TEXT}}
 
@@ -375,7 +342,7 @@ def test_a_snapshot_does_not_see_later_commits(scratch: str) -> None:
     with open_source(scratch) as opened:
         catalog = opened.catalog(["public.t"])
         run_sql(scratch, "INSERT INTO t VALUES (2)")
-        found = [document.key for document in opened.documents(statement(aggregate, catalog, _UNFIT), _UNFIT)]
+        found = [document.key for document in opened.documents(statement(aggregate, catalog, MARKS))]
 
     assert found == ["1"]
 
@@ -408,4 +375,4 @@ def test_rows_that_a_policy_would_hide_are_an_error(scratch: str) -> None:
     aggregate = root("public.t", ("k",), ())
 
     with open_source(reader) as opened, pytest.raises(VerifyError, match="row-level security"):
-        list(opened.documents(statement(aggregate, opened.catalog(["public.t"]), _UNFIT), _UNFIT))
+        list(opened.documents(statement(aggregate, opened.catalog(["public.t"]), MARKS)))
