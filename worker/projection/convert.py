@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ _TIMESTAMP: Final = re.compile(
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]00:00:00(?:\.0+)?Z?)?", re.ASCII)
 # as SQL writes numbers: Python's own reader takes `1_000` and the digits of every script, too
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
+_HEX: Final = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2})*)", re.ASCII)
 MAX_NUMBER_CHARACTERS: Final = 1000
 """DynamoDB holds 38 digits; numbers are bounded here, so that nothing behind ever writes out an enormous one."""
 
@@ -142,6 +144,14 @@ def _no_constant(_: str) -> Any:
     raise ValueError
 
 
+def _binary(value: Any) -> str:
+    """DMS renders binary as hex, with `0x` unless NoHexPrefix; documents have it as base64 with padding (RFC 4648)."""
+    match = _HEX.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise DoesNotFit("not binary as hex text")
+    return base64.b64encode(bytes.fromhex(match.group(1))).decode()
+
+
 _CONVERSIONS: Final[dict[FieldType, Callable[[Any], Any]]] = {
     FieldType.DELIVERED: _delivered,
     FieldType.TEXT: _text,
@@ -152,4 +162,5 @@ _CONVERSIONS: Final[dict[FieldType, Callable[[Any], Any]]] = {
     FieldType.TIMESTAMP: _timestamp,
     FieldType.TIMESTAMPTZ: _timestamptz,
     FieldType.JSON: _json,
+    FieldType.BINARY: _binary,
 }

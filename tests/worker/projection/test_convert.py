@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -61,6 +62,11 @@ GOOD: list[tuple[FieldType, Any, Any]] = [
     (T.JSON, "12345678901234567890", 12345678901234567890),
     (T.JSON, "1.234567890123456789", Decimal("1.234567890123456789")),
     (T.JSON, True, True),
+    (T.BINARY, "0x00ff10", "AP8Q"),
+    (T.BINARY, "00FF", "AP8="),
+    (T.BINARY, "0Xdeadbeef", "3q2+7w=="),
+    (T.BINARY, "0x", ""),
+    (T.BINARY, "", ""),
 ]
 
 BAD: list[tuple[FieldType, Any, str]] = [
@@ -102,6 +108,14 @@ BAD: list[tuple[FieldType, Any, str]] = [
     (T.JSON, "1e5000", "a number in the JSON is out of range"),
     (T.JSON, "1e99999999999999999999", "a number in the JSON is out of range"),
     (T.JSON, f"0.{'1' * 1000}", "a number in the JSON is out of range"),
+    (T.BINARY, "0x0", "not binary as hex text"),
+    (T.BINARY, "0x0g", "not binary as hex text"),
+    (T.BINARY, "00 ff", "not binary as hex text"),
+    (T.BINARY, "00ff\n", "not binary as hex text"),
+    (T.BINARY, "\\x00ff", "not binary as hex text"),
+    (T.BINARY, "٠٠", "not binary as hex text"),
+    (T.BINARY, 10, "not binary as hex text"),
+    (T.BINARY, [], "not binary as hex text"),
 ]
 
 
@@ -156,6 +170,13 @@ def test_no_message_holds_the_value(value: str, field_type: FieldType) -> None:
         convert(marked, field_type)
 
     assert "canary" not in str(caught.value)
+
+
+@given(st.binary(), st.booleans(), st.booleans())
+def test_binary_comes_back_from_its_base64(value: bytes, prefixed: bool, upper: bool) -> None:
+    text = value.hex().upper() if upper else value.hex()
+
+    assert base64.b64decode(convert(f"0x{text}" if prefixed else text, T.BINARY), validate=True) == value
 
 
 @given(numbers)
