@@ -16,6 +16,7 @@ GROUP = "nearview.commands"
 OWN = (
     EntryPoint("parked", "worker.parked_cli:parked", GROUP),
     EntryPoint("test", "worker.examples.cli:test", GROUP),
+    EntryPoint("explain", "worker.explain.cli:explain", GROUP),
 )
 
 
