@@ -32,8 +32,8 @@ from local.processes import REPOSITORY, ProcessError, Processes, free_port, stat
 from local.sql_script import ScriptError, Statement, split
 from worker.mapping.loader import load_mappings
 from worker.verify.errors import VerifyError
+from worker.verify.problems import problems
 from worker.verify.source import open_source
-from worker.verify.sql import problems
 
 DATABASE: Final = "source"
 MONOLITH: Final = "monolith"

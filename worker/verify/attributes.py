@@ -37,10 +37,7 @@ def field(item: Field, column: Column, reference: str, marks: Marks) -> str:
     misfit = _misfit(item, column, reference, marks)
     if item.values or item.otherwise:
         return _mapped(item, column, reference, misfit)
-    value = render.field(column, reference, item.type, misfit).sql
-    if item.misfit is Misfit.PARK:
-        return value
-    return f"(SELECT CASE WHEN {_storable('m.v')} THEN m.v ELSE {misfit} END FROM (SELECT {value} AS v OFFSET 0) m)"
+    return render.field(column, reference, item.type, misfit).sql
 
 
 def _misfit(item: Field, column: Column, reference: str, marks: Marks) -> str:
@@ -51,16 +48,6 @@ def _misfit(item: Field, column: Column, reference: str, marks: Marks) -> str:
             return "NULL::jsonb"
         case Misfit.TEXT:
             return f"to_jsonb({render.text(column, reference)})"
-
-
-def _storable(value: str) -> str:
-    """Whether a jsonb value is no number, or one that DynamoDB holds: 38 digits, 1E-130 to 9.99E+125."""
-    number = f"abs(({value} #>> '{{}}')::numeric)"
-    digits = f"length(btrim(replace({number}::text, '.', ''), '0'))"
-    return (
-        f"CASE WHEN jsonb_typeof({value}) = 'number' THEN {digits} <= 38 AND {number} < 1e126"
-        f" AND ({number} = 0 OR {number} >= 1e-130) ELSE true END"
-    )
 
 
 def _mapped(item: Field, column: Column, reference: str, misfit: str) -> str:

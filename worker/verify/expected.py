@@ -65,7 +65,7 @@ def _number(text: str) -> Any:
     return number
 
 
-# what a text that is no JSON, or none that can be stored, stands for
+# what a text that is no JSON stands for
 _WITHOUT_JSON: Final[dict[Leaf, Callable[[str], Any]]] = {
     Leaf.JSON_TEXT: lambda _: UNFIT,
     Leaf.JSON_OR_NULL: lambda _: None,
@@ -75,17 +75,9 @@ _WITHOUT_JSON: Final[dict[Leaf, Callable[[str], Any]]] = {
 
 def _parsed(text: str, otherwise: Callable[[str], Any]) -> Any:
     try:
-        value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_no_constant)
+        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return otherwise(text)
-    plain = otherwise(text)
-    return value if plain is UNFIT or not _holds_unfit(value) else plain
-
-
-def _holds_unfit(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_unfit, value.values()))
-    return any(map(_holds_unfit, value)) if isinstance(value, list) else value is UNFIT
 
 
 def _no_constant(_: str) -> Any:

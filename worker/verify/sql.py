@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from contract.mapping import Aggregate, Computed, Constant, Derived, Field, Kind, Node, Template
+from contract.mapping import Aggregate, Computed, Constant, Derived, Field, FieldType, Kind, Misfit, Node, Template
 from worker.verify import attributes, render
 from worker.verify.columns import Catalog, Category, Column
 from worker.verify.comparable import Comparable, Traits, real, unwrapped
@@ -131,7 +131,7 @@ class _Writer:
         computed = [entry for entry in kept if not isinstance(entry, Field)]
         hidden: list[tuple[str, str]] = []
         for child in node.children:
-            if child.hidden and not _feeds(child, computed):
+            if child.hidden and not _feeds(child, computed) and not _may_park(child):
                 continue
             below: Shape = {}
             if self.leaves_out(child, shape, place):
@@ -140,11 +140,17 @@ class _Writer:
             (hidden if child.hidden else pairs).append((child.name, value))
             if below and not child.hidden:
                 shape[child.name] = below
-        if not computed:
+        if not computed and not hidden:
             return _object(pairs)
         names = frozenset(name for name, _ in hidden)
         more = [(entry.name, self.computed(node, entry, alias, names)) for entry in computed]
-        return f"(SELECT o.d || {_object(more)} FROM (SELECT {_object(pairs)} AS d, {_object(hidden)} AS h OFFSET 0) o)"
+        unfit, parked = render.literal(self.marks.unfit), ""
+        for name in sorted(child.name for child in node.children if child.hidden and _may_park(child)):
+            # what parks in a hidden relation parks the document, too
+            found = f"strpos((o.h -> {render.literal(name)})::text, {unfit}) > 0"
+            parked += f" || CASE WHEN {found} THEN jsonb_build_object({render.literal(name)}, {unfit}) ELSE '{{}}' END"
+        rows = f"(SELECT {_object(pairs)} AS d, {_object(hidden)} AS h OFFSET 0) o"
+        return f"(SELECT o.d || {_object(more)}{parked} FROM {rows})"
 
     def keeps(self, node: Node, entry: Field | Computed, shape: Shape, place: str) -> bool:
         traits: Traits = self.comparable.entry(node, entry)
@@ -238,6 +244,18 @@ def _feeds(child: Node, computed: Iterable[Computed]) -> bool:
         else isinstance(entry, Template) and any(not isinstance(p, str) and p[0] == child.name for p in entry.parts)
         for entry in computed
     )
+
+
+def _may_park(node: Node) -> bool:
+    """Whether a value at this place or below may fit so badly that the document waits."""
+    for place in node.walk():
+        if any(isinstance(entry, (Template, Derived)) for entry in place.computed):
+            return True
+        for item in place.fields:
+            typed = item.type not in (FieldType.DELIVERED, FieldType.TEXT)
+            if item.misfit is Misfit.PARK and (typed or (item.values and not item.otherwise)):
+                return True
+    return False
 
 
 def _object(pairs: list[tuple[str, str]]) -> str:
