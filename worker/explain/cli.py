@@ -1,0 +1,172 @@
+"""`nearview explain` on the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Final, NoReturn
+
+import click
+
+from worker.errors import NearviewError, SettingsError
+from worker.explain import report
+from worker.explain.dry_run import Journal, NoSuchRow, of_changes, of_document, of_row
+from worker.explain.overlay import Base
+from worker.explain.record import Explained, explain_record
+from worker.log import Log
+from worker.mapping.loader import load_mappings
+from worker.parked_cli import operator_settings
+from worker.projection.documents import NewerGeneration
+from worker.projection.operations import TableName
+from worker.projection.plan import Plan, make_plan
+from worker.records.errors import PoisonRecord, TableLacks
+from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
+from worker.store.lean import LeanDynamoDB
+from worker.store.memory import MemoryStore
+
+EXIT_EXPLAINED: Final = 0
+EXIT_PARKED: Final = 1
+EXIT_UNUSABLE: Final = 2
+
+SETTINGS: Final = ("region", "endpoint_url", "rows_table", "documents_table")
+
+
+@click.command()
+@click.argument("record", required=False, type=click.File("rb"))
+@click.option("--key", "document", metavar="AGGREGATE/KEY", help="Explain a document instead: what building it does.")
+@click.option("--row", nargs=2, metavar="SCHEMA.TABLE KEY", help="Explain a stored row: what a change of it does.")
+@click.option("--online", is_flag=True, help="Look at the real tables; nothing is written.")
+@click.option(
+    "--mappings",
+    envvar="NEARVIEW_MAPPINGS",
+    type=click.Path(path_type=Path),
+    default=Path("mappings"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder of the mapping files.",
+)
+@click.option(
+    "--before-image-field",
+    envvar="NEARVIEW_BEFORE_IMAGE_FIELD",
+    default="before-image",
+    show_default=True,
+    show_envvar=True,
+    metavar="NAME",
+    help="The record's member with the before image.",
+)
+@click.option(
+    "--regions",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Regions of the documents table: each pays every write.",
+)
+@click.option("--values", is_flag=True, help="Show the row and the documents' bodies: business data.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines and tables.")
+def explain(
+    record: IO[bytes] | None,
+    document: str | None,
+    row: tuple[str, str] | None,
+    online: bool,
+    mappings: Path,
+    before_image_field: str,
+    regions: int,
+    values: bool,
+    as_json: bool,
+) -> None:
+    """Explain a DMS record (a file, or - for standard input), a document, or a row.
+
+    Shows the decoded change, where it stands in which aggregates, the documents it touches, every read and write of
+    the engine, and the capacity units. It is a dry run: nothing is ever written. Without --online the tables are taken
+    for empty; with it AWS_REGION, NEARVIEW_ROWS_TABLE and NEARVIEW_DOCUMENTS_TABLE say where they are.
+
+    Exit codes: 0 explained, 1 the record would be parked, 2 nothing could be explained.
+    """
+    if sum((record is not None, document is not None, row is not None)) != 1:
+        raise click.UsageError("give one of: a RECORD, --key, --row")
+    if record is None and not online:
+        raise click.UsageError("--key and --row look at stored items: add --online")
+    try:
+        plan = _plan(mappings)
+        explained = None if record is None else explain_record(record.read(), plan, before_image_field)
+        journal = _stored(plan, document, row) if explained is None else _journal(plan, explained, online=online)
+    except (PoisonRecord, TableLacks) as problem:
+        _fail([f"it would be parked: {problem}"], EXIT_PARKED)
+    except SettingsError as error:
+        _fail(error.problems)
+    except (NearviewError, NewerGeneration, NoSuchRow) as error:
+        _fail([str(error)])
+    show = _show_json if as_json else _show
+    show(explained, journal, regions, values)
+
+
+def _plan(folder: Path) -> Plan:
+    mapping, problems = load_mappings(folder)
+    if mapping is None:
+        raise SettingsError([str(problem) for problem in problems])
+    return make_plan(mapping)
+
+
+def _journal(plan: Plan, explained: Explained | str, *, online: bool) -> Journal | None:
+    if isinstance(explained, str):
+        return None
+    changes = explained.changes
+    return (
+        _on_the_tables(lambda base: of_changes(plan, base, changes))
+        if online
+        else of_changes(plan, MemoryStore(), changes)
+    )
+
+
+def _stored(plan: Plan, document: str | None, row: tuple[str, str] | None) -> Journal:
+    if row is not None:
+        table, row_key = row
+        if table not in plan.mapping.tables:
+            raise SettingsError([f"no mapping uses table {table}"])
+        return _on_the_tables(lambda base: of_row(plan, base, table, row_key))
+    name, _, key = (document or "").partition("/")
+    aggregate = next((a for a in plan.mapping.aggregates if a.name == name), None)
+    if aggregate is None or not key:
+        known = ", ".join(a.name for a in plan.mapping.aggregates)
+        raise SettingsError([f"--key: expected AGGREGATE/KEY with one of the aggregates {known}"])
+    return _on_the_tables(lambda base: of_document(plan, base, aggregate, key))
+
+
+def _on_the_tables(look: Callable[[Base], Journal]) -> Journal:
+    settings = operator_settings(os.environ, SETTINGS)
+    tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
+    client = LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT)
+    store = DynamoStore(client, tables, Log("warning"))
+    try:
+        return look(store)
+    finally:
+        store.close()
+
+
+def _show(explained: Explained | str | None, journal: Journal | None, regions: int, values: bool) -> None:
+    if isinstance(explained, str):
+        click.echo(explained)
+    elif explained is not None:
+        report.print_record(explained, values=values)
+        click.echo("")
+    if journal is not None:
+        report.print_journal(journal, regions, values=values)
+
+
+def _show_json(explained: Explained | str | None, journal: Journal | None, regions: int, values: bool) -> None:
+    found: dict[str, object] = {}
+    if isinstance(explained, str):
+        found["note"] = explained
+    elif explained is not None:
+        found["record"] = report.record_as_json(explained, values=values)
+    if journal is not None:
+        found["dry_run"] = report.journal_as_json(journal, regions, values=values)
+    report.print_json(found)
+
+
+def _fail(lines: tuple[str, ...] | list[str], code: int = EXIT_UNUSABLE) -> NoReturn:
+    for line in lines:
+        click.echo(f"nearview explain: {line}", err=True)
+    raise SystemExit(code)

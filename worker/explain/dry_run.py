@@ -1,0 +1,109 @@
+"""The engine itself, driven against a store that keeps its writes: what it would read, write and rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contract.keys import DOCUMENT_SK, ROW_SK, row_pk
+from contract.mapping import Aggregate
+from contract.values import from_item
+from worker.explain.overlay import Base, Overlay, Step
+from worker.projection.documents import rebuild
+from worker.projection.engine import project
+from worker.projection.images import Counts, read_image
+from worker.projection.operations import Delete, Get, Insert, TableName
+from worker.projection.plan import Plan
+from worker.records.rows import RowChange
+
+_AS_OF: Final = "1970-01-01T00:00:00.000000Z"
+_NEWER: Final = "~"
+_CHANGED: Final = "\x00"
+
+
+class NoSuchRow(Exception):
+    """No image of the row is stored; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that was looked at: what became of it, and its body if it would be written with one."""
+
+    pk: str
+    outcome: str
+    size_bytes: int
+    body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Everything the engine would do, in order. `joins` and `leaves`: edges put and deleted, as (parent, edge)."""
+
+    steps: tuple[Step, ...]
+    documents: tuple[Document, ...]
+    joins: tuple[tuple[str, str], ...]
+    leaves: tuple[tuple[str, str], ...]
+
+    def units(self, *, writes: bool, table: TableName) -> int:
+        """Capacity units of one table's reads or writes, its indexes included."""
+        chosen = [step for step in self.steps if step.is_write is writes and step.operation.table is table]
+        return sum(step.units + step.index_units for step in chosen)
+
+
+def of_changes(plan: Plan, base: Base, changes: Sequence[RowChange]) -> Journal:
+    """What these changes would do. Raises TableLacks, NewerGeneration."""
+    overlay = Overlay(base)
+    overlay.drive(project(plan, changes, _AS_OF))
+    return _journal(overlay)
+
+
+def of_row(plan: Plan, base: Base, table: str, key: str) -> Journal:
+    """What a change of a stored row would do that leaves its foreign keys. Raises NoSuchRow, NewerGeneration."""
+    (item,) = base.run([Get(TableName.ROWS, row_pk(table, key), ROW_SK)])
+    image = read_image(item)
+    if image is None:
+        raise NoSuchRow(f"no image of {table} {key} is stored")
+    # newer than the stored one, and different: in a column that nothing shows
+    row = None if image.row is None else {**image.row, _CHANGED: True}
+    return of_changes(plan, base, [RowChange(table, key, image.version + _NEWER, row)])
+
+
+def of_document(plan: Plan, base: Base, aggregate: Aggregate, key: str) -> Journal:
+    """What building one document anew would do. Raises NewerGeneration."""
+    overlay = Overlay(base)
+    overlay.drive(rebuild(plan, [(aggregate, key)], _AS_OF, Counts()))
+    return _journal(overlay)
+
+
+def _journal(overlay: Overlay) -> Journal:
+    edges = [step.operation for step in overlay.steps if step.is_write and step.outcome == "done"]
+    edges = [op for op in edges if op.table is TableName.ROWS and getattr(op, "sk", ROW_SK) != ROW_SK]
+    return Journal(
+        tuple(overlay.steps),
+        tuple(_documents(overlay)),
+        tuple((op.pk, op.sk) for op in edges if isinstance(op, Insert)),
+        tuple((op.pk, op.sk) for op in edges if isinstance(op, Delete)),
+    )
+
+
+def _documents(overlay: Overlay) -> list[Document]:
+    steps: dict[str, list[Step]] = {}
+    for step in overlay.steps:
+        if step.operation.table is TableName.DOCUMENTS:
+            steps.setdefault(step.operation.pk, []).append(step)
+    found = []
+    for pk, of_one in steps.items():
+        item = overlay.items.get((TableName.DOCUMENTS, pk, DOCUMENT_SK))
+        written = any(step.is_write for step in of_one)
+        values = from_item(item) if item else {}
+        if not written:
+            outcome = "as it is stored" if item else "not there, not written"
+        elif "_parked" in values:
+            outcome = f"parked: {values['_parked']}"
+        else:
+            deleted = "_deleted" in values
+            outcome = "deleted" if deleted else "written" if of_one[0].outcome == "found" else "written, new"
+        body = {name: value for name, value in values.items() if not name.startswith("_") and name not in ("pk", "sk")}
+        found.append(Document(pk, outcome, max(step.size_bytes for step in of_one), body if written and body else None))
+    return found
