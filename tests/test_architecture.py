@@ -36,7 +36,7 @@ IMPORTERS = {
         *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),
         *("worker.examples.cli", "worker.examples.report"),
     },
-    "rich": {"worker.parked_report", "worker.verify.cli", "worker.examples.report"},
+    "rich": {"worker.parked_report", "worker.verify.cli", "worker.examples.report", "worker.explain.report"},
 }
 
 # where a process begins: they read the environment once and hand it on
