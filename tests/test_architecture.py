@@ -43,6 +43,7 @@ IMPORTERS = {
 ROOTS = {
     "worker.cli",
     "worker.parked_cli",
+    "worker.explain.cli",
     "worker.child.__main__",
     "worker.supervisor.__main__",
     "worker.verify.target",
