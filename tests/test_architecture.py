@@ -18,8 +18,8 @@ IMPURE = {
     *("os", "io", "pathlib", "time", "random", "uuid", "socket", "ssl", "http", "urllib", "subprocess", "threading"),
     *("concurrent", "asyncio", "multiprocessing", "signal", "shutil", "tempfile", "logging", "sys"),
 }
-# the loader's two reads: a folder's names and a file's text
-ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}}
+# the loader's two reads: a folder's names and a file's text; a command is given a folder
+ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}, "worker.mapping.cli": {"pathlib"}}
 
 # modules, or packages that are one shell; the local stand-ins are left out, they talk to whatever they stand for
 IMPORTERS = {
@@ -35,7 +35,7 @@ IMPORTERS = {
     "click": {
         *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),
         *("worker.explain.cli", "worker.explain.report"),
-        *("worker.examples.cli", "worker.examples.report"),
+        *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
     },
     "rich": {"worker.parked_report", "worker.verify.cli", "worker.examples.report", "worker.explain.report"},
 }

@@ -16,7 +16,8 @@ from contract.mapping import FieldType
 from worker import metrics, settings
 from worker.cli import main
 from worker.log import Event, Log
-from worker.mapping import reader
+from worker.mapping import language, reference, schema
+from worker.mapping.lint import Code
 from worker.mapping.loader import load_mappings, read_mappings
 from worker.records.errors import Reason
 from worker.supervisor import collector
@@ -191,14 +192,15 @@ def test_every_reason_for_parking_is_explained() -> None:
 # the mapping language
 
 
-def test_every_mapping_key_is_documented_and_no_other() -> None:
-    text = text_of("mapping.md")
-    relation = {*reader.MANY_KEYS, *reader.ONE_KEYS} - {*reader.NODE_KEYS}
+def test_the_reference_of_the_language_and_its_schema_are_what_the_program_prints() -> None:
+    assert reference.markdown() == text_of("mapping-reference.md")
+    assert schema.text() == (ROOT / "mappings" / "nearview.schema.json").read_text("utf-8")
 
-    assert set(reader.ROOT_KEYS) == first_cells(section(text, "## Keys of the file"))
-    assert relation == first_cells(section(text, "## Keys of a relation").split("###")[0])
-    assert set(reader.FIELD_KEYS) == first_cells(section(text, "## Fields").split("###")[0])
-    assert set(reader.INDEX_KEYS) == first_cells(section(text, "## Indexes"))
+
+def test_every_key_of_the_language_is_told_of() -> None:
+    named = {match["inline"] for match in _CODE.finditer(text_of("mapping.md"))}
+
+    assert {str(key.name) for key in language.KEYS} <= named
 
 
 def test_every_field_type_is_documented_and_no_other() -> None:
@@ -208,13 +210,14 @@ def test_every_field_type_is_documented_and_no_other() -> None:
 
 
 def test_every_yaml_example_is_a_mapping_without_problems() -> None:
-    examples = [match["body"] for match in _CODE.finditer(text_of("mapping.md")) if match["language"] == "yaml"]
+    blocks = [match["body"] for match in _CODE.finditer(text_of("mapping.md")) if match["language"] == "yaml"]
+    examples = [block for block in blocks if block.startswith(("aggregate:", "tables:", "#"))]
 
     problems = [
         str(problem) for n, example in enumerate(examples) for problem in read_mappings({f"{n}.yaml": example})[1]
     ]
 
-    assert len(examples) >= 4
+    assert len(examples) >= 10
     assert problems == []
 
 
@@ -227,6 +230,10 @@ def test_every_example_has_mappings_without_problems_a_schema_and_a_workload(fol
     schema = (folder / "schema.sql").read_text("utf-8")
     assert all(f"CREATE TABLE {table} (" in schema for table in mapping.tables)
     assert (folder / "workload.sql").read_text("utf-8")
+
+
+def test_every_warning_of_lint_is_explained_and_no_other() -> None:
+    assert {str(code) for code in Code} == first_cells(section(text_of("mapping.md"), "## Lint"))
 
 
 # links and words

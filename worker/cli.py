@@ -15,6 +15,8 @@ GROUP = "nearview.commands"
 # loaded as the added ones are: looking at parked records must not slow down the start of a worker
 OWN = (
     EntryPoint("parked", "worker.parked_cli:parked", GROUP),
+    EntryPoint("lint", "worker.mapping.cli:lint_command", GROUP),
+    EntryPoint("schema", "worker.mapping.cli:schema_command", GROUP),
     EntryPoint("test", "worker.examples.cli:test", GROUP),
     EntryPoint("explain", "worker.explain.cli:explain", GROUP),
 )
