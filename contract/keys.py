@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -58,6 +59,24 @@ def _escape(match: re.Match[str]) -> str:
 def row_pk(table: str, key: str) -> str:
     """Partition of a row image and of every edge that points at this row."""
     return f"{table}#{key}"
+
+
+def edge_pk(table: str, key: str, child_key: str, spread: int) -> str:
+    """Partition of the edge that a child has under a row: the row's own, or one of `spread` beside it."""
+    if spread == 1:
+        return row_pk(table, key)
+    return _spread_pk(table, key, zlib.crc32(child_key.encode()) % spread)
+
+
+def edge_pks(table: str, key: str, spread: int) -> tuple[str, ...]:
+    """All partitions that hold edges of one foreign key under a row."""
+    if spread == 1:
+        return (row_pk(table, key),)
+    return tuple(_spread_pk(table, key, part) for part in range(spread))
+
+
+def _spread_pk(table: str, key: str, part: int) -> str:
+    return f"{row_pk(table, key)}#~{part}"  # no key text holds a bare #
 
 
 def edge_sk_prefix(child_table: str, columns: tuple[str, ...]) -> str:

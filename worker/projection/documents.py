@@ -10,7 +10,8 @@ from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, edge_sk_prefix, row_
 from contract.mapping import Aggregate, Kind, Node
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
 from worker.projection.assemble import Assembled, EdgeId, Memory, assemble, edge_id, stands
-from worker.projection.images import Counts, RowId, read_image
+from worker.projection.image import read_image
+from worker.projection.images import Counts, RowId
 from worker.projection.operations import (
     APPLIED,
     Condition,
@@ -25,7 +26,7 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.projection.plan import Plan
+from worker.projection.plan import Plan, is_copied
 from worker.projection.roots import Root
 from worker.records.rows import parent_key
 
@@ -116,7 +117,7 @@ def _read_level(plan: Plan, level: list[tuple[Node, str]], memory: Memory) -> St
     gets: dict[RowId, Operation] = {}
     wanted: dict[tuple[str, str], list[EdgeId]] = {}
     for node, key in level:
-        if (node.table, key) not in memory.images:
+        if not node.virtual and (node.table, key) not in memory.images:
             gets[node.table, key] = Get(TableName.ROWS, row_pk(node.table, key), ROW_SK)
         queries = _edge_queries(plan, node, key)
         wanted.update({query: edges for query, edges in queries if any(edge not in memory.edges for edge in edges)})
@@ -125,11 +126,13 @@ def _read_level(plan: Plan, level: list[tuple[Node, str]], memory: Memory) -> St
     replies = yield [*gets.values(), *(Query(TableName.ROWS, pk, prefix) for pk, prefix in wanted)]
     for row_id, item in zip(gets, replies[: len(gets)], strict=True):
         memory.images[row_id] = read_image(item)
+    found: dict[EdgeId, list[str]] = {}
     for edges, sort_keys in zip(wanted.values(), replies[len(gets) :], strict=True):
         for edge in edges:
             prefix = edge_sk_prefix(edge[2], edge[3])
-            children = (sort_key[len(prefix) :] for sort_key in sort_keys if sort_key.startswith(prefix))
-            memory.edges[edge] = tuple(sorted(children))
+            children = found.setdefault(edge, [])
+            children += (sort_key[len(prefix) :] for sort_key in sort_keys if sort_key.startswith(prefix))
+    memory.edges.update({edge: tuple(sorted(children)) for edge, children in found.items()})
 
 
 def _edge_queries(plan: Plan, node: Node, key: str) -> Iterator[tuple[tuple[str, str], list[EdgeId]]]:
@@ -143,12 +146,14 @@ def _edge_queries(plan: Plan, node: Node, key: str) -> Iterator[tuple[tuple[str,
         yield (row_pk(node.table, key), ""), relations
         return
     for edge in relations:
-        yield (row_pk(node.table, key), edge_sk_prefix(edge[2], edge[3])), [edge]
+        for query in plan.edge_queries(edge[2], edge[3], node.table, key):
+            yield query, [edge]
 
 
 def _next_level(node: Node, key: str, memory: Memory, look_again: dict[RowId, None]) -> list[tuple[Node, str]]:
-    image = memory.images[node.table, key]
-    if image is None or image.row is None or not stands(image, node):
+    image = None if node.virtual else memory.images[node.table, key]
+    row = image.row if image is not None else None
+    if not node.virtual and (row is None or not stands(image, node)):
         return []
     below: list[tuple[Node, str]] = []
     for child in node.children:
@@ -157,7 +162,7 @@ def _next_level(node: Node, key: str, memory: Memory, look_again: dict[RowId, No
             below += [(child, child_key) for child_key in children]
             if child.children:
                 look_again.update(((child.table, child_key), None) for child_key in children)
-        elif (parent := parent_key(image.row, child.join)) is not None:
+        elif row is not None and not is_copied(child) and (parent := parent_key(row, child.join)) is not None:
             below.append((child, parent))
     return below
 

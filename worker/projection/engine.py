@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from worker.projection.copies import take_copies
 from worker.projection.documents import rebuild
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
@@ -23,6 +24,7 @@ def project(plan: Plan, changes: Iterable[RowChange], as_of: str) -> Steps[Count
     rows = fold(changes)
     counts.folded = len(changes) - len(rows)
     touched = yield from store_rows(plan, rows, counts)
+    touched = yield from take_copies(plan, touched)
     roots = yield from find_roots(plan, touched)
     yield from rebuild(plan, roots, as_of, counts)
     yield from clean_up(touched)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
 
-from contract.keys import ROW_SK, edge_sk, row_pk
-from contract.values import Item
-from worker.projection.merge import RowState, forwards, lag_text, merge, parse_state
+from contract.keys import ROW_SK, row_pk
+from worker.projection.image import NO_FORMER, Copy, Image, make_image, read_image
+from worker.projection.merge import RowState, forwards, merge
 from worker.projection.operations import (
     APPLIED,
     Condition,
@@ -23,34 +21,11 @@ from worker.projection.operations import (
     Update,
     text,
 )
-from worker.projection.plan import Link, Plan
-from worker.records.rows import Row, RowChange, row_body
+from worker.projection.plan import Link, Plan, edge_address
+from worker.records.rows import RowChange
 
 RowId = tuple[str, str]
 """Table and key text."""
-
-NO_FORMER: Final = "[]"
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A stored row: its state, and the parents it left, not yet cleaned up; texts as stored, for conditions."""
-
-    state: RowState
-    body: str
-    lag: str
-    former_text: str
-    former: frozenset[Link]
-
-    @property
-    def version(self) -> str:
-        """Version of the row."""
-        return self.state.version
-
-    @property
-    def row(self) -> Row | None:
-        """The kept columns that are known; None for a tombstone."""
-        return self.state.row
 
 
 @dataclass(slots=True)
@@ -102,26 +77,6 @@ def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
     return rows
 
 
-def read_image(item: Item | None) -> Image | None:
-    """The image in a stored item."""
-    if item is None:
-        return None
-    body, lag, former = item["row"]["S"], item["lag"]["S"], item["former"]["S"]
-    return Image(parse_state(item["v"]["S"], body, lag), body, lag, former, parse_former(former))
-
-
-def former_text(links: frozenset[Link]) -> str:
-    """Canonical text of former parents: the same set is the same text, so that a condition can compare it."""
-    return json.dumps(sorted([link.parent, list(link.columns), link.key] for link in links)) if links else NO_FORMER
-
-
-def parse_former(stored: str) -> frozenset[Link]:
-    """Former parents, back."""
-    if stored == NO_FORMER:
-        return frozenset()
-    return frozenset(Link(parent, tuple(columns), key) for parent, columns, key in json.loads(stored))
-
-
 def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[list[Touched]]:
     """Bring every row's image to its newest version; return the rows whose documents must be rebuilt.
 
@@ -155,19 +110,25 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
             for change in pending[row_id].changes:
                 after = merge(after, change)
             handed_on += forwards(row_id[0], after)
-            if after is not before:
+            if after is not before or (stored is not None and not _covers(plan, row_id, stored)):
                 writes[row_id] = (_next_image(plan, row_id, after, stored), stored)
                 continue
             if stored is not None:
                 counts.stale += stored.version > pending[row_id].changes[-1].version
-                touched.append(_touched(plan, row_id, stored))
+                touched.append(touch(plan, row_id, stored))
             del pending[row_id]
         yield from _put_edges(plan, writes)
         touched += yield from _write_images(plan, pending, writes, counts)
     return touched
 
 
-def _touched(plan: Plan, row_id: RowId, image: Image) -> Touched:
+def _covers(plan: Plan, row_id: RowId, image: Image) -> bool:
+    ids = plan.reference_ids[row_id[0]].values()
+    return image.covered.issuperset(ids) or plan.coverage(row_id[0], image.row) <= image.covered
+
+
+def touch(plan: Plan, row_id: RowId, image: Image) -> Touched:
+    """The row as one whose documents must be rebuilt."""
     links = plan.links(row_id[0], image.row) | image.former
     return Touched(*row_id, links, image.version, image.former, image.former_text)
 
@@ -176,9 +137,9 @@ def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> S
     """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
     missing: dict[tuple[str, str], str] = {}
     for (table, key), (image, stored) in writes.items():
-        known = plan.links(table, stored.row) if stored else frozenset()
-        for link in plan.links(table, image.row) - known:
-            missing[row_pk(link.parent, link.key), edge_sk(table, link.columns, key)] = image.version
+        known = plan.covered_links(table, stored.row, stored.covered) if stored else frozenset()
+        for link in plan.links(table, image.row) - known - _copied_links(plan, table, image):
+            missing[edge_address(table, key, link)] = image.version
     while missing:
         order = list(missing)
         replies = yield [
@@ -201,6 +162,12 @@ def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> S
         missing = {edge: version for edge, version in missing.items() if edge in gone}
 
 
+def _copied_links(plan: Plan, table: str, image: Image) -> frozenset[Link]:
+    """Those that need no edge: nobody follows them, and the copy is there."""
+    ids = {copy.reference.columns: copy.id for copy in plan.copies[table] if not copy.reference.followed}
+    return frozenset(link for link in plan.links(table, image.row) if ids.get(link.columns, "") in image.copied)
+
+
 def _write_images(
     plan: Plan, pending: dict[RowId, Folded], writes: dict[RowId, tuple[Image, Image | None]], counts: Counts
 ) -> Steps[list[Touched]]:
@@ -216,32 +183,48 @@ def _write_images(
         if _is_no_op(image, stored, pending[row_id].versions):
             counts.unchanged += 1
         else:
-            touched.append(_touched(plan, row_id, image))
+            touched.append(touch(plan, row_id, image))
         del pending[row_id]
     return touched
 
 
 def _next_image(plan: Plan, row_id: RowId, state: RowState, stored: Image | None) -> Image:
-    old_links = (stored.former | plan.links(row_id[0], stored.row)) if stored else frozenset()
-    former = old_links - plan.links(row_id[0], state.row)
-    body = "" if state.row is None else row_body(state.row).decode()
-    return Image(state, body, lag_text(state), former_text(former), former)
+    table = row_id[0]
+    links = plan.links(table, state.row)
+    old_links = (stored.former | plan.links(table, stored.row)) if stored else frozenset()
+    covered = plan.coverage(table, state.row)
+    if stored is not None and state is stored.state:
+        covered |= stored.covered  # the row is the same, so edges that another mapping put for it still stand
+    return make_image(state, old_links - links, covered, _kept_copies(plan, table, links, stored))
+
+
+def _kept_copies(plan: Plan, table: str, links: frozenset[Link], stored: Image | None) -> dict[str, Copy]:
+    """The copies of rows that this row still points at."""
+    if stored is None or not stored.copied:
+        return {}
+    keys = {(link.parent, link.columns): link.key for link in links}
+    wanted = {copy.id: keys.get((copy.reference.parent, copy.reference.columns)) for copy in plan.copies[table]}
+    return {name: copy for name, copy in stored.copied.items() if wanted.get(name) == copy.key}
 
 
 def _image_write(row_id: RowId, image: Image, stored: Image | None) -> Operation:
     pk = row_pk(*row_id)
-    attributes = {
-        "v": text(image.version),
-        "row": text(image.body),
-        "lag": text(image.lag),
-        "former": text(image.former_text),
-    }
     if stored is None:
-        return Insert(TableName.ROWS, pk, ROW_SK, {"pk": text(pk), "sk": text(ROW_SK), **attributes})
-    # a fill changes `lag` and leaves the version; `former` may shrink meanwhile (a clean-up), and writing back a longer
-    # one only costs a clean-up again
-    unchanged = (Condition("v", "=", text(stored.version)), Condition("lag", "=", text(stored.lag)))
-    return Update(TableName.ROWS, pk, ROW_SK, attributes, unchanged)
+        return Insert(TableName.ROWS, pk, ROW_SK, {"pk": text(pk), "sk": text(ROW_SK), **image.attributes()})
+    return Update(TableName.ROWS, pk, ROW_SK, image.attributes(), still(stored))
+
+
+def still(stored: Image) -> tuple[Condition, ...]:
+    """That the stored image is the one read.
+
+    A fill changes `lag` and leaves the version, a copy that is taken changes `copied` alone. `former` may shrink
+    meanwhile (a clean-up), and writing back a longer one only costs a clean-up again.
+    """
+    return (
+        Condition("v", "=", text(stored.version)),
+        Condition("lag", "=", text(stored.lag)),
+        Condition("copied", "=", text(stored.copied_text)),
+    )
 
 
 def _is_no_op(image: Image, stored: Image | None, versions: set[str]) -> bool:
@@ -249,6 +232,7 @@ def _is_no_op(image: Image, stored: Image | None, versions: set[str]) -> bool:
     return (
         stored is not None
         and stored.body == image.body
+        and stored.covered == image.covered
         and not image.former
         and not any(version <= stored.version for version in versions)
     )
@@ -260,12 +244,7 @@ def clean_up(touched: Iterable[Touched]) -> Steps[None]:
     if not left:
         return
     yield [
-        Delete(
-            TableName.ROWS,
-            row_pk(link.parent, link.key),
-            edge_sk(row.table, link.columns, row.key),
-            (Condition("v", "<", text(row.version)),),
-        )
+        Delete(TableName.ROWS, *edge_address(row.table, row.key, link), (Condition("v", "<", text(row.version)),))
         for row in left
         for link in row.former
     ]

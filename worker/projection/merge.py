@@ -6,6 +6,9 @@ fills the columns that are older than itself; a delete empties all columns up to
 
 A primary-key change is a put of the new key and a delete of the old one. What the put lacks, the old key's tombstone
 keeps; it names the new key, so that records of the old key that come late follow it.
+
+A column that the image was written without, because no mapping kept it then, is not seen: it is filled by the row's own
+version or a newer one. An older record may hold a value that the row no longer has.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import orjson
 
 from worker.records.errors import TableLacks
 from worker.records.rows import MAX_ROW_BYTES, Row, RowChange, raw_number, row_body
-from worker.records.version import NEVER
+from worker.records.version import NEVER, just_below
 
 SHORTEST_LARGE_VALUE: Final = 32
 """A value as short as this is never stored out of line, so its column cannot be absent because it is unchanged."""
@@ -30,7 +33,8 @@ SHORTEST_LARGE_VALUE: Final = 32
 class RowState:
     """One row as stored. `row` is None for a deleted one (or one never seen: version NEVER).
 
-    `older`: versions of columns that are older than the row's, NEVER for a column not seen yet (absent in `row`).
+    `older`: versions of columns that are older than the row's. For a column not seen yet (absent in `row`) it says what
+    a version must exceed to fill it, NEVER mostly.
     `deleted`: changes of this row up to that version belong to an earlier life of its key and fill nothing.
     `moved_to`, `kept`: of a tombstone that a key change left: the new key, and what its put lacked, with versions.
     """
@@ -54,9 +58,24 @@ def merge(state: RowState, change: RowChange) -> RowState:
         return _delete(state, change)
     if state.moved_to is not None and change.version < state.version:
         return _keep(state, change)
-    if change.version <= _dead_until(state) or change.version == state.version:
+    if change.version <= _dead_until(state):
         return state
-    return _newest(state, change) if change.version > state.version else _fill(state, change)
+    known = _with_bounds(state, change)
+    if change.version > state.version:
+        return _newest(known, change)
+    filled = _fill(known, change)
+    return state if filled is known else filled
+
+
+def _with_bounds(state: RowState, change: RowChange) -> RowState:
+    """The state with a bound for each column that was not kept when the image was written."""
+    if state.row is None or change.row is None or (not change.missing and change.row.keys() <= state.row.keys()):
+        return state
+    carried = (*change.row, *change.missing)
+    unseen = [column for column in carried if column not in state.row and column not in state.older]
+    if not unseen:
+        return state
+    return replace(state, older={**state.older, **dict.fromkeys(unseen, just_below(state.version))})
 
 
 def forwards(table: str, state: RowState) -> Iterable[RowChange]:
@@ -75,8 +94,8 @@ def _dead_until(state: RowState) -> str:
 def _newest(state: RowState, change: RowChange) -> RowState:
     row, older = dict(change.row or {}), {}
     for column in change.missing:
-        inherits = state.row is not None and column in state.row and change.moved_from is None
-        if state.row is not None and inherits:
+        inherits = state.row is not None and change.moved_from is None
+        if state.row is not None and inherits and column in state.row:
             _require_large(change, column, state.row[column])
             row[column] = state.row[column]
         older[column] = state.older.get(column, state.version) if inherits else NEVER
@@ -107,7 +126,10 @@ def _filled(state: RowState, columns: Row, version: str) -> RowState:
     row = {**(state.row or {}), **columns}
     if len(row_body(row)) > MAX_ROW_BYTES:
         return state
-    return replace(state, row=row, older={**state.older, **dict.fromkeys(columns, version)})
+    older = {column: at for column, at in state.older.items() if column not in columns}
+    if version != state.version:
+        older |= dict.fromkeys(columns, version)
+    return replace(state, row=row, older=older)
 
 
 def _keep(state: RowState, change: RowChange) -> RowState:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from contract.keys import ROW_SK, edge_sk_prefix, row_pk
+from contract.keys import ROW_SK, row_pk
 from contract.mapping import Aggregate
-from worker.projection.images import RowId, Touched, read_image
+from worker.projection.image import read_image
+from worker.projection.images import RowId, Touched
 from worker.projection.operations import Get, Operation, Query, Steps, TableName
 from worker.projection.plan import Link, Place, Plan, needs_links
 
@@ -37,7 +38,7 @@ def find_roots(plan: Plan, touched: Iterable[Touched]) -> Steps[list[Root]]:
             if place.above is None:
                 roots[place.aggregate.name, key] = (place.aggregate, key)
             else:
-                above += [(place.above, parent) for parent in _parents(place, key, links, referrers)]
+                above += [(place.above, parent) for parent in _parents(plan, place, key, links, referrers)]
         frontier = above
     return list(roots.values())
 
@@ -56,9 +57,9 @@ def _look_up(
         if needs_links(place) and row_id not in links:
             rows[row_id] = Get(TableName.ROWS, row_pk(*row_id), ROW_SK)
         elif place.above is not None and not needs_links(place):
-            asked = _referrer_query(place, key)
-            if asked not in referrers:
-                edges[asked] = Query(TableName.ROWS, *asked)
+            for asked in _referrer_queries(plan, place, key):
+                if asked not in referrers:
+                    edges[asked] = Query(TableName.ROWS, *asked)
     if not rows and not edges:
         return
     replies = yield [*rows.values(), *edges.values()]
@@ -70,6 +71,7 @@ def _look_up(
 
 
 def _parents(
+    plan: Plan,
     place: Place,
     key: str,
     links: dict[RowId, frozenset[Link]],
@@ -79,9 +81,9 @@ def _parents(
     if needs_links(place):
         wanted = (place.above.node.table, place.node.join)
         return [link.key for link in links[place.node.table, key] if (link.parent, link.columns) == wanted]
-    return referrers[_referrer_query(place, key)]
+    return [parent for asked in _referrer_queries(plan, place, key) for parent in referrers[asked]]
 
 
-def _referrer_query(place: Place, key: str) -> tuple[str, str]:
+def _referrer_queries(plan: Plan, place: Place, key: str) -> list[tuple[str, str]]:
     assert place.above is not None  # noqa: S101  for the type checker: roots have no parents
-    return row_pk(place.node.table, key), edge_sk_prefix(place.above.node.table, place.node.join)
+    return plan.edge_queries(place.above.node.table, place.node.join, place.node.table, key)

@@ -16,6 +16,11 @@ def change_version(incarnation: int, position: int, record_number: int) -> str:
     return f"{incarnation:04x}{position:032x}{record_number:014x}"
 
 
+def position_of(version: str) -> int:
+    """The log position in a version."""
+    return int(version[4:36], 16)
+
+
 def just_below(version: str) -> str:
     """The greatest text of a version's width that is smaller: what a bound says that the version itself passes."""
     return f"{int(version, 16) - 1:0{len(version)}x}"

@@ -10,8 +10,8 @@ import pytest
 
 from tests.worker.projection.histories import PLAN, Faults, search
 from worker.projection import assemble, documents, engine, images, merge
+from worker.projection.image import NO_FORMER, Image
 from worker.projection.operations import Delete, TableName, Update
-from worker.projection.plan import Plan
 
 FOCUSES: tuple[tuple[str, ...], ...] = (
     (),
@@ -75,8 +75,8 @@ def _clean_up_without_version(patch: pytest.MonkeyPatch) -> Faults:
 def _former_parents_forgotten(patch: pytest.MonkeyPatch) -> Faults:
     make = images._next_image
 
-    def forgetful(*arguments: Any) -> images.Image:
-        return dataclasses.replace(make(*arguments), former=frozenset(), former_text=images.NO_FORMER)
+    def forgetful(*arguments: Any) -> Image:
+        return dataclasses.replace(make(*arguments), former=frozenset(), former_text=NO_FORMER)
 
     patch.setattr(images, "_next_image", forgetful)
     return Faults()
@@ -85,7 +85,7 @@ def _former_parents_forgotten(patch: pytest.MonkeyPatch) -> Faults:
 def _row_delete_without_tombstone(patch: pytest.MonkeyPatch) -> Faults:
     write = images._image_write
 
-    def delete(row_id: Any, image: images.Image, stored: images.Image | None) -> Any:
+    def delete(row_id: Any, image: Image, stored: Image | None) -> Any:
         operation = write(row_id, image, stored)
         if image.body or stored is None:
             return operation
@@ -111,7 +111,7 @@ def _document_delete_forgets_its_revision(patch: pytest.MonkeyPatch) -> Faults:
 def _no_condition_on_the_image(patch: pytest.MonkeyPatch) -> Faults:
     write = images._image_write
 
-    def unconditional(row_id: Any, image: images.Image, stored: images.Image | None) -> Any:
+    def unconditional(row_id: Any, image: Image, stored: Image | None) -> Any:
         operation = write(row_id, image, stored)
         return dataclasses.replace(operation, when=()) if isinstance(operation, Update) else operation
 
@@ -172,7 +172,7 @@ def _late_records_fill_nothing(patch: pytest.MonkeyPatch) -> Faults:
 def _fill_without_its_condition(patch: pytest.MonkeyPatch) -> Faults:
     write = images._image_write
 
-    def on_version_only(row_id: Any, image: images.Image, stored: images.Image | None) -> Any:
+    def on_version_only(row_id: Any, image: Image, stored: Image | None) -> Any:
         operation = write(row_id, image, stored)
         return dataclasses.replace(operation, when=operation.when[:1]) if isinstance(operation, Update) else operation
 
@@ -191,7 +191,7 @@ def _root_table_only_as_root(patch: pytest.MonkeyPatch) -> Faults:
         table: tuple(place for place in found if table not in roots or place.above is None)
         for table, found in PLAN.places.items()
     }
-    return Faults(plan=Plan(PLAN.mapping, places, PLAN.references))
+    return Faults(plan=dataclasses.replace(PLAN, places=places))
 
 
 BROKEN: dict[str, Patch] = {
