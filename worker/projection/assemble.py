@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-from contract.keys import scalar_text
-from contract.mapping import Aggregate, Filter, Kind, Node
-from worker.projection.convert import DoesNotFit, convert
-from worker.projection.images import Image, RowId
+from contract.mapping import Aggregate, Node
+from worker.projection.convert import DoesNotFit
+from worker.projection.image import Copy, Image
+from worker.projection.images import RowId
+from worker.projection.ranking import rank
+from worker.projection.shape import Shape, shape_of
 from worker.records.rows import Row, parent_key
 from worker.records.version import NEVER
-
-_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 
 EdgeId = tuple[str, str, str, tuple[str, ...]]
 """Children of a row by one foreign key: parent's table and key, child's table, child's columns."""
@@ -42,120 +40,167 @@ class Assembled:
 
 def stands(image: Image | None, node: Node) -> bool:
     """Whether a row stands at this place: it exists and no filter leaves it out."""
-    if image is None or image.row is None:
+    if image is None:
         return False
     row = image.row
-    return all(_passes(row, rule) for rule in node.where)
-
-
-def points_at(image: Image | None, child: Node, parent: str) -> bool:
-    """An edge counts only if the child's image points back at the parent."""
-    return image is not None and image.row is not None and parent_key(image.row, child.join) == parent
+    return row is not None and shape_of(node).lets_through(row)
 
 
 def edge_id(parent: Node, key: str, child: Node) -> EdgeId:
-    """The children of one row along a `many` relation."""
+    """The children of one row (or of one value, under a virtual place) along a `many` relation."""
     return parent.table, key, child.table, child.join
 
 
 def assemble(aggregate: Aggregate, key: str, memory: Memory) -> Assembled:
     """The document of one root. A value that does not fit is named, and everything else is still consulted."""
     walk = _Walk(memory)
-    walk.hash.update(aggregate.digest.encode())
-    body = walk.build(aggregate.root, key, "")
-    root = memory.images[aggregate.root.table, key]
-    return Assembled(body, walk.hash.hexdigest(), tuple(walk.misfits), root is not None)
+    shape = shape_of(aggregate.root)
+    image = memory.images[shape.table, key]
+    body = walk.build(shape, key, "", image)
+    if body is not None and shape.hides:
+        _take_out_hidden(shape, body)
+    fingerprint = hashlib.blake2b(aggregate.digest.encode(), digest_size=16)
+    fingerprint.update("".join(walk.consulted).encode("utf-8", "surrogatepass"))
+    return Assembled(body, fingerprint.hexdigest(), tuple(walk.misfits), image is not None)
 
 
 class _Walk:
-    """One walk down the tree: the hash of all it consults and the misfits it meets."""
+    """One walk down the tree: all it consults and the misfits it meets."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
-        self.hash = hashlib.blake2b(digest_size=16)
+        self.consulted: list[str] = []
         self.misfits: list[str] = []
 
-    def consult(self, place: str, node: Node, key: str, image: Image | None) -> None:
+    def consult(self, place: str, table: str, key: str, image: Image | None) -> None:
         """Place, row and version, absent rows included: equal bodies of different histories must differ."""
         version = image.version + image.lag if image else NEVER
-        self.hash.update(f"{place}\x00{node.table}\x00{key}\x00{version}\x01".encode("utf-8", "surrogatepass"))
+        self.consulted.append(f"{place}\x00{table}\x00{key}\x00{version}\x01")
 
-    def build(self, node: Node, key: str, place: str) -> dict[str, Any] | None:
-        image = self.memory.images[node.table, key]
-        self.consult(place, node, key, image)
-        if image is None or image.row is None or not stands(image, node):
+    def misfit(self, place: str, what: str) -> None:
+        self.misfits.append(f"{place or '/'}: {what}")
+
+    def build(self, shape: Shape, key: str, place: str, image: Image | None) -> dict[str, Any] | None:
+        """What a row shows at one place, hidden relations included; None if it does not stand there."""
+        self.consult(place, shape.table, key, image)
+        if image is None:
             return None
-        if not_seen := node.needs - image.row.keys():
-            columns = ", ".join(sorted(not_seen))
-            self.misfits.append(f"{place or '/'}: {node.table}: {columns} of this row not seen yet")
-        body = self.fields(node, image.row, place)
-        for child in node.children:
-            if child.kind is Kind.ONE:
-                parent = parent_key(image.row, child.join)
-                at = f"{place}/{child.name}"
-                body[child.name] = None if parent is None else self.build(child, parent, at)
-            else:
-                body[child.name] = self.children(node, key, child, place)
+        row = image.row
+        if row is None or not self.lets_through(shape, row, place):
+            return None
+        body = self.attributes(shape, row, place)
+        for child in shape.children:
+            body[child.name] = self.relation(shape, key, image, row, child, place)
+        if shape.calculations:
+            self.calculate(shape, row, body, place)
         return body
 
-    def fields(self, node: Node, row: Row, place: str) -> dict[str, Any]:
+    def lets_through(self, shape: Shape, row: Row, place: str) -> bool:
+        """A row waits for columns not seen yet, unless what was seen of it leaves it out already."""
+        through = shape.lets_through(row)
+        if not shape.needs <= row.keys() and (through or shape.may_let_through(row)):
+            not_seen = ", ".join(sorted(shape.needs - row.keys()))
+            self.misfit(place, f"{shape.table}: {not_seen} of this row not seen yet")
+        return through
+
+    def attributes(self, shape: Shape, row: Row, place: str) -> dict[str, Any]:
         body: dict[str, Any] = {}
-        for item in node.fields:
-            try:
-                body[item.name] = convert(row.get(item.column), item.type)
-            except DoesNotFit as problem:
-                self.misfits.append(f"{place or '/'}: {node.table}.{item.column} as {item.type}: {problem}")
+        for attribute in shape.attributes:
+            value = row.get(attribute.column)
+            if attribute.read is not None:
+                try:
+                    value = attribute.read(value)
+                except DoesNotFit as problem:
+                    self.misfit(place, f"{attribute.what}: {problem}")
+                    continue
+            body[attribute.name] = value
         return body
 
-    def children(self, node: Node, key: str, child: Node, place: str) -> list[Any]:
+    def calculate(self, shape: Shape, row: Row, body: dict[str, Any], place: str) -> None:
+        for calculation in shape.calculations:
+            try:
+                body[calculation.name] = calculation.compute(row, body)
+            except DoesNotFit as problem:
+                self.misfit(place, f"{calculation.what}: {problem}")
+
+    def relation(self, shape: Shape, key: str, image: Image, row: Row, child: Shape, place: str) -> Any:
+        if child.many:
+            return self.children(shape, key, child, place)
+        at = f"{place}/{child.name}"
+        target = parent_key(row, child.join)
+        if child.virtual:
+            return self.holders(child, target, place, at)
+        if target is None:
+            return None
+        if child.copy_id is not None:
+            return self.copied(child, target, at, image.copied.get(child.copy_id))
+        return self.build(child, target, at, self.memory.images[child.table, target])
+
+    def holders(self, virtual: Shape, value: str | None, place: str, at: str) -> Any:
+        """The rows that hold the same value, one or all of them; the value itself is no row and always stands."""
+        if value is None:
+            return None if virtual.first else []
+        self.consult(at, virtual.table, value, None)
+        found = self.children(virtual, value, virtual.children[0], place)
+        if virtual.first:
+            return found[0] if found else None
+        return found
+
+    def copied(self, child: Shape, key: str, place: str, taken: Copy | None) -> dict[str, Any] | None:
+        """A looked-up row as the referring row keeps it; absent until the copy is taken."""
+        version, row = (taken.version, taken.row) if taken else (NEVER, None)
+        self.consulted.append(f"{place}\x00{child.table}\x00{key}\x00{version}\x01")
+        if row is None or not self.lets_through(child, row, place):
+            return None
+        body = self.attributes(child, row, place)
+        self.calculate(child, row, body, place)
+        return body
+
+    def children(self, shape: Shape, key: str, child: Shape, place: str) -> list[Any]:
+        """The elements of a `many`, in order; an edge counts only if the child's image points back at the parent."""
         found: list[tuple[tuple[Any, ...], Any]] = []
-        for child_key in self.memory.edges[edge_id(node, key, child)]:
+        for child_key in self.memory.edges[shape.table, key, child.table, child.join]:
             at = f"{place}/{child.name}/{child_key}"
             image = self.memory.images[child.table, child_key]
-            if image is None or image.row is None or not points_at(image, child, key):
-                self.consult(at, child, child_key, image)  # it has left: its coming back must change the hash
+            row = image.row if image is not None else None
+            if image is None or row is None or parent_key(row, child.join) != key:
+                self.consult(at, child.table, child_key, image)  # it has left: its coming back must change the hash
                 continue
-            element: Any = self.build(child, child_key, at)
-            if not self.still_there(child, child_key, key, at) or element is None:
+            element: Any = self.build(child, child_key, at, image)
+            if not self.still_there(child, child_key, key, at, image) or element is None:
                 continue
             if child.unwrap is not None:
                 element = element[child.unwrap]
                 if element is None:
                     continue
-            found.append((order(child, image.row), element))
-        found.sort(key=lambda pair: pair[0])
+            found.append((tuple([rank(row.get(column)) for column in child.order_columns]), element))
+        found.sort(key=_by_order)
         return [element for _, element in found]
 
-    def still_there(self, child: Node, child_key: str, parent: str, place: str) -> bool:
+    def still_there(self, child: Shape, key: str, parent: str, place: str, first: Image) -> bool:
         """The second look at a child, after its subtree was read: it may have left meanwhile."""
-        row_id = (child.table, child_key)
+        row_id = (child.table, key)
         if row_id not in self.memory.again:
             return True
         again = self.memory.again[row_id]
-        first = self.memory.images[row_id]
-        if again is None or first is None or (again.version, again.lag) != (first.version, first.lag):
-            self.consult(place, child, child_key, again)
-        return points_at(again, child, parent)
+        if again is not None and again.version == first.version and again.lag == first.lag:
+            return True
+        self.consult(place, child.table, key, again)
+        row = again.row if again is not None else None
+        return row is not None and parent_key(row, child.join) == parent
 
 
-def order(child: Node, row: Row) -> tuple[Any, ...]:
-    """Sort key of a `many` element: the declared columns, then the key; numbers by value, text by code point."""
-    return tuple(_rank(row.get(column)) for column in (*child.order_by, *child.key))
+def _by_order(pair: tuple[tuple[Any, ...], Any]) -> tuple[Any, ...]:
+    return pair[0]
 
 
-def _rank(value: Any) -> tuple[int, Any]:
-    if value is None:
-        return 3, 0
-    if isinstance(value, str):
-        # a whole second would sort after its own fractions: "." is smaller than "Z"
-        return 1, value[:-1] if value.endswith("Z") and _INSTANT.fullmatch(value) else value
-    if isinstance(value, (int, Decimal)):
-        return 0, value
-    return 2, str(value)
-
-
-def _passes(row: Row, rule: Filter) -> bool:
-    value = row.get(rule.column)
-    if value is None or isinstance(value, (dict, list)):
-        return value is None and None in rule.values
-    return any(allowed is not None and scalar_text(value) == scalar_text(allowed) for allowed in rule.values)
+def _take_out_hidden(shape: Shape, body: dict[str, Any]) -> None:
+    """Only now: attributes computed at any level above may have needed them."""
+    for child in shape.children:
+        if child.hidden:
+            del body[child.name]
+        elif child.hides:
+            shown, found = child.shown, body[child.name]
+            for element in found if isinstance(found, list) else [found]:
+                if element is not None:
+                    _take_out_hidden(shown, element)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from contract.mapping import Aggregate, Field, FieldType, Filter, Kind, Node
-from worker.projection.assemble import Assembled, Memory, assemble, order
-from worker.projection.images import NO_FORMER, Image
+from worker.projection.assemble import Assembled, Memory, assemble
+from worker.projection.image import NO_FORMER, Image
 from worker.projection.merge import RowState, lag_text
 from worker.records.rows import row_body
 
@@ -27,7 +28,7 @@ AGGREGATE = Aggregate("order", "orders", ORDER)
 
 def _image(version: str, row: dict[str, Any] | None) -> Image:
     state = RowState(version, row)
-    return Image(state, "" if row is None else row_body(row).decode(), lag_text(state), NO_FORMER, frozenset())
+    return Image(1, state, "" if row is None else row_body(row).decode(), lag_text(state), NO_FORMER, frozenset())
 
 
 def _order(**columns: Any) -> Image:
@@ -137,10 +138,42 @@ def test_no_root_is_no_document() -> None:
     assert (unseen.body, unseen.root_seen) == (None, False)
 
 
-def test_times_order_as_times() -> None:
-    """A whole second comes before its own fractions, though `.` sorts before `Z`."""
-    child = Node("c", Kind.MANY, "c", ("id",), ("p",), order_by=("at",))
-    times = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.100000Z", "2026-01-01T00:00:01Z", None]
+def test_a_row_whose_filter_column_was_never_seen_makes_the_document_wait() -> None:
+    """NULL may fail the filter, unknown may not: the row could belong there. What was seen may settle it."""
+    unknown = _assemble(_memory(_order(), {"1": _image("1", {"id": 1, "order_id": 1, "rank": 1})}))
+    rule = Filter("note", ("x",))
+    strict = dataclasses.replace(LINE, where=(*LINE.where, rule))
+    aggregate = dataclasses.replace(AGGREGATE, root=dataclasses.replace(ORDER, children=(strict, LINK)))
 
-    mixed = [times[3], times[1], times[0], times[2]]
-    assert sorted(mixed, key=lambda at: order(child, {"at": at, "id": 1})) == times
+    def strictly(kind: str) -> Assembled:
+        return assemble(aggregate, "1", _memory(_order(), {"1": _line("1", kind=kind)}))
+
+    assert unknown.misfits == ("/lines/1: line: kind of this row not seen yet",)
+    assert strictly("a").misfits == ("/lines/1: line: note of this row not seen yet",)
+    assert strictly("b").misfits == ()
+    assert strictly("a").body == strictly("b").body == {"id": 1, "total": 5, "lines": [], "tags": []}
+
+
+def test_a_child_that_left_while_its_subtree_was_read_is_not_shown() -> None:
+    """The second look counts, and it is in the fingerprint; one that finds the same row changes nothing."""
+    link = {"order_id": 1, "tag_id": 7, "position": 2}
+    images: dict[tuple[str, str], Image | None] = {
+        ("order_tag", "1|7"): _image("1", link),
+        ("tag", "7"): _image("1", {"id": 7, "name": "seven"}),
+    }
+
+    def again(look: Image | None) -> Assembled:
+        memory = _memory(_order(), {}, links=("1|7",), images=images)
+        memory.again["order_tag", "1|7"] = look
+        return _assemble(memory)
+
+    unasked = _assemble(_memory(_order(), {}, links=("1|7",), images=images))
+    same = again(_image("1", link))
+    newer = again(_image("2", link))
+    left = again(_image("2", {**link, "order_id": 2}))
+    gone = again(None)
+
+    shown = [found.body["tags"] for found in (unasked, same, newer, left, gone) if found.body is not None]
+    assert shown == [[{"name": "seven"}], [{"name": "seven"}], [{"name": "seven"}], [], []]
+    assert unasked.fingerprint == same.fingerprint
+    assert len({found.fingerprint for found in (same, newer, gone)}) == 3
