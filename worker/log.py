@@ -36,6 +36,7 @@ class Event(enum.StrEnum):
     RECORD_PARKED = "record_parked"
     TABLE_PARKED = "table_parked"
     DOCUMENT_PARKED = "document_parked"
+    DRIFT_SEEN = "drift_seen"
     STORE_RETRIED = "store_retried"
     MAPPINGS_LOADED = "mappings_loaded"
     # supervisor

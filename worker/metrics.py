@@ -19,6 +19,7 @@ RECORDS = Counter("nearview_records", "Stream records that were made durable.")
 IGNORED = Counter("nearview_records_ignored", "Stream records that no mapping asks for, and control records.")
 CHANGES = Counter("nearview_changes", "Row changes by table and operation.", ["table", "operation"])
 PARKED = Counter("nearview_parked", "Parked records and documents by reason.", ["reason"])
+DRIFT = Counter("nearview_drift", "Columns that appeared, vanished or changed their type, by table.", ["table"])
 FOLDED = Counter("nearview_changes_folded", "Changes merged into a newer change of the same row in their batch.")
 STALE = Counter("nearview_changes_stale", "Changes that were not newer than the stored row image.")
 UNCHANGED = Counter("nearview_changes_unchanged", "Changes whose content was equal to the stored row image.")
@@ -77,6 +78,10 @@ class BatchCounts(Protocol):
     def parked(self) -> Mapping[str, int]:
         """Number of parked records by reason code."""
 
+    @property
+    def drift(self) -> Mapping[str, int]:
+        """Number of things noticed about the columns of a table, by table."""
+
 
 def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: float) -> None:
     """Count one durable batch; `seconds` is what it took, `now_seconds` the time since the epoch."""
@@ -94,6 +99,8 @@ def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: f
         CHANGES.labels(table, operation).inc(count)
     for reason, count in batch.parked.items():
         PARKED.labels(reason).inc(count)
+    for table, count in batch.drift.items():
+        DRIFT.labels(table).inc(count)
     BATCH_SECONDS.observe(seconds)
     if batch.newest_commit_micros is not None:
         commit_seconds = batch.newest_commit_micros / MICROS

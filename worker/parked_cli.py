@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, NoReturn
 
 import click
 
 from worker import parked_report as report
-from worker.errors import NearviewError, SettingsError
 from worker.log import Log
+from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, one_line_errors, operator_settings
 from worker.parked import Again, Parked, entry_id
 from worker.parking import ParkedItem, Parking
-from worker.pipeline import PARKED_TABLES_REFRESH_SECONDS
+from worker.pipeline import REFRESH_SECONDS
 from worker.records.errors import Reason
-from worker.settings import Settings, parse, specs
+from worker.settings import Settings
 from worker.store.dynamodb import dynamodb_client
 
-EXIT_DONE: Final = 0
-EXIT_NOT_ALL: Final = 1
-EXIT_UNUSABLE: Final = 2
-
 LOOKS: Final = ("region", "endpoint_url", "parked_table", "documents_table")
-RETRIES: Final = (*LOOKS, "rows_table", "mappings", "before_image_field")
+DECODES: Final = (
+    "mappings",
+    "before_image_field",
+    "before_column_prefix",
+    "before_column_suffix",
+    "source_engine",
+    "change_sequence_column",
+    "token_key",
+    "token_key_file",
+    "token_key_id",
+)
+RETRIES: Final = (*LOOKS, "rows_table", *DECODES)
 
-Command = TypeVar("Command", bound=Callable[..., None])
+_told = one_line_errors("parked")
 
 
 @click.group()
@@ -36,39 +41,11 @@ def parked() -> None:
     """Look at what could not be used, and bring it back.
 
     Settings come from the environment, as the worker's: AWS_REGION, NEARVIEW_PARKED_TABLE, NEARVIEW_DOCUMENTS_TABLE,
-    and for a retry NEARVIEW_ROWS_TABLE, NEARVIEW_MAPPINGS and NEARVIEW_BEFORE_IMAGE_FIELD as the worker has them.
+    and for a retry NEARVIEW_ROWS_TABLE, NEARVIEW_MAPPINGS and all that say how records are read, as the worker has
+    them: NEARVIEW_BEFORE_..., NEARVIEW_SOURCE_ENGINE, NEARVIEW_CHANGE_SEQUENCE_COLUMN, NEARVIEW_TOKEN_KEY...
 
     Exit codes: 0 done, 1 not or not all of what was asked for, 2 nothing could be done (settings, rights, tables).
     """
-
-
-def operator_settings(environ: Mapping[str, str], needed: tuple[str, ...]) -> Settings:
-    """Settings of which only those `needed` are read; of a worker's others an operator's shell need not know.
-
-    Raises SettingsError with all problems.
-    """
-    used = {spec.name: environ.get(spec.name, "") for name, spec in specs() if name in needed}
-    unused = {spec.name: "unused" for name, spec in specs() if spec.required and name not in needed}
-    return parse({**used, **unused})
-
-
-def _one_line_errors(command: Command) -> Command:
-    @functools.wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except SettingsError as error:
-            _fail(error.problems)
-        except NearviewError as error:
-            _fail([str(error)])
-
-    return run  # type: ignore[return-value]
-
-
-def _fail(lines: tuple[str, ...] | list[str]) -> NoReturn:
-    for line in lines:
-        click.echo(f"nearview parked: {line}", err=True)
-    raise SystemExit(EXIT_UNUSABLE)
 
 
 def _open(settings: Settings) -> Parked:
@@ -85,7 +62,7 @@ _reason_option = click.option(
 @parked.command("list")
 @click.option("--all", "every", is_flag=True, help="List every entry with its ID, not only counts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every entry.")
-@_one_line_errors
+@_told
 def list_command(every: bool, as_json: bool) -> None:
     """List parked tables, unknown tables, records and documents, without any payload.
 
@@ -109,7 +86,7 @@ def list_command(every: bool, as_json: bool) -> None:
 @parked.command("show")
 @click.argument("entry", metavar="ID")
 @click.option("--show-payload", is_flag=True, help="The record itself, or a document's last good state: business data.")
-@_one_line_errors
+@_told
 def show_command(entry: str, show_payload: bool) -> None:
     """Show one entry; ID as `list --all` prints it, or a document's `aggregate#key`.
 
@@ -137,7 +114,7 @@ def show_command(entry: str, show_payload: bool) -> None:
 
 @parked.command("release")
 @click.argument("table", metavar="SCHEMA.TABLE")
-@_one_line_errors
+@_told
 def release_command(table: str) -> None:
     """Let a parked table go on, after the DMS setting that its records lacked was mended.
 
@@ -148,7 +125,7 @@ def release_command(table: str) -> None:
     place = _open(operator_settings(os.environ, LOOKS))
     if not place.release(table):
         _not_found(f"{table} is not parked")
-    click.echo(f"{table} is released; workers notice within {PARKED_TABLES_REFRESH_SECONDS:.0f} seconds")
+    click.echo(f"{table} is released; workers notice within {REFRESH_SECONDS:.0f} seconds")
     waiting = sum(item.kind == "record" and item.table == table for item in place.items())
     if waiting:
         click.echo(
@@ -163,7 +140,7 @@ def release_command(table: str) -> None:
 @_table_option
 @_reason_option
 @click.option("--dry-run", is_flag=True, help="Only count what would be tried.")
-@_one_line_errors
+@_told
 def retry_command(table: str | None, reason: str | None, dry_run: bool) -> None:
     """Feed parked records through the worker's own pipeline once more.
 
@@ -207,7 +184,7 @@ def retry_command(table: str | None, reason: str | None, dry_run: bool) -> None:
 @click.option("--id", "entry", metavar="ID", help="Only this entry.")
 @click.option("--all", "every", is_flag=True, help="All records and notes of unknown tables.")
 @click.option("--yes", is_flag=True, help="Really delete them.")
-@_one_line_errors
+@_told
 def discard_command(table: str | None, reason: str | None, entry: str | None, every: bool, yes: bool) -> None:
     """Delete parked records and notes of unknown tables. Their changes are lost, unless the table is reloaded.
 

@@ -15,18 +15,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.values import Item
-from worker.errors import FatalError, TransientError
 from worker.log import Event, Log
+from worker.patience import Patience
 from worker.records.errors import Reason
 from worker.records.stream import StreamRecord
 from worker.settings import Settings
-from worker.store.dynamodb import CALLS_IN_FLIGHT, dynamodb_client
-from worker.store.failures import classify
+from worker.store.dynamodb import dynamodb_client
 
 TABLES_PK: Final = "table"
 UNKNOWN_PK: Final = "unknown"
@@ -37,7 +35,6 @@ NO_TABLE: Final = "?"
 
 PART_BYTES: Final = 380_000
 """A DynamoDB item holds 400 KB; a longer payload is kept in parts."""
-LONGEST_DELAY_SECONDS: Final = 5.0
 MAX_LABEL_BYTES: Final = 500
 
 
@@ -92,9 +89,12 @@ class Parking:
         self._client = client
         self._table = table
         self._log = log
-        self._sleep = sleep
-        self._jitter = jitter
-        self.retries = 0
+        self._patience = Patience("the parking table", log, sleep, jitter)
+
+    @property
+    def retries(self) -> int:
+        """How often something had to be tried again, in all."""
+        return self._patience.retries
 
     def park(self, entries: Sequence[Entry]) -> None:
         """Keep all of them; returns when they are durable (until then the shard waits, as it must).
@@ -102,7 +102,7 @@ class Parking:
         Raises FatalError only. One log line tells of all entries with the same reason.
         """
         distinct = {(entry.pk, entry.sk): entry for entry in reversed(entries)}
-        self._patiently(self._put, list(distinct.values()))
+        self._patience.all(self._put, list(distinct.values()))
         for entry in distinct.values():
             if entry.pk == TABLES_PK:
                 self._log.error(
@@ -117,7 +117,7 @@ class Parking:
         def read(pk: str) -> None:
             found.update({item["sk"]["S"]: item["detail"]["S"] for item in _query(self._client, self._table, pk)})
 
-        self._patiently(read, [TABLES_PK])
+        self._patience.all(read, [TABLES_PK])
         return found
 
     def _summarise(self, entries: Sequence[Entry]) -> None:
@@ -138,33 +138,6 @@ class Parking:
         """The parts before the item that counts them: whoever sees it can read the whole payload."""
         for item in _items(entry):
             self._client.put_item(TableName=self._table, Item=item)
-
-    def _patiently(self, call: Callable[[Any], None], arguments: list[Any]) -> None:
-        """Repeat, several calls in flight, until all succeeded: passing a record that is nowhere durable loses it."""
-        attempt = 0
-        while True:
-            with ThreadPoolExecutor(CALLS_IN_FLIGHT, thread_name_prefix="parking") as pool:
-                problems = list(pool.map(functools.partial(_problem, call), arguments))
-            for problem in problems:
-                if isinstance(problem, FatalError):
-                    raise problem
-            arguments = [argument for argument, problem in zip(arguments, problems, strict=True) if problem]
-            if not arguments:
-                return
-            attempt += 1
-            self.retries += len(arguments)
-            trouble = next(str(problem) for problem in problems if problem)
-            self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=len(arguments), error=trouble)
-            longest = min(LONGEST_DELAY_SECONDS, 0.1 * 2 ** min(attempt, 10))
-            self._sleep(longest * (0.1 + 0.9 * self._jitter()))
-
-
-def _problem(call: Callable[[Any], None], argument: Any) -> FatalError | TransientError | None:
-    try:
-        call(argument)
-    except Exception as error:  # noqa: BLE001  whatever a client library raises has one place: classify
-        return classify(error, "the parking table")
-    return None
 
 
 def _items(entry: Entry) -> Iterator[Item]:

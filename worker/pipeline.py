@@ -10,19 +10,23 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from worker.errors import FatalError
+from worker.intake import Intake
 from worker.log import Event, Log
-from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
-from worker.projection.documents import NewerGeneration
+from worker.parking import Entry
 from worker.projection.engine import project
+from worker.projection.generations import NewerGeneration
 from worker.projection.images import Counts
 from worker.projection.plan import Plan
-from worker.records.envelope import ChangeEvent, ControlEvent, InternalEvent, decode
-from worker.records.errors import PoisonRecord, Reason, TableLacks
-from worker.records.rows import RowChange, row_changes
+from worker.records.drift import Drift, Ledger
+from worker.records.errors import TableLacks
+from worker.records.incarnations import Incarnations
+from worker.records.rows import RowChange
+from worker.records.source import Source
 from worker.records.stream import StreamRecord
 from worker.store.dynamodb import DynamoStore
 
-PARKED_TABLES_REFRESH_SECONDS: Final = 5.0
+REFRESH_SECONDS: Final = 5.0
+"""How old a worker's knowledge of parked tables and incarnations may be when it begins a batch."""
 
 
 class ParkingPlace(Protocol):
@@ -37,6 +41,23 @@ class ParkingPlace(Protocol):
 
     def park(self, entries: Sequence[Entry]) -> None:
         """Return when all entries are durable; raise FatalError only."""
+
+
+class Notes(Protocol):
+    """What is kept about the source (worker.source_notes.SourceNotes)."""
+
+    @property
+    def retries(self) -> int:
+        """How often something had to be tried again, in all."""
+
+    def incarnations(self) -> Incarnations:
+        """From when on each incarnation holds."""
+
+    def ledgers(self) -> dict[str, Ledger]:
+        """The known columns of every table seen."""
+
+    def note(self, table: str, drift: Sequence[Drift]) -> tuple[Ledger, Sequence[Drift]]:
+        """Return the table's ledger when it is durable, and what of the drift was new."""
 
 
 @dataclass(slots=True)
@@ -56,6 +77,7 @@ class BatchReport:
     documents_parked: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
+    drift: Counter[str] = field(default_factory=Counter)
 
     def add(self, counts: Counts) -> None:
         """Take over what the projection did."""
@@ -76,9 +98,9 @@ class Pipeline:
         plan: Plan,
         store: DynamoStore,
         parking: ParkingPlace,
-        before_image_field: str,
+        notes: Notes,
+        source: Source,
         log: Log,
-        incarnation: int = 1,
         notes_tables: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,17 +109,14 @@ class Pipeline:
         An operator who feeds old records again must not stop a table whose new records are fine.
         """
         self._plan = plan
-        self._tables = plan.mapping.tables
         self._store = store
         self._parking = parking
-        self._before_image_field = before_image_field
+        self._notes = notes
         self._log = log
-        self._incarnation = incarnation
+        self._intake = Intake(plan.mapping, source, notes_tables=notes_tables)
         self._notes_tables = notes_tables
         self._clock = clock
-        self._parked_tables: dict[str, str] = {}
-        self._parked_tables_read = float("-inf")
-        self._unknown_tables: set[str] = set()
+        self._refreshed = float("-inf")
 
     def process(self, records: Sequence[StreamRecord]) -> BatchReport:
         """Return when every record is durable: written, stale or parked. Transient failures are retried for ever.
@@ -105,34 +124,33 @@ class Pipeline:
         Raises FatalError only; then nothing may be checkpointed. A table found to lack something is parked, and the
         batch goes on without it.
         """
-        self._refresh_parked_tables()
+        self._refresh()
         while True:
             try:
                 return self._process(records)
             except TableLacks as lack:  # seen only beside the stored row; what is already written is written again
-                self._parked_tables[lack.table] = lack.detail
+                record = next(record for record in records if self._intake.table(record) == lack.table)
+                entry = self._intake.lacks(record, lack)
                 if self._notes_tables:
-                    record = next(record for record in records if self._table(record) == lack.table)
-                    self._parking.park([table_entry(record, lack.table, lack.detail)])
-
-    def _table(self, record: StreamRecord) -> str | None:
-        try:
-            return decode(record.data, self._before_image_field).table
-        except PoisonRecord:
-            return None
+                    self._parking.park([entry])
 
     def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
-        report = BatchReport(records=len(records))
-        changes: list[RowChange] = []
-        entries: list[Entry] = []
-        retries = self._store.retries + self._parking.retries
-        for record in records:
-            changes += self._decode(record, report, entries)
-        if entries:
-            self._parking.park(entries)
-        if changes:
-            self._project(changes, report)
-        report.retries = self._store.retries + self._parking.retries - retries
+        retries = self._retries()
+        taken = self._intake.take(records)
+        report = BatchReport(
+            len(records),
+            ignored=taken.ignored,
+            changes=taken.counts,
+            parked=taken.parked,
+            newest_commit_micros=taken.newest_commit_micros,
+        )
+        if taken.entries:
+            self._parking.park(taken.entries)
+        for table, drift in taken.drift.items():
+            self._note_drift(table, drift, report)
+        if taken.changes:
+            self._project(taken.changes, report)
+        report.retries = self._retries() - retries
         return report
 
     def _project(self, changes: list[RowChange], report: BatchReport) -> None:
@@ -143,55 +161,26 @@ class Pipeline:
         if report.documents_parked:
             self._log.warning(Event.DOCUMENT_PARKED, count=report.documents_parked)
 
-    def _decode(self, record: StreamRecord, report: BatchReport, entries: list[Entry]) -> tuple[RowChange, ...]:
-        """The row changes of a record; what cannot be used goes to the entries to park."""
-        table = NO_TABLE
-        try:
-            event = decode(record.data, self._before_image_field)
-            table = event.table
-            if isinstance(event, (ControlEvent, InternalEvent)):
-                report.ignored += 1
-                return ()
-            if event.table not in self._tables:
-                self._note_unknown(event.table, record, report, entries)
-                return ()
-            return self._row_changes(event, report)
-        except PoisonRecord as poison:
-            entries.append(record_entry(record, poison.table or table, poison.reason, poison.detail))
-            report.parked[poison.reason] += 1
-        except TableLacks as lack:
-            if self._notes_tables:
-                entries.append(table_entry(record, lack.table, lack.detail))
-                self._parked_tables[lack.table] = lack.detail
-            entries.append(record_entry(record, lack.table, Reason.TABLE_PARKED, lack.detail))
-            report.parked[Reason.TABLE_PARKED] += 1
-        return ()
+    def _note_drift(self, table: str, drift: Sequence[Drift], report: BatchReport) -> None:
+        ledger, added = self._notes.note(table, drift)
+        self._intake.know({table: ledger})
+        for one in added:
+            report.drift[table] += 1
+            self._log.warning(Event.DRIFT_SEEN, table=table, position=one.position, message=one.text)
 
-    def _row_changes(self, event: ChangeEvent, report: BatchReport) -> tuple[RowChange, ...]:
-        if event.table in self._parked_tables:
-            raise PoisonRecord(Reason.TABLE_PARKED, self._parked_tables[event.table], event.table)
-        changes = row_changes(event, self._tables[event.table], self._incarnation)
-        report.changes[event.table, event.operation] += 1
-        seen = event.commit_micros or event.built_micros
-        report.newest_commit_micros = max(seen, report.newest_commit_micros or 0)
-        return changes
+    def _retries(self) -> int:
+        return self._store.retries + self._parking.retries + self._notes.retries
 
-    def _note_unknown(self, table: str, record: StreamRecord, report: BatchReport, entries: list[Entry]) -> None:
-        """A table nobody maps needs no document: it is noted once, so that a forgotten mapping is seen."""
-        detail = "no mapping uses this table: map it, or leave it out of the DMS task's table mappings"
-        if not self._notes_tables:
-            raise PoisonRecord(Reason.UNKNOWN_TABLE, detail, table)
-        report.ignored += 1
-        if table not in self._unknown_tables:
-            entries.append(unknown_table_entry(record, table, detail))
-            self._unknown_tables.add(table)
-            report.parked[Reason.UNKNOWN_TABLE] += 1
-
-    def _refresh_parked_tables(self) -> None:
-        """Another shard's child may have parked a table, an operator may have released one."""
-        if self._clock() - self._parked_tables_read >= PARKED_TABLES_REFRESH_SECONDS:
-            self._parked_tables = self._parking.tables()
-            self._parked_tables_read = self._clock()
+    def _refresh(self) -> None:
+        """Another shard's child may have parked a table; an operator may release one or raise the incarnation."""
+        now = self._clock()
+        if now - self._refreshed < REFRESH_SECONDS:
+            return
+        if self._notes_tables and self._refreshed == float("-inf"):
+            self._intake.know(self._notes.ledgers())
+        self._intake.parked_tables = self._parking.tables()
+        self._intake.incarnations = self._notes.incarnations()
+        self._refreshed = now
 
 
 def _instant(micros: int | None) -> str:

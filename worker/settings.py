@@ -84,6 +84,42 @@ class Settings:
         "Name of the record's member with the before image: `field-name` of the DMS task's BeforeImageSettings.",
         "before-image",
     )
+    before_column_prefix: str = _text(
+        "NEARVIEW_BEFORE_COLUMN_PREFIX",
+        "Prefix of old values inside `data`: `column-prefix` of a rule add-before-image-columns, mostly `BI_`. Empty"
+        " together with the suffix means that the task has no such rule.",
+        "",
+    )
+    before_column_suffix: str = _text(
+        "NEARVIEW_BEFORE_COLUMN_SUFFIX", "The same for `column-suffix`; with both, such a column has both.", ""
+    )
+    source_engine: str = _text(
+        "NEARVIEW_SOURCE_ENGINE",
+        "The kind of source database, which decides how log positions are read.",
+        "postgresql",
+        choices=("postgresql", "mysql", "oracle", "sqlserver"),
+    )
+    change_sequence_column: str = _text(
+        "NEARVIEW_CHANGE_SEQUENCE_COLUMN",
+        "Name of the column that a transformation rule fills with `$AR_H_CHANGE_SEQ`; it then orders changes instead of"
+        " the log position. Oracle and SQL Server need it.",
+        "",
+    )
+    token_key: str = _text(
+        "NEARVIEW_TOKEN_KEY",
+        "Secret for the tokens of sensitive columns, at least 32 bytes, as text or base64. Needed when a mapping has"
+        " `token` columns; give it here or in a file.",
+        "",
+        secret=True,
+    )
+    token_key_file: str = _text(
+        "NEARVIEW_TOKEN_KEY_FILE", "File that holds the secret for tokens, instead of NEARVIEW_TOKEN_KEY.", ""
+    )
+    token_key_id: str = _text(
+        "NEARVIEW_TOKEN_KEY_ID",
+        "Public name of the secret, which stands in every token: up to 16 letters, digits, `-` and `_`.",
+        "1",
+    )
     initial_position: str = _text(
         "NEARVIEW_INITIAL_POSITION",
         "Where a shard without a checkpoint starts: at the oldest record kept, or at new records only.",

@@ -13,11 +13,12 @@ from click.testing import CliRunner, Result
 
 from local.ministack import MiniStack
 from tests.worker.conftest import Tables
-from tests.worker.dms import change, record
+from tests.worker.dms_records import change, record
 from worker.cli import main
 from worker.compose import build_pipeline
 from worker.log import Log
-from worker.parked_cli import LOOKS, RETRIES, operator_settings
+from worker.operator_cli import operator_settings
+from worker.parked_cli import LOOKS, RETRIES
 from worker.parking import Parking, record_entry, table_entry
 from worker.pipeline import Pipeline
 from worker.records.errors import Reason
@@ -172,7 +173,7 @@ def test_a_retry_brings_records_back_and_deletes_their_entries(run: Run, tables:
     result = run("retry")
 
     assert (result.exit_code, result.output) == (0, "130 records tried: 130 used, 0 stay parked\n")
-    assert tables.items(tables.parked) == []
+    assert [item for item in tables.items(tables.parked) if "reason" in item] == []
     assert all(tables.document("order", str(key)) for key in range(1, 131))
 
 
@@ -244,7 +245,7 @@ def test_an_entry_parked_under_another_table_moves_with_its_long_payload(run: Ru
 
 def test_a_payload_with_a_lost_part_is_not_tried(run: Run, tables: Tables) -> None:
     _park(tables, b"x" * 500_000, Reason.NOT_JSON)
-    (part,) = [item for item in tables.items(tables.parked) if "reason" not in item]
+    (part,) = [item for item in tables.items(tables.parked) if "payload" in item and "reason" not in item]
     tables.client.delete_item(TableName=tables.parked, Key={"pk": part["pk"], "sk": part["sk"]})
 
     assert run("retry").output == "1 record tried: 0 used, 1 stay parked (1 payload_incomplete)\n"

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.worker.conftest import Tables
-from tests.worker.dms import record
+from tests.worker.dms_records import record
 from worker import parking
 from worker.errors import FatalError
 from worker.log import Log

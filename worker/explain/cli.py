@@ -16,8 +16,8 @@ from worker.explain.overlay import Base
 from worker.explain.record import Explained, explain_record
 from worker.log import Log
 from worker.mapping.loader import load_mappings
-from worker.parked_cli import operator_settings
-from worker.projection.documents import NewerGeneration
+from worker.operator_cli import operator_settings
+from worker.projection.generations import NewerGeneration
 from worker.projection.operations import TableName
 from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord, TableLacks

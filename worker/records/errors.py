@@ -15,6 +15,7 @@ class Reason(StrEnum):
     MISSING_KEY = "missing_key"
     ROUNDED_KEY = "rounded_key"
     BAD_VALUE = "bad_value"
+    CROSSED_KEYS = "crossed_keys"
     ROW_TOO_LARGE = "row_too_large"
     TABLE_PARKED = "table_parked"
 

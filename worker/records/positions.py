@@ -135,6 +135,9 @@ class Order:
         )
 
 
+POSTGRESQL_ORDER: Final = Order()
+
+
 def sequence_rule(table: str = "") -> str:
     """What to add to the task's table mappings so that DMS sends a change sequence."""
     of = f" of {table}" if table else ""

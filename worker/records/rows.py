@@ -12,12 +12,10 @@ from contract.keys import key_text
 from contract.mapping import Table
 from worker.records.envelope import ChangeEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
-from worker.records.positions import Order
+from worker.records.positions import POSTGRESQL_ORDER, Order
 
 MAX_ROW_BYTES: Final = 380_000
 """A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
-
-POSTGRESQL_ORDER: Final = Order()
 
 Row = dict[str, Any]
 
@@ -27,7 +25,8 @@ class RowChange:
     """The state of one row at one version: its kept columns, None where it was deleted.
 
     `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
-    put has `moved_from` and the delete `moved_to`, when columns are missing. `forwarded`: columns of a row's old key.
+    put has `moved_from` and the delete `moved_to`, when columns are missing. `life`: of columns that a row's old key hands
+    on, the version of the key change ("" of every other change).
     """
 
     table: str
@@ -37,7 +36,7 @@ class RowChange:
     missing: tuple[str, ...] = ()
     moved_from: str | None = None
     moved_to: str | None = None
-    forwarded: bool = False
+    life: str = ""
 
 
 def row_changes(
@@ -75,6 +74,14 @@ def row_key(columns: dict[str, Any], table: Table) -> str:
     if not _is_unicode(key):
         raise PoisonRecord(Reason.BAD_VALUE, "a key column holds text that is not Unicode", table.name)
     return key
+
+
+def require_exact_keys(event: ChangeEvent, table: Table) -> None:
+    """Refuse rounded numbers in keys before they become tokens, which do not show it. Raises PoisonRecord."""
+    columns = {*table.key, *(column for reference in table.references for column in reference.columns)}
+    for row in (event.data, event.before or {}):
+        for column in columns & row.keys():
+            _require_exact(row[column], column, table)
 
 
 def _is_unicode(text: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.errors import FatalError
+from worker.errors import FatalError, SettingsError
 from worker.settings import Settings
 from worker.supervisor import jars
 from worker.supervisor.java import find_java, java_version
@@ -23,11 +23,18 @@ def installation(java_setting: str, environ: Mapping[str, str]) -> tuple[list[st
 
 
 def mapping_problems(settings: Settings) -> list[str]:
-    """The problems of the mapping files, one a line."""
+    """The problems of the mapping files, and of settings that they need, one a line."""
     from worker.mapping.loader import load_mappings
+    from worker.source_settings import source
 
     folder = Path(settings.mappings)
     if not folder.is_dir():
         return [f"NEARVIEW_MAPPINGS: {folder} is not a folder"]
-    _, problems = load_mappings(folder)
-    return [str(problem) for problem in problems]
+    mapping, problems = load_mappings(folder)
+    if mapping is None:
+        return [str(problem) for problem in problems]
+    try:
+        source(settings, mapping)
+    except SettingsError as error:
+        return list(error.problems)
+    return []

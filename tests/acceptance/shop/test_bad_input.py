@@ -5,7 +5,7 @@ from typing import Any
 
 from local.progress import checkpoints, health
 from tests.acceptance.live import Live, wait_for, workload
-from tests.worker.dms import change
+from tests.worker.dms_records import change
 
 CUSTOMER = {"name": "x", "email": None, "vip": False, "preferences": None, "country_code": None}
 BAD_RECORDS: dict[str, bytes] = {

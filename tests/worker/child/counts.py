@@ -21,3 +21,4 @@ class Counts:
     newest_commit_micros: int | None = None
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
+    drift: Counter[str] = field(default_factory=Counter)

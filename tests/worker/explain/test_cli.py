@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from local.ministack import MiniStack
 from tests.worker.conftest import Tables
-from tests.worker.dms import change
+from tests.worker.dms_records import change
 from tests.worker.explain.test_record import MAPPING, ORDER
 from worker.cli import main
 from worker.mapping.loader import load_mappings

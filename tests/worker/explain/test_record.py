@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.dms import change
+from tests.worker.dms_records import change
 from worker.explain.record import Explained, explain_record
 from worker.mapping.loader import read_mappings
 from worker.projection.plan import Plan, make_plan

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.worker.dms import change
+from tests.worker.dms_records import change
 from worker.records.envelope import ChangeEvent, ControlEvent, InternalEvent, Operation, decode
 from worker.records.errors import PoisonRecord, Reason
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.mapping import Table
-from tests.worker.dms import change
+from tests.worker.dms_records import change
 from worker.records.envelope import NO_BEFORE_COLUMNS, BeforeColumns, ChangeEvent, Operation, decode
 from worker.records.errors import PoisonRecord, TableLacks
 from worker.records.positions import Engine, Order

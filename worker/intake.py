@@ -1,0 +1,163 @@
+"""One shard's records to row changes: decoded, protected, versioned. What cannot be used becomes an entry to park.
+
+It keeps what a shard must remember between batches: parked tables, positions, key changes, known columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from contract.mapping import Mapping
+from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
+from worker.records.crossing import KeyMove, KeyMoves
+from worker.records.drift import Drift, DriftWatch, Ledger
+from worker.records.envelope import ChangeEvent, ControlEvent, Operation
+from worker.records.errors import PoisonRecord, Reason, TableLacks
+from worker.records.incarnations import Incarnations
+from worker.records.rows import RowChange, require_exact_keys, row_changes
+from worker.records.source import Source
+from worker.records.stream import StreamRecord
+from worker.records.version import position_of
+from worker.records.watch import PositionWatch
+
+CROSSED: Final = (
+    "its primary-key change crosses another one of the same transaction (keys swapped or handed on), so which row has"
+    " which key cannot be told: reload the table"
+)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a batch of records came to; the newest commit time is of the source, epoch microseconds."""
+
+    changes: list[RowChange] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    drift: dict[str, list[Drift]] = field(default_factory=dict)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    parked: Counter[str] = field(default_factory=Counter)
+    ignored: int = 0
+    newest_commit_micros: int | None = None
+    moves: list[tuple[KeyMove, StreamRecord, ChangeEvent, tuple[RowChange, ...]]] = field(default_factory=list)
+
+    def use(self, event: ChangeEvent, changes: tuple[RowChange, ...]) -> None:
+        """An event's changes go on to the tables."""
+        self.changes += changes
+        self.counts[event.table, event.operation] += 1
+        seen = event.commit_micros or event.built_micros
+        self.newest_commit_micros = max(seen, self.newest_commit_micros or 0)
+
+
+class Intake:
+    """With `notes_tables` off every record stands for itself: nothing is concluded from it about its table."""
+
+    def __init__(self, mapping: Mapping, source: Source, *, notes_tables: bool) -> None:
+        self.parked_tables: dict[str, str] = {}
+        self.incarnations = Incarnations()
+        self._tables = mapping.tables
+        self._source = source
+        self._notes_tables = notes_tables
+        self._unknown_tables: set[str] = set()
+        self._positions = PositionWatch()
+        self._moves = KeyMoves()
+        self._drift = DriftWatch()
+
+    def know(self, ledgers: dict[str, Ledger]) -> None:
+        """Take over what is stored about the columns of tables."""
+        self._drift.know(ledgers)
+
+    def table(self, record: StreamRecord) -> str | None:
+        """The table that a record is of; None if it names none."""
+        try:
+            return self._source.decode(record.data).table
+        except PoisonRecord:
+            return None
+
+    def lacks(self, record: StreamRecord, lack: TableLacks) -> Entry:
+        """Stop a table from now on; the entry that makes it known to all."""
+        self.parked_tables[lack.table] = lack.detail
+        return table_entry(self._protected(record), lack.table, lack.detail)
+
+    def take(self, records: Sequence[StreamRecord]) -> Taken:
+        """The changes in a batch, and what to park instead of the rest."""
+        taken = Taken()
+        for record in records:
+            self._take(record, taken)
+        if taken.moves:
+            self._settle_moves(taken)
+        return taken
+
+    def _take(self, record: StreamRecord, taken: Taken) -> None:
+        table = NO_TABLE
+        try:
+            event = self._source.decode(record.data)
+            table = event.table
+            if isinstance(event, ChangeEvent) and event.table in self._tables:
+                self._change(record, event, taken)
+                return
+            if isinstance(event, ChangeEvent):
+                self._note_unknown(event.table, record, taken)
+            if isinstance(event, ControlEvent) and event.table in self._tables and self._notes_tables:
+                self._note_drift(event.table, self._drift.control(event), taken)
+            taken.ignored += 1
+        except PoisonRecord as poison:
+            self._park(record, poison.table or table, poison.reason, poison.detail, taken)
+        except TableLacks as lack:
+            if self._notes_tables:
+                taken.entries.append(self.lacks(record, lack))
+            self._park(record, lack.table, Reason.TABLE_PARKED, lack.detail, taken)
+
+    def _change(self, record: StreamRecord, event: ChangeEvent, taken: Taken) -> None:
+        if event.table in self.parked_tables:
+            raise PoisonRecord(Reason.TABLE_PARKED, self.parked_tables[event.table], event.table)
+        table = self._tables[event.table]
+        if self._source.protection.concerns(event.table):
+            if not event.protected:
+                require_exact_keys(event, table)
+            event = self._source.protection.event(event)
+        if self._notes_tables:
+            self._note_drift(event.table, self._drift.see(event), taken)
+        incarnation = self.incarnations.of(event.built_micros)
+        changes = row_changes(event, table, incarnation, self._source.order)
+        if self._notes_tables and event.operation is not Operation.LOAD:
+            self._positions.see(event, incarnation, position_of(changes[0].version))
+        if len(changes) > 1 and event.transaction is not None:
+            put, gone = changes
+            transaction = (event.table, event.transaction, event.commit_micros)
+            taken.moves.append((KeyMove(transaction, put.version, gone.key, put.key), record, event, changes))
+            return
+        taken.use(event, changes)
+
+    def _settle_moves(self, taken: Taken) -> None:
+        crossed = self._moves.crossed(move for move, *_ in taken.moves)
+        for move, record, event, changes in taken.moves:
+            if move in crossed:
+                self._park(record, event.table, Reason.CROSSED_KEYS, CROSSED, taken)
+            else:
+                taken.use(event, changes)
+
+    def _note_unknown(self, table: str, record: StreamRecord, taken: Taken) -> None:
+        """A table nobody maps needs no document: it is noted once, so that a forgotten mapping is seen."""
+        detail = "no mapping uses this table: map it, or leave it out of the DMS task's table mappings"
+        if not self._notes_tables:
+            raise PoisonRecord(Reason.UNKNOWN_TABLE, detail, table)
+        if table not in self._unknown_tables:
+            taken.entries.append(unknown_table_entry(self._protected(record), table, detail))
+            self._unknown_tables.add(table)
+            taken.parked[Reason.UNKNOWN_TABLE] += 1
+
+    def _note_drift(self, table: str, drift: list[Drift], taken: Taken) -> None:
+        if drift:
+            taken.drift.setdefault(table, []).extend(one for one in drift if one not in taken.drift.get(table, ()))
+
+    def _park(self, record: StreamRecord, table: str, reason: Reason, detail: str, taken: Taken) -> None:
+        taken.entries.append(record_entry(self._protected(record), table, reason, detail))
+        taken.parked[reason] += 1
+
+    def _protected(self, record: StreamRecord) -> StreamRecord:
+        """The record as it may be stored."""
+        data = self._source.protection.payload(record.data)
+        return record if data is record.data else dataclasses.replace(record, data=data)

@@ -1,0 +1,68 @@
+"""Calls that must succeed before anything may go on: repeated with jittered back-off until they do."""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from worker.errors import FatalError, TransientError
+from worker.log import Event, Log
+from worker.store.dynamodb import CALLS_IN_FLIGHT
+from worker.store.failures import classify
+
+LONGEST_DELAY_SECONDS: Final = 5.0
+
+
+class Patience:
+    """Repeats calls to one table, `what` by name."""
+
+    def __init__(
+        self,
+        what: str,
+        log: Log,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        attempts: int | None = None,
+    ) -> None:
+        """With `attempts` it gives up after so many: where a person waits."""
+        self._what = what
+        self._log = log
+        self._sleep = sleep
+        self._jitter = jitter
+        self._attempts = attempts
+        self.retries = 0
+
+    def all(self, call: Callable[[Any], None], arguments: list[Any]) -> None:
+        """Return when the call has succeeded with each argument, several of them in flight.
+
+        Raises FatalError, and TransientError only if the number of attempts is limited.
+        """
+        attempt = 0
+        while True:
+            with ThreadPoolExecutor(CALLS_IN_FLIGHT, thread_name_prefix="patience") as pool:
+                problems = list(pool.map(functools.partial(self._problem, call), arguments))
+            for problem in problems:
+                if isinstance(problem, FatalError):
+                    raise problem
+            arguments = [argument for argument, problem in zip(arguments, problems, strict=True) if problem]
+            if not arguments:
+                return
+            attempt += 1
+            self.retries += len(arguments)
+            trouble = next(problem for problem in problems if problem)
+            if attempt == self._attempts:
+                raise trouble
+            self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=len(arguments), error=str(trouble))
+            longest = min(LONGEST_DELAY_SECONDS, 0.1 * 2 ** min(attempt, 10))
+            self._sleep(longest * (0.1 + 0.9 * self._jitter()))
+
+    def _problem(self, call: Callable[[Any], None], argument: Any) -> FatalError | TransientError | None:
+        try:
+            call(argument)
+        except Exception as error:  # noqa: BLE001  whatever a client library raises has one place: classify
+            return classify(error, self._what)
+        return None

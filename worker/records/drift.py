@@ -1,0 +1,186 @@
+"""Which columns the records of a table have, and what is new about them: names and kinds only, no values. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from worker.records.envelope import ChangeEvent, ControlEvent, Operation
+
+MAX_EVENTS: Final = 200
+MAX_COLUMNS: Final = 2_000
+"""More are not kept: the ledger of a table is one small item."""
+MAX_NAME: Final = 128
+
+TYPES_EVERY: Final = 16
+"""Kinds of values are looked at in every sixteenth record of a table: a changed type stays, so it is seen soon."""
+
+_ARROW: Final = " -> "
+_OFTEN: Final = 3
+"""A column that vanished so often is not told of any more: its NULLs are left out of the records."""
+
+_QUIET: Final = frozenset({"create-table", "drop-table"})
+"""Written whenever a task starts."""
+
+
+class What(StrEnum):
+    """What happened to a column or to a table's definition."""
+
+    APPEARED = "appeared"
+    VANISHED = "vanished"
+    RETYPED = "retyped"
+    CONTROL = "control"
+
+
+_VERBS: Final = {What.APPEARED: "appeared", What.VANISHED: "vanished", What.RETYPED: "changed its type"}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing noticed. `at`: when DMS built the record, epoch microseconds; `position` as in the record, or empty.
+
+    `name`: the column, or a control record's operation. `detail`: `number -> text` of a changed type.
+    """
+
+    what: What
+    name: str
+    at: int
+    position: str
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """What happened, for people."""
+        if self.what is What.CONTROL:
+            return f"control record {self.name}"
+        kinds = f" ({self.detail})" if self.what is What.RETYPED else ""
+        return f"column {self.name} {_VERBS[self.what]}{kinds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What is known of a table: kinds of its columns ("" while only NULL was seen) and the last things noticed.
+
+    `revision` is for whoever stores it.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    events: tuple[Drift, ...] = ()
+    revision: int = 0
+
+    def with_drift(self, drift: Iterable[Drift]) -> Ledger:
+        """The ledger after it, itself when it knew all of that. A first sight of a table has nothing to report."""
+        events = list(self.events)
+        columns = dict(self.columns)
+        for one in drift:
+            if one.what is not What.CONTROL and not _apply(columns, one):
+                continue
+            first_value = one.what is What.RETYPED and _ARROW not in one.detail
+            if self.columns and not first_value and one not in events:
+                events.append(one)
+        if columns == self.columns and len(events) == len(self.events):
+            return self
+        return replace(self, columns=columns, events=tuple(events[-MAX_EVENTS:]))
+
+
+def _apply(columns: dict[str, str], drift: Drift) -> bool:
+    """Bring the columns up to date; whether that was new."""
+    before = dict(columns)
+    if drift.what is What.VANISHED:
+        columns.pop(drift.name, None)
+    elif drift.what is What.RETYPED:
+        columns[drift.name] = drift.detail.rpartition(_ARROW)[2]
+    elif len(columns) < MAX_COLUMNS:
+        columns.setdefault(drift.name, drift.detail)
+    return columns != before
+
+
+def kind(value: Any) -> str:
+    """`number`, `text`, `boolean`, `object` or `list`; "" for NULL."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, Decimal)):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "object" if isinstance(value, dict) else "list"
+
+
+class DriftWatch:
+    """Compares a shard's records with the ledgers; costs a comparison of two sets of names for most records."""
+
+    def __init__(self) -> None:
+        self._ledgers: dict[str, Ledger] = {}
+        self._counts: dict[str, int] = {}
+
+    def know(self, ledgers: dict[str, Ledger]) -> None:
+        """Take over what is stored."""
+        self._ledgers.update(ledgers)
+
+    def see(self, event: ChangeEvent) -> list[Drift]:
+        """What a change shows that the ledger does not say.
+
+        A record older than the newest thing noticed is a replay or late, and shows nothing; nor does a delete, which
+        may have the key alone. Only a whole row shows that a column is gone: an update may leave columns out.
+        """
+        ledger = self._ledgers.get(event.table, _EMPTY)
+        count = self._counts.get(event.table, 0)
+        self._counts[event.table] = count + 1
+        same = event.data.keys() == ledger.columns.keys()
+        if (same and count % TYPES_EVERY) or event.operation is Operation.DELETE or _late(event, ledger):
+            return []
+        found = ([] if same else _columns(event, ledger)) + _types(event, ledger)
+        if found:
+            self._ledgers[event.table] = ledger.with_drift(found)
+        return found
+
+    def control(self, event: ControlEvent) -> list[Drift]:
+        """What a control record says; that a table is made or dropped is said at every start of a task."""
+        if event.operation in _QUIET:
+            return []
+        name = "".join(character if character.isprintable() else "?" for character in event.operation[:MAX_NAME])
+        drift = Drift(What.CONTROL, name, event.built_micros, "")
+        return [] if drift in self._ledgers.get(event.table, _EMPTY).events else [drift]
+
+
+_EMPTY: Final = Ledger()
+
+
+def _late(event: ChangeEvent, ledger: Ledger) -> bool:
+    return bool(ledger.events) and event.built_micros <= ledger.events[-1].at
+
+
+def _columns(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
+    position = event.stream_position or ""
+    room = max(0, MAX_COLUMNS - len(ledger.columns))
+    new = [name for name in event.data if name not in ledger.columns and _storable(name)][:room]
+    gone = [] if event.operation is Operation.UPDATE else [name for name in ledger.columns if name not in event.data]
+    if gone:
+        often = Counter(drift.name for drift in ledger.events if drift.what is What.VANISHED)
+        gone = [name for name in gone if often[name] < _OFTEN]
+    return [
+        *(Drift(What.APPEARED, name, event.built_micros, position, kind(event.data[name])) for name in new),
+        *(Drift(What.VANISHED, name, event.built_micros, position) for name in gone),
+    ]
+
+
+def _types(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
+    position = event.stream_position or ""
+    found = []
+    for name, value in event.data.items():
+        now, known = kind(value), ledger.columns.get(name)
+        if known is None or not now or now == known:
+            continue
+        detail = f"{known}{_ARROW}{now}" if known else now
+        found.append(Drift(What.RETYPED, name, event.built_micros, position, detail))
+    return found
+
+
+def _storable(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME and name.isprintable()

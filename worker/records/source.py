@@ -1,0 +1,30 @@
+"""How one DMS task writes its records, and what must not be seen of them: everything that decoding depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.records.envelope import (
+    NO_BEFORE_COLUMNS,
+    BeforeColumns,
+    ChangeEvent,
+    ControlEvent,
+    InternalEvent,
+    decode,
+)
+from worker.records.positions import POSTGRESQL_ORDER, Order
+from worker.records.protect import NO_PROTECTION, Protection
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Settings of the task as the worker knows them; the defaults are those that the documents ask for."""
+
+    before_image_field: str = "before-image"
+    before_columns: BeforeColumns = NO_BEFORE_COLUMNS
+    order: Order = POSTGRESQL_ORDER
+    protection: Protection = NO_PROTECTION
+
+    def decode(self, data: bytes) -> ChangeEvent | ControlEvent | InternalEvent:
+        """The event in a payload, not yet protected. Raises PoisonRecord."""
+        return decode(data, self.before_image_field, self.before_columns)

@@ -1,0 +1,56 @@
+"""From settings to how records are read: engine, before images, the key of tokens. All problems at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contract.mapping import Mapping
+from worker.errors import SettingsError
+from worker.records.envelope import BeforeColumns
+from worker.records.positions import NAMES, NEEDS_SEQUENCE, Engine, Order, sequence_rule
+from worker.records.protect import KEY_ID, LEAST_KEY_BYTES, Protection, TokenKey, needs_key, read_secret
+from worker.records.source import Source
+from worker.settings import Settings
+
+
+def source(settings: Settings, mapping: Mapping) -> Source:
+    """How to read the records of the task. Raises SettingsError with a line for each problem."""
+    engine = Engine(settings.source_engine)
+    problems = []
+    if engine in NEEDS_SEQUENCE and not settings.change_sequence_column:
+        problems.append(
+            f"NEARVIEW_CHANGE_SEQUENCE_COLUMN is not set: log positions of {NAMES[engine]} are not known to order"
+            f" changes; {sequence_rule()}"
+        )
+    key, key_problems = _token_key(settings) if needs_key(mapping.policies) else (None, [])
+    problems += key_problems
+    if problems:
+        raise SettingsError(problems)
+    before_columns = BeforeColumns(settings.before_column_prefix, settings.before_column_suffix)
+    return Source(
+        settings.before_image_field,
+        before_columns,
+        Order(engine, settings.change_sequence_column),
+        Protection(mapping.policies, key, before_columns),
+    )
+
+
+def _token_key(settings: Settings) -> tuple[TokenKey | None, list[str]]:
+    problems = []
+    name = "NEARVIEW_TOKEN_KEY_FILE" if settings.token_key_file else "NEARVIEW_TOKEN_KEY"
+    text = settings.token_key
+    if settings.token_key and settings.token_key_file:
+        problems.append("NEARVIEW_TOKEN_KEY and NEARVIEW_TOKEN_KEY_FILE are both set: leave one of them out")
+    elif settings.token_key_file:
+        try:
+            text = Path(settings.token_key_file).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            problems.append(f"NEARVIEW_TOKEN_KEY_FILE cannot be read: {type(error).__name__}")
+    if not KEY_ID.fullmatch(settings.token_key_id):
+        problems.append("NEARVIEW_TOKEN_KEY_ID must be 1 to 16 letters, digits, - or _")
+    secret = read_secret(text)
+    if not problems and not text:
+        problems.append("NEARVIEW_TOKEN_KEY is not set, and the mappings have sensitive columns that become tokens")
+    elif not problems and secret is None:
+        problems.append(f"{name} is too short: at least {LEAST_KEY_BYTES} bytes, as text or base64")
+    return (None, problems) if problems or secret is None else (TokenKey(settings.token_key_id, secret), [])
