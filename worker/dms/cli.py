@@ -1,0 +1,93 @@
+"""`nearview dms` on the command line: reads files, prints findings."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from contract.mapping import Mapping
+from worker.dms.documents import NotSettings, settings_of
+from worker.dms.findings import Finding, Severity
+from worker.dms.lint import lint
+from worker.mapping.loader import load_mappings
+
+EXIT_CLEAN: Final = 0
+EXIT_FINDINGS: Final = 1
+EXIT_UNUSABLE: Final = 2
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def dms() -> None:
+    """Check how AWS DMS is set up."""
+
+
+@dms.command("lint")
+@click.argument("files", metavar="TASK.json [ENDPOINT.json] [TABLE-MAPPINGS.json]", nargs=-1, required=True, type=_FILE)
+@click.option("--mappings", type=_FILE, help="Folder of nearview's mappings: does the task send what they use?")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every finding.")
+def lint_command(files: tuple[Path, ...], mappings: Path | None, as_json: bool) -> None:
+    """Name the settings of a DMS task that lose, cut or reorder data, and what to set.
+
+    The files are what `aws dms describe-replication-tasks` and `aws dms describe-endpoints` print for one task and its
+    endpoints, or the settings alone, in any order.
+
+    Exit codes: 0 nothing worse than info, 1 errors or warnings, 2 a file cannot be read.
+    """
+    try:
+        settings = settings_of({str(file): _document(file) for file in files})
+    except NotSettings as error:
+        _fail([str(error)])
+    findings = lint(settings, _mapping(mappings))
+    if as_json:
+        click.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
+    else:
+        _print(findings)
+    raise SystemExit(EXIT_FINDINGS if any(f.severity is not Severity.INFO for f in findings) else EXIT_CLEAN)
+
+
+def _document(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotSettings(f"{file}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise NotSettings(f"{file}: is no JSON text in UTF-8") from error
+
+
+def _mapping(folder: Path | None) -> Mapping | None:
+    if folder is None:
+        return None
+    mapping, problems = load_mappings(folder)
+    if problems:
+        _fail([str(problem) for problem in problems])
+    return mapping
+
+
+def _fail(lines: list[str]) -> NoReturn:
+    for line in lines:
+        click.echo(f"nearview dms lint: {line}", err=True)
+    raise SystemExit(EXIT_UNUSABLE)
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    table.add_column("severity", no_wrap=True)
+    table.add_column("where, what happens, what to do", overflow="fold")
+    for finding in findings:
+        lines = [f"{finding.file}: {finding.path}", finding.message, *(f"-> {c}" for c in (finding.change,) if c)]
+        table.add_row(finding.severity.value, escape("\n".join(lines)))
+    if findings:
+        Console().print(table)
+    counts = Counter(finding.severity for finding in findings)
+    click.echo(", ".join(f"{counts[severity]} {severity.value}" for severity in Severity))
