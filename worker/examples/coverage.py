@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from contract.keys import ROW_SK, scalar_text
 from contract.mapping import Aggregate, Kind, Node
 from worker.examples.model import Example
 from worker.projection.assemble import stands
-from worker.projection.images import Image, read_image
+from worker.projection.filters import passes
+from worker.projection.image import Image, read_image
 from worker.projection.operations import TableName
 from worker.records.envelope import Operation
 from worker.records.rows import Row, parent_key
@@ -104,8 +105,7 @@ class _Walk:
             return
         place = _place(path)
         for rule in node.where:
-            passes = stands(image, replace(node, where=(rule,)))
-            yield place, f"where {rule.column} {rule.test}: {'passes' if passes else 'fails'}"
+            yield place, f"where {rule.column} {rule.test}: {'passes' if passes(rule)(image.row) else 'fails'}"
         if not stands(image, node):
             return
         yield from ((place, case) for case in _mapped(node, image.row))

@@ -14,8 +14,6 @@ from worker.mapping.problems import Problem
 from worker.records.envelope import Operation
 from worker.records.rows import raw_number
 
-BEFORE_IMAGE_FIELD: Final = "before-image"
-
 _FIRST_COMMIT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _POSITION_STEP: Final = 0x100
 
@@ -127,7 +125,7 @@ def _record(change: Change, data: Columns, before: Columns | None, number: int) 
             "commit-timestamp": _instant(commit),
             "stream-position": f"00000001/{position}.3.00000001/{position}",
         }
-    images = {"data": data} if before is None else {BEFORE_IMAGE_FIELD: before, "data": data}
+    images = {"data": data} if before is None else {"before-image": before, "data": data}
     return orjson.dumps({**images, "metadata": metadata}, default=raw_number)
 
 

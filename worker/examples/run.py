@@ -7,21 +7,30 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from contract.keys import DOCUMENT_SK, document_pk
+from contract.keys import DOCUMENT_SK, document_pk, scalar_text
 from contract.values import from_item
 from worker.examples.compare import differences, text_of
 from worker.examples.model import Example, Expectation, Position
-from worker.examples.records import BEFORE_IMAGE_FIELD
 from worker.projection.engine import project
 from worker.projection.operations import TableName
 from worker.projection.plan import Plan
-from worker.records.envelope import ChangeEvent, decode
+from worker.records.envelope import ChangeEvent
 from worker.records.errors import PoisonRecord, TableLacks
+from worker.records.incarnations import FIRST
+from worker.records.protect import Protection, TokenKey
 from worker.records.rows import RowChange, row_changes
+from worker.records.source import Source
 from worker.store.memory import MemoryStore
 
-_INCARNATION: Final = 1
 _AS_OF: Final = "2026-01-01T00:00:00.000000Z"
+
+
+class ExampleKey(TokenKey):
+    """Tokens that can be read, so that an example can expect them: `tok:example:` and the value."""
+
+    def token(self, value: Any) -> str:
+        """The value itself, marked."""
+        return f"tok:{self.id}:{scalar_text(value)}"
 
 
 class Arrival(StrEnum):
@@ -89,10 +98,12 @@ def _run(
 
 
 def _decoded(record: bytes, plan: Plan) -> tuple[RowChange, ...]:
-    event = decode(record, BEFORE_IMAGE_FIELD)
+    source = Source(protection=Protection(plan.mapping.policies, ExampleKey("example", b"")))
+    event = source.decode(record)
     if not isinstance(event, ChangeEvent):
         return ()
-    return row_changes(event, plan.mapping.tables[event.table], _INCARNATION)
+    event = source.protection.event(event)
+    return row_changes(event, plan.mapping.tables[event.table], FIRST, source.order)
 
 
 def _batches(changes: list[tuple[RowChange, ...]], arrival: Arrival) -> list[list[RowChange]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final, NoReturn
@@ -17,10 +18,14 @@ from worker.explain.record import Explained, explain_record
 from worker.log import Log
 from worker.mapping.loader import load_mappings
 from worker.operator_cli import operator_settings
+from worker.parked_cli import DECODES
 from worker.projection.generations import NewerGeneration
 from worker.projection.operations import TableName
 from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord, TableLacks
+from worker.records.protect import LEAST_KEY_BYTES
+from worker.records.source import Source
+from worker.source_settings import source
 from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
 from worker.store.lean import LeanDynamoDB
 from worker.store.memory import MemoryStore
@@ -28,6 +33,8 @@ from worker.store.memory import MemoryStore
 EXIT_EXPLAINED: Final = 0
 EXIT_PARKED: Final = 1
 EXIT_UNUSABLE: Final = 2
+
+KEY_SETTINGS: Final = ("NEARVIEW_TOKEN_KEY", "NEARVIEW_TOKEN_KEY_FILE")
 
 SETTINGS: Final = ("region", "endpoint_url", "rows_table", "documents_table")
 
@@ -47,15 +54,6 @@ SETTINGS: Final = ("region", "endpoint_url", "rows_table", "documents_table")
     help="Folder of the mapping files.",
 )
 @click.option(
-    "--before-image-field",
-    envvar="NEARVIEW_BEFORE_IMAGE_FIELD",
-    default="before-image",
-    show_default=True,
-    show_envvar=True,
-    metavar="NAME",
-    help="The record's member with the before image.",
-)
-@click.option(
     "--regions",
     type=click.IntRange(min=1),
     default=1,
@@ -71,7 +69,6 @@ def explain(
     row: tuple[str, str] | None,
     online: bool,
     mappings: Path,
-    before_image_field: str,
     regions: int,
     values: bool,
     as_json: bool,
@@ -82,6 +79,9 @@ def explain(
     the engine, and the capacity units. It is a dry run: nothing is ever written. Without --online the tables are taken
     for empty; with it AWS_REGION, NEARVIEW_ROWS_TABLE and NEARVIEW_DOCUMENTS_TABLE say where they are.
 
+    How records are read comes from the environment too, as the worker's: NEARVIEW_BEFORE_..., NEARVIEW_SOURCE_ENGINE,
+    NEARVIEW_TOKEN_KEY... Without --online and without a key, tokens are those of a key made for the occasion.
+
     Exit codes: 0 explained, 1 the record would be parked, 2 nothing could be explained.
     """
     if sum((record is not None, document is not None, row is not None)) != 1:
@@ -90,7 +90,7 @@ def explain(
         raise click.UsageError("--key and --row look at stored items: add --online")
     try:
         plan = _plan(mappings)
-        explained = None if record is None else explain_record(record.read(), plan, before_image_field)
+        explained = None if record is None else explain_record(record.read(), plan, _source(plan, online=online))
         journal = _stored(plan, document, row) if explained is None else _journal(plan, explained, online=online)
     except (PoisonRecord, TableLacks) as problem:
         _fail([f"it would be parked: {problem}"], EXIT_PARKED)
@@ -107,6 +107,13 @@ def _plan(folder: Path) -> Plan:
     if mapping is None:
         raise SettingsError([str(problem) for problem in problems])
     return make_plan(mapping)
+
+
+def _source(plan: Plan, *, online: bool) -> Source:
+    environ = dict(os.environ)
+    if not online and not any(environ.get(name) for name in KEY_SETTINGS):
+        environ[KEY_SETTINGS[0]] = secrets.token_hex(LEAST_KEY_BYTES)
+    return source(operator_settings(environ, DECODES), plan.mapping)
 
 
 def _journal(plan: Plan, explained: Explained | str, *, online: bool) -> Journal | None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from contract.mapping import Kind, Policy
 from worker.projection.plan import Place, Plan
-from worker.records.envelope import ChangeEvent, Operation, decode
+from worker.records.envelope import ChangeEvent, Operation
+from worker.records.incarnations import FIRST
 from worker.records.rows import RowChange, row_changes
-
-_INCARNATION = 1
+from worker.records.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,20 @@ class Explained:
         return "only the stored row shows it: the before image has not all its foreign keys (look with --online)"
 
 
-def explain_record(data: bytes, plan: Plan, before_image_field: str) -> Explained | str:
+def explain_record(data: bytes, plan: Plan, source: Source) -> Explained | str:
     """The record explained, or one line on a record that changes no mapped table.
 
+    Sensitive columns are gone or tokens, as the worker would have them; the incarnation is taken for the first.
     Raises PoisonRecord for a record that would be parked, TableLacks when its whole table would be.
     """
-    event = decode(data, before_image_field)
+    event = source.decode(data)
     if not isinstance(event, ChangeEvent):
         return f"{type(event).__name__}: a record about {event.table} that changes no row; it is passed over"
     if event.table not in plan.mapping.tables:
         return f"{event.operation} of {event.table}: no mapping uses this table; the record is passed over"
     table = plan.mapping.tables[event.table]
-    changes = row_changes(event, table, _INCARNATION)
+    event = source.protection.event(event)
+    changes = row_changes(event, table, FIRST, source.order)
     return Explained(
         event=event,
         changes=changes,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.worker.examples.conftest import Run
+from tests.worker.examples.conftest import MAPPING, Run
 from worker.examples.run import Arrival
+from worker.examples.suite import read_suite, run_suite
+from worker.mapping.loader import read_mappings
 
 GOOD = """\
 examples:
@@ -106,3 +108,31 @@ def test_what_would_park_a_table_is_a_failure(run: Run) -> None:
 
     assert outcome.failures[0].message.startswith("the table would be parked: shop.orders: column note is missing")
     assert Arrival.ONE_BY_ONE in outcome.failures[0].arrivals
+
+
+def test_sensitive_columns_are_tokens_that_can_be_read_or_gone() -> None:
+    """Also as keys and foreign keys; in an example a token shows its value."""
+    mapping, problems = read_mappings({"order.yaml": MAPPING, "tables.yaml": TABLES})
+    assert mapping is not None, problems
+    text = """\
+aggregate: order
+examples:
+  - name: tokens
+    changes:
+      - {insert: shop.customers, row: {customer_id: 7, name: Ada}}
+      - {insert: shop.orders, row: {order_id: 1, customer_id: 7, status: paid, secret: x}}
+    expect:
+      "1": {order_id: 1, status: paid, total: null, note: null, details: null, customer: {name: "tok:example:Ada"},
+            lines: []}
+"""
+    suite, problems = read_suite({"order.yaml": text}, mapping)
+
+    assert problems == []
+    assert run_suite(suite, mapping).outcomes[0].failures == ()
+
+
+TABLES = """\
+tables:
+  shop.customers: {sensitive: {name: token, customer_id: token}}
+  shop.orders: {sensitive: {customer_id: token, secret: drop}}
+"""

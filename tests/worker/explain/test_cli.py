@@ -72,6 +72,18 @@ def test_a_record_that_would_be_parked(folder: Path) -> None:
     assert result.stderr == "nearview explain: it would be parked: key column order_id is missing or null\n"
 
 
+def test_sensitive_columns_are_shown_as_what_is_left_of_them(folder: Path) -> None:
+    """A token, even on wish; a dropped column not at all."""
+    (folder / "tables.yaml").write_text("tables: {shop.orders: {sensitive: {status: token, note: drop}}}")
+    result = _run("-", "--mappings", folder, "--values", record=INSERT)
+
+    assert result.exit_code == 0
+    assert "sensitive      note: drop, status: token" in result.output
+    assert '"status":"tok:' in result.output
+    assert "paid" not in result.output
+    assert "secret" not in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

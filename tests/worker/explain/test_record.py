@@ -12,6 +12,7 @@ from worker.explain.record import Explained, explain_record
 from worker.mapping.loader import read_mappings
 from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord
+from worker.records.source import Source
 
 MAPPING = """\
 aggregate: order
@@ -40,7 +41,7 @@ def plan() -> Plan:
 
 
 def _explain(plan: Plan, *arguments: Any, **more: Any) -> Explained:
-    found = explain_record(json.dumps(change(*arguments, **more)).encode(), plan, "before-image")
+    found = explain_record(json.dumps(change(*arguments, **more)).encode(), plan, Source())
     assert isinstance(found, Explained)
     return found
 
@@ -89,13 +90,13 @@ def test_records_that_change_nothing_get_one_line(plan: Plan) -> None:
     unknown = change("insert", "shop.others", {"id": 1})
     control = {"metadata": {"record-type": "control", "operation": "drop-table", "schema-name": "s", "table-name": "t"}}
 
-    assert explain_record(json.dumps(unknown).encode(), plan, "before-image") == (
+    assert explain_record(json.dumps(unknown).encode(), plan, Source()) == (
         "insert of shop.others: no mapping uses this table; the record is passed over"
     )
-    assert "s.t" in str(explain_record(json.dumps({"control": {}, **control}).encode(), plan, "before-image"))
+    assert "s.t" in str(explain_record(json.dumps({"control": {}, **control}).encode(), plan, Source()))
 
 
 def test_a_record_that_cannot_be_used_raises(plan: Plan) -> None:
     """As the worker would park it."""
     with pytest.raises(PoisonRecord):
-        explain_record(b"{", plan, "before-image")
+        explain_record(b"{", plan, Source())
