@@ -18,7 +18,7 @@ from worker.records.drift import Drift, DriftWatch, Ledger
 from worker.records.envelope import ChangeEvent, ControlEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.incarnations import Incarnations
-from worker.records.rows import RowChange, require_exact_keys, row_changes
+from worker.records.rows import RowChange, row_changes
 from worker.records.source import Source
 from worker.records.stream import StreamRecord
 from worker.records.version import position_of
@@ -114,10 +114,7 @@ class Intake:
         if event.table in self.parked_tables:
             raise PoisonRecord(Reason.TABLE_PARKED, self.parked_tables[event.table], event.table)
         table = self._tables[event.table]
-        if self._source.protection.concerns(event.table):
-            if not event.protected:
-                require_exact_keys(event, table)
-            event = self._source.protection.event(event)
+        event = self._source.protection.event(event)
         if self._notes_tables:
             self._note_drift(event.table, self._drift.see(event), taken)
         incarnation = self.incarnations.of(event.built_micros)

@@ -26,6 +26,7 @@ LEAST_KEY_BYTES: Final = 32
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _PURPOSE: Final = b"nearview column token 1\x00"
 """No other use of the same key can give the same bytes."""
+_ROUNDED: Final = "rounded:"
 _TOKEN_BYTES: Final = 24
 _LEAKS: Final = frozenset({"partition-key-value"})
 """Metadata that repeats key columns."""
@@ -42,9 +43,17 @@ class TokenKey:
 
     def token(self, value: Any) -> str:
         """The token of a value that is not NULL."""
+        mark = _ROUNDED if is_rounded(value) else ""
         text = _json(value) if isinstance(value, (dict, list)) else scalar_text(value)
         digest = hmac.new(self.secret, _PURPOSE + text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-        return f"tok:{self.id}:{base64.urlsafe_b64encode(digest[:_TOKEN_BYTES]).decode()}"
+        return f"tok:{self.id}:{mark}{base64.urlsafe_b64encode(digest[:_TOKEN_BYTES]).decode()}"
+
+
+def is_rounded(value: Any) -> bool:
+    """Whether DMS has sent a number through a double, which shows in scientific notation; its token tells it too."""
+    if isinstance(value, str):
+        return value.startswith("tok:") and value.split(":", 2)[-1].startswith(_ROUNDED)
+    return isinstance(value, Decimal) and int(value.as_tuple().exponent) > 0
 
 
 def read_secret(text: str) -> bytes | None:
@@ -75,17 +84,13 @@ class Protection:
         if self.key is None and needs_key(self.policies):
             raise ValueError("tokens need a key")
 
-    def concerns(self, table: str) -> bool:
-        """Whether the table has any sensitive column."""
-        return table in self.policies
-
     def event(self, event: ChangeEvent) -> ChangeEvent:
         """The event without what must not be seen; itself when its table has nothing sensitive or it is protected."""
         policies = self.policies.get(event.table)
         if policies is None or event.protected:
             return event
-        before = None if event.before is None else self._columns(event.before, policies)
-        return replace(event, data=self._columns(event.data, policies), before=before, protected=True)
+        before = None if event.before is None else self._image(event.before, policies)
+        return replace(event, data=self._image(event.data, policies), before=before, protected=True)
 
     def payload(self, data: bytes) -> bytes:
         """A payload as it may be parked: protected and marked, so that a retry does not protect it twice.
@@ -120,18 +125,26 @@ class Protection:
         return {**images, "metadata": {**kept, PROTECTED_MARK: True}}
 
     def _image(self, row: dict[str, Any], policies: Mapping[str, Policy]) -> dict[str, Any]:
-        inner = {name: self._image(value, policies) for name, value in row.items() if isinstance(value, dict)}
+        """A row, and the document that may stand in it."""
+        inner = {
+            name: self._image(value, policies)
+            for name, value in row.items()
+            if isinstance(value, dict) and self._policy(name, policies) is None
+        }
         return self._columns({**row, **inner}, policies)
 
     def _columns(self, row: dict[str, Any], policies: Mapping[str, Policy]) -> dict[str, Any]:
         found = dict(row)
         for name, value in row.items():
-            policy = policies.get(name) or policies.get(self.before_columns.original(name) or "")
+            policy = self._policy(name, policies)
             if policy is Policy.DROP:
                 del found[name]
             elif policy is Policy.TOKEN and value is not None:
                 found[name] = self.key.token(value) if self.key else None
         return found
+
+    def _policy(self, name: str, policies: Mapping[str, Policy]) -> Policy | None:
+        return policies.get(name) or policies.get(self.before_columns.original(name) or "")
 
 
 NO_PROTECTION: Final = Protection({})

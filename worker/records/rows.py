@@ -13,6 +13,7 @@ from contract.mapping import Table
 from worker.records.envelope import ChangeEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.positions import POSTGRESQL_ORDER, Order
+from worker.records.protect import is_rounded
 
 MAX_ROW_BYTES: Final = 380_000
 """A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
@@ -25,8 +26,8 @@ class RowChange:
     """The state of one row at one version: its kept columns, None where it was deleted.
 
     `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
-    put has `moved_from` and the delete `moved_to`, when columns are missing. `life`: of columns that a row's old key hands
-    on, the version of the key change ("" of every other change).
+    put has `moved_from` and the delete `moved_to`, when columns are missing. `life`: of columns that a row's old key
+    hands on, the version of the key change ("" of every other change).
     """
 
     table: str
@@ -74,14 +75,6 @@ def row_key(columns: dict[str, Any], table: Table) -> str:
     if not _is_unicode(key):
         raise PoisonRecord(Reason.BAD_VALUE, "a key column holds text that is not Unicode", table.name)
     return key
-
-
-def require_exact_keys(event: ChangeEvent, table: Table) -> None:
-    """Refuse rounded numbers in keys before they become tokens, which do not show it. Raises PoisonRecord."""
-    columns = {*table.key, *(column for reference in table.references for column in reference.columns)}
-    for row in (event.data, event.before or {}):
-        for column in columns & row.keys():
-            _require_exact(row[column], column, table)
 
 
 def _is_unicode(text: str) -> bool:
@@ -165,7 +158,7 @@ def _key_part(before: Row, table: Table) -> Row:
 def _require_exact(value: Any, column: str, table: Table) -> None:
     if isinstance(value, (dict, list)):
         raise PoisonRecord(Reason.BAD_VALUE, f"key column {column} holds an object or a list", table.name)
-    if isinstance(value, Decimal) and int(value.as_tuple().exponent) > 0:
+    if is_rounded(value):
         raise PoisonRecord(
             Reason.ROUNDED_KEY,
             f"key column {column} came in scientific notation, so DMS has rounded it: set UseLargeIntegerValue=true on"
