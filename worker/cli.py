@@ -22,6 +22,8 @@ OWN = (
     EntryPoint("schema", "worker.mapping.cli:schema_command", GROUP),
     EntryPoint("test", "worker.examples.cli:test", GROUP),
     EntryPoint("explain", "worker.explain.cli:explain", GROUP),
+    EntryPoint("plan", "worker.evolve.cli:plan", GROUP),
+    EntryPoint("init", "worker.init.cli:init", GROUP),
 )
 
 
