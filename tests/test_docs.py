@@ -116,6 +116,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("document", "heading", "command"),
     [
+        ("dms.md", "# The DMS task", ["dms", "lint"]),
         ("verify.md", "# Verify", ["verify"]),
         ("own-database.md", "## Options of `nearview local up`", ["local", "up"]),
     ],
