@@ -256,7 +256,7 @@ def worker(
         progress[shard] = max(progress[shard], at)
 
 
-def _logs(rng: random.Random, log: Log) -> list[Log]:
+def shards_of(rng: random.Random, log: Log) -> list[Log]:
     """The stream's shards; a row's load and changes may come by two of them, neighbours may be swapped or repeated."""
     shards: list[Log] = [[] for _ in range(rng.randint(1, 4))]
     two_shards, seen = rng.random() < 0.3, set()
@@ -275,20 +275,13 @@ def _logs(rng: random.Random, log: Log) -> list[Log]:
     return shards
 
 
-def run(seed: int, faults: Faults) -> Result:
-    """One history to its end."""
-    rng = random.Random(seed)
-    focus = faults.focus
-    keys = rng.choice([1, 2]) if focus else rng.choice([1, 2, 2, 3])
-    steps = rng.randint(3, 16) if focus else rng.randint(6, 60)
-    live, log = source_history(rng, steps, keys, focus or tuple(FOREIGN_KEYS))
-    logs = _logs(rng, log)
+def play(rng: random.Random, logs: list[Log], faults: Faults, left: int, often: float) -> StrictStore:
+    """What the shards' workers lead to, torn between any two operations, with so many faults."""
     store = StrictStore()
     progress = [0] * len(logs)
     running: list[tuple[int, Iterator[None], float]] = [
         (shard, worker(store, logs[shard], 0, progress, shard, rng, faults), 1.0) for shard in range(len(logs))
     ]
-    left, often = (rng.randint(1, 6), 0.15) if focus else (rng.randint(0, 10), 0.05)
     while running:
         if left and rng.random() < often:
             left -= 1
@@ -298,6 +291,19 @@ def run(seed: int, faults: Faults) -> Result:
             if next(entry[1], "ended") == "ended":
                 running.remove(entry)
                 break
+    return store
+
+
+def run(seed: int, faults: Faults) -> Result:
+    """One history to its end."""
+    rng = random.Random(seed)
+    focus = faults.focus
+    keys = rng.choice([1, 2]) if focus else rng.choice([1, 2, 2, 3])
+    steps = rng.randint(3, 16) if focus else rng.randint(6, 60)
+    live, log = source_history(rng, steps, keys, focus or tuple(FOREIGN_KEYS))
+    logs = shards_of(rng, log)
+    left, often = (rng.randint(1, 6), 0.15) if focus else (rng.randint(0, 10), 0.05)
+    store = play(rng, logs, faults, left, often)
     stored, wanted = stored_documents(store), _decimals(expected(live))
     differences = sum(stored.get(key) != wanted.get(key) for key in {*stored, *wanted})
     return Result(differences, store.image_regressions, store.document_regressions)
