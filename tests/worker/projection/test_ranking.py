@@ -12,10 +12,15 @@ from worker.projection.ranking import rank
 
 
 def test_kinds_come_one_after_the_other() -> None:
-    """Numbers by value, text by code point, what is neither, NULL last."""
-    mixed: list[Any] = [None, "é", 10, "a", {"a": 1}, Decimal("1.5"), "9", "Z", "", "10", 2, -1]
+    """Numbers by value, booleans, text by code point, objects, NULL last."""
+    mixed: list[Any] = [None, True, "é", False, 10, "a", {"a": 1}, Decimal("1.5"), "9", "Z", "", "10", 2, -1]
 
-    assert sorted(mixed, key=rank) == [-1, Decimal("1.5"), 2, 10, "", "10", "9", "Z", "a", "é", {"a": 1}, None]
+    assert sorted(mixed, key=rank) == [
+        *(-1, Decimal("1.5"), 2, 10),
+        *(False, True),
+        *("", "10", "9", "Z", "a", "é"),
+        *({"a": 1}, None),
+    ]
 
 
 def test_times_order_as_times() -> None:
