@@ -10,9 +10,8 @@ from contract.keys import DOCUMENT_SK, ROW_SK, row_pk
 from contract.mapping import Aggregate
 from contract.values import from_item
 from worker.explain.overlay import Base, Overlay, Step
-from worker.projection.documents import rebuild
-from worker.projection.engine import project
-from worker.projection.images import Counts, read_image
+from worker.projection.engine import project, rebuild_roots
+from worker.projection.image import read_image
 from worker.projection.operations import Delete, Get, Insert, TableName
 from worker.projection.plan import Plan
 from worker.records.rows import RowChange
@@ -72,7 +71,7 @@ def of_row(plan: Plan, base: Base, table: str, key: str) -> Journal:
 def of_document(plan: Plan, base: Base, aggregate: Aggregate, key: str) -> Journal:
     """What building one document anew would do. Raises NewerGeneration."""
     overlay = Overlay(base)
-    overlay.drive(rebuild(plan, [(aggregate, key)], _AS_OF, Counts()))
+    overlay.drive(rebuild_roots(plan, [(aggregate, key)], _AS_OF))
     return _journal(overlay)
 
 

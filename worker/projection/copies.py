@@ -24,9 +24,10 @@ from worker.projection.operations import (
     Steps,
     TableName,
     Update,
+    number,
     text,
 )
-from worker.projection.plan import CopyReference, Link, Plan, edge_address
+from worker.projection.plan import CopyReference, Link, Plan, edge_address, links_by
 
 
 class _Wish(NamedTuple):
@@ -36,17 +37,47 @@ class _Wish(NamedTuple):
     key: str
 
 
-def take_copies(plan: Plan, touched: list[Touched]) -> Steps[list[Touched]]:
-    """Take every copy that a touched row lacks or makes possible; return the touched rows and those that got one."""
-    wishes = {_Wish(copy, row.key) for row in touched for copy in plan.copies[row.table]}
-    wishes |= yield from _referrers(plan, touched)
+class SurplusEdge(NamedTuple):
+    """An edge that only served to find out who lacks a copy, and the version of the image that has taken it."""
+
+    pk: str
+    sk: str
+    version: str
+
+
+def take_copies(plan: Plan, touched: list[Touched]) -> Steps[tuple[list[Touched], list[SurplusEdge]]]:
+    """Take every copy that a touched row lacks or makes possible.
+
+    Returns the touched rows and all rows that an edge shows to want a copy of one of them, and the edges to drop once
+    their documents are rebuilt. Such a row is touched even if it has its copy: whoever took it may have died before the
+    documents were written, and while the edge stands they may not have been.
+    """
+    wishes = yield from _referrers(plan, touched)
+    with_edge = frozenset(wishes)
+    wishes |= {_Wish(copy, row.key) for row in touched for copy in plan.copies[row.table]}
     known = {(row.table, row.key): row for row in touched}
+    surplus: list[SurplusEdge] = []
     while wishes:
-        taken, wishes = yield from _take(plan, wishes)
-        for row in taken:
-            before = known.get((row.table, row.key))
-            known[row.table, row.key] = replace(row, links=row.links | before.links) if before else row
-    return list(known.values())
+        images = yield from _read({(wish.copy.table, wish.key) for wish in wishes})
+        for row_id, image in images.items():
+            row, before = touch(plan, row_id, image), known.get(row_id)
+            known[row_id] = replace(row, links=row.links | before.links) if before else row
+        pointing = {wish for wish in wishes if _link(wish, images)}
+        lacking = {wish for wish in pointing if wish.copy.id not in images[wish.copy.table, wish.key].copied}
+        taken, lost = yield from _take(lacking, images)
+        surplus += _surplus(taken | (with_edge & pointing - lacking), images)
+        wishes = lost
+    return list(known.values()), surplus
+
+
+def drop_edges(surplus: Iterable[SurplusEdge]) -> Steps[None]:
+    """Delete edges that have served; one that a newer change of the row needs has a newer version."""
+    deletes: list[Operation] = [
+        Delete(TableName.ROWS, edge.pk, edge.sk, (Condition("v", "<=", text(edge.version)),))
+        for edge in dict.fromkeys(surplus)
+    ]
+    if deletes:
+        yield deletes
 
 
 def _referrers(plan: Plan, touched: Iterable[Touched]) -> Steps[set[_Wish]]:
@@ -68,62 +99,52 @@ def _referrers(plan: Plan, touched: Iterable[Touched]) -> Steps[set[_Wish]]:
     }
 
 
-def _take(plan: Plan, wishes: set[_Wish]) -> Steps[tuple[list[Touched], set[_Wish]]]:
-    """One try for each wish: the rows that got a copy, and the wishes that lost a race."""
-    row_ids: list[RowId] = sorted({(wish.copy.table, wish.key) for wish in wishes})
-    items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in row_ids]
-    images = {row_id: read_image(item) for row_id, item in zip(row_ids, items, strict=True)}
-    lacking = {wish: link for wish in wishes if (link := _lacks(plan, wish, images[wish.copy.table, wish.key]))}
+def _read(row_ids: Iterable[RowId]) -> Steps[dict[RowId, Image]]:
+    order = sorted(row_ids)
+    items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in order]
+    found = {row_id: read_image(item) for row_id, item in zip(order, items, strict=True)}
+    return {row_id: image for row_id, image in found.items() if image is not None}
+
+
+def _link(wish: _Wish, images: dict[RowId, Image]) -> Link | None:
+    """Where the row points by the foreign key that takes the copy."""
+    image = images.get((wish.copy.table, wish.key))
+    found = links_by((wish.copy.reference,), image.row if image else None)
+    return next(iter(found), None)
+
+
+def _take(lacking: set[_Wish], images: dict[RowId, Image]) -> Steps[tuple[set[_Wish], set[_Wish]]]:
+    """One try: the wishes that were fulfilled, and those that lost a race and must be looked at again."""
     if not lacking:
-        return [], set()
-    sources: list[RowId] = sorted({(link.parent, link.key) for link in lacking.values()})
-    items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in sources]
-    found = {row_id: read_image(item) for row_id, item in zip(sources, items, strict=True)}
-    takers: dict[RowId, dict[str, Copy]] = {}
-    for wish, link in lacking.items():
-        source = found[link.parent, link.key]
+        return set(), set()
+    links = {wish: link for wish in lacking if (link := _link(wish, images))}
+    sources = yield from _read({(link.parent, link.key) for link in links.values()})
+    copies: dict[RowId, dict[str, Copy]] = {}
+    for wish, link in links.items():
+        source = sources.get((link.parent, link.key))
         if source is not None and source.row is not None:
-            copies = takers.setdefault((wish.copy.table, wish.key), {})
-            copies[wish.copy.id] = Copy(source.version, source.row, link.key)
-    return (yield from _write(plan, lacking, images, takers))
+            taken = Copy(source.version, source.row, link.key)
+            copies.setdefault((wish.copy.table, wish.key), {})[wish.copy.id] = taken
+    if not copies:
+        return set(), set()
+    replies = yield [_image_with(row_id, images[row_id], taken) for row_id, taken in copies.items()]
+    done = {row_id for row_id, reply in zip(copies, replies, strict=True) if reply == APPLIED}
+    tried = {wish for wish in lacking if wish.copy.id in copies.get((wish.copy.table, wish.key), {})}
+    taken_now = {wish for wish in tried if (wish.copy.table, wish.key) in done}
+    return taken_now, tried - taken_now
 
 
-def _lacks(plan: Plan, wish: _Wish, image: Image | None) -> Link | None:
-    """Where the row points, if it has no copy of that row yet."""
-    if image is None or wish.copy.id in image.copied:
-        return None
-    reference = wish.copy.reference
-    links = plan.links(wish.copy.table, image.row)
-    return next((link for link in links if (link.parent, link.columns) == (reference.parent, reference.columns)), None)
+def _image_with(row_id: RowId, image: Image, copies: dict[str, Copy]) -> Operation:
+    assign = {"copied": text(copied_text({**image.copied, **copies})), "rev": number(image.revision + 1)}
+    return Update(TableName.ROWS, row_pk(*row_id), ROW_SK, assign, still(image))
 
 
-def _write(
-    plan: Plan, lacking: dict[_Wish, Link], images: dict[RowId, Image | None], takers: dict[RowId, dict[str, Copy]]
-) -> Steps[tuple[list[Touched], set[_Wish]]]:
-    writes: dict[RowId, Operation] = {}
-    for row_id, copies in takers.items():
-        image = images[row_id]
-        if image is not None:
-            taken = copied_text({**image.copied, **copies})
-            writes[row_id] = Update(TableName.ROWS, row_pk(*row_id), ROW_SK, {"copied": text(taken)}, still(image))
-    if not writes:
-        return [], set()
-    replies = yield list(writes.values())
-    done = {row_id for row_id, reply in zip(writes, replies, strict=True) if reply == APPLIED}
-    yield from _drop_edges(lacking, images, done)
-    touched = [touch(plan, row_id, image) for row_id in done if (image := images[row_id]) is not None]
-    lost = {wish for wish in lacking if (row_id := (wish.copy.table, wish.key)) in writes and row_id not in done}
-    return touched, lost
-
-
-def _drop_edges(lacking: dict[_Wish, Link], images: dict[RowId, Image | None], done: set[RowId]) -> Steps[None]:
-    """Edges that only served to find out who lacks a copy; one that a newer change needs has a newer version."""
-    deletes: dict[tuple[str, str], Operation] = {}
-    for wish, link in lacking.items():
-        image = images[wish.copy.table, wish.key]
-        if wish.copy.reference.followed or image is None or (wish.copy.table, wish.key) not in done:
-            continue
-        pk, sk = edge_address(wish.copy.table, wish.key, link)
-        deletes[pk, sk] = Delete(TableName.ROWS, pk, sk, (Condition("v", "<=", text(image.version)),))
-    if deletes:
-        yield list(deletes.values())
+def _surplus(fulfilled: set[_Wish], images: dict[RowId, Image]) -> list[SurplusEdge]:
+    """Edges under rows whose copy is taken and that nobody else follows."""
+    found: list[SurplusEdge] = []
+    for wish in fulfilled:
+        link = _link(wish, images)
+        if link is not None and not wish.copy.reference.followed:
+            row_id = (wish.copy.table, wish.key)
+            found.append(SurplusEdge(*edge_address(*row_id, link), images[row_id].version))
+    return found

@@ -10,6 +10,7 @@ from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, edge_sk_prefix, row_
 from contract.mapping import Aggregate, Kind, Node
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
 from worker.projection.assemble import Assembled, EdgeId, Memory, assemble, edge_id, stands
+from worker.projection.generations import Generations, refuse_newer
 from worker.projection.image import read_image
 from worker.projection.images import Counts, RowId
 from worker.projection.operations import (
@@ -33,13 +34,9 @@ from worker.records.rows import parent_key
 GROUP: Final = 100
 """Documents rebuilt together share what they read; it bounds memory."""
 
-HEAD: Final = ("_rev", "_fp", "_gen", "_as_of")
+HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of")
 
 PARKED_TEXT_CHARACTERS: Final = 500
-
-
-class NewerGeneration(Exception):
-    """A document was written by a newer generation of its mapping: this worker must not touch it and stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +46,25 @@ class Head:
     revision: int
     fingerprint: str
     generation: int
+    relations: str
     as_of: str
 
 
-def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, counts: Counts) -> Steps[None]:
-    """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen."""
+def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generations, counts: Counts) -> Steps[None]:
+    """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen.
+
+    A document of other relations than the mapping's stays as it is until their edges are known to be there; the
+    rebuild that makes sure of it comes to every document afterwards. Raises NewerGeneration.
+    """
     for start in range(0, len(roots), GROUP):
         pending = list(roots[start : start + GROUP])
         while pending:
-            pending = yield from _rebuild_once(plan, pending, as_of, counts)
+            pending = yield from _rebuild_once(plan, pending, as_of, generations, counts)
 
 
-def _rebuild_once(plan: Plan, roots: list[Root], as_of: str, counts: Counts) -> Steps[list[Root]]:
+def _rebuild_once(
+    plan: Plan, roots: list[Root], as_of: str, generations: Generations, counts: Counts
+) -> Steps[list[Root]]:
     """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show."""
     items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK, HEAD) for a, key in roots]
     heads = [_head(item) for item in items]
@@ -69,16 +73,16 @@ def _rebuild_once(plan: Plan, roots: list[Root], as_of: str, counts: Counts) -> 
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
     for at, ((aggregate, key), head) in enumerate(zip(roots, heads, strict=True)):
-        if head.generation > aggregate.generation:
-            raise NewerGeneration(
-                f"aggregate {aggregate.name}: documents of generation {head.generation} exist, this worker's mapping is"
-                f" generation {aggregate.generation}: deploy the newer mapping"
-            )
+        refuse_newer(aggregate, head.generation)
+        if head.revision and not generations.may_follow(plan, aggregate, head.relations):
+            counts.documents_waiting += 1
+            continue
         assembled = assemble(aggregate, key, memory)
         if (head.revision and assembled.fingerprint == head.fingerprint) or not (head.revision or assembled.root_seen):
             counts.documents_skipped += 1
             continue
-        writes[at], fits = _write(aggregate, key, assembled, head, max(as_of, head.as_of))
+        system = _system(plan, aggregate, assembled, head, as_of)
+        writes[at], fits = _write(aggregate, key, assembled, head, system)
         if not fits:
             parked.add(at)
     if not writes:
@@ -92,8 +96,19 @@ def _rebuild_once(plan: Plan, roots: list[Root], as_of: str, counts: Counts) -> 
 
 def _head(item: Item | None) -> Head:
     if item is None:
-        return Head(0, "", 0, "")
-    return Head(int(item["_rev"]["N"]), item["_fp"]["S"], int(item["_gen"]["N"]), item["_as_of"]["S"])
+        return Head(0, "", 0, "", "")
+    generation, relations = int(item["_gen"]["N"]), item["_refs"]["S"]
+    return Head(int(item["_rev"]["N"]), item["_fp"]["S"], generation, relations, item["_as_of"]["S"])
+
+
+def _system(plan: Plan, aggregate: Aggregate, assembled: Assembled, head: Head, as_of: str) -> Item:
+    return {
+        "_rev": number(head.revision + 1),
+        "_fp": text(assembled.fingerprint),
+        "_gen": number(aggregate.generation),
+        "_refs": text(plan.relations[aggregate.name]),
+        "_as_of": text(max(as_of, head.as_of)),
+    }
 
 
 def _read_trees(plan: Plan, roots: list[Root], memory: Memory) -> Steps[None]:
@@ -167,15 +182,9 @@ def _next_level(node: Node, key: str, memory: Memory, look_again: dict[RowId, No
     return below
 
 
-def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, as_of: str) -> tuple[Operation, bool]:
+def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, system: Item) -> tuple[Operation, bool]:
     """The conditional write of a document, and whether its state fits (else it is parked with its last good state)."""
     pk = document_pk(aggregate.name, key)
-    system = {
-        "_rev": number(head.revision + 1),
-        "_fp": text(assembled.fingerprint),
-        "_gen": number(aggregate.generation),
-        "_as_of": text(as_of),
-    }
     keys: Item = {"pk": text(pk), "sk": text(DOCUMENT_SK)}
     misfit = "; ".join(assembled.misfits)
     if not misfit:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from worker.projection.copies import take_copies
+from worker.projection.copies import drop_edges, take_copies
 from worker.projection.documents import rebuild
+from worker.projection.generations import look_at_fence
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
 from worker.projection.plan import Plan
-from worker.projection.roots import find_roots
+from worker.projection.roots import Root, find_roots
 from worker.records.rows import RowChange
+
+
+def rebuild_roots(plan: Plan, roots: Sequence[Root], as_of: str) -> Steps[Counts]:
+    """Make these documents equal to the rows as they are stored. Raises NewerGeneration."""
+    counts = Counts()
+    generations = yield from look_at_fence(plan)
+    yield from rebuild(plan, roots, as_of, generations, counts)
+    return counts
 
 
 def project(plan: Plan, changes: Iterable[RowChange], as_of: str) -> Steps[Counts]:
@@ -24,8 +33,10 @@ def project(plan: Plan, changes: Iterable[RowChange], as_of: str) -> Steps[Count
     rows = fold(changes)
     counts.folded = len(changes) - len(rows)
     touched = yield from store_rows(plan, rows, counts)
-    touched = yield from take_copies(plan, touched)
+    touched, surplus = yield from take_copies(plan, touched)
+    generations = yield from look_at_fence(plan)
     roots = yield from find_roots(plan, touched)
-    yield from rebuild(plan, roots, as_of, counts)
+    yield from rebuild(plan, roots, as_of, generations, counts)
     yield from clean_up(touched)
+    yield from drop_edges(surplus)
     return counts

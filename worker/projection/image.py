@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from contract.mapping import Reference
 from contract.values import AttributeValue, Item
 from worker.projection.merge import RowState, lag_text, parse_state
-from worker.projection.operations import text
+from worker.projection.operations import number, text
 from worker.projection.plan import Link
 from worker.records.rows import Row, raw_number, row_body
 
@@ -31,16 +33,19 @@ class Copy(NamedTuple):
 class Image:
     """A stored row; the texts are as stored, for conditions.
 
-    `former`: parents it left, not yet cleaned up. `covered`: the foreign keys (by id) whose edges are there, those of
-    the mapping that wrote it. `copied`: copies by `copy_id`.
+    `revision` rises with every write of the image but the clean-up of `former`: what is written has been read.
+    `former`: parents it left, not yet cleaned up. `covered`: the foreign keys whose edges are there, those of the
+    mapping that wrote it. `copied`: copies by `copy_id`.
     """
+
+    revision: int
 
     state: RowState
     body: str
     lag: str
     former_text: str
     former: frozenset[Link]
-    covered: frozenset[str] = frozenset()
+    covered: frozenset[Reference] = frozenset()
     copied_text: str = ""
     copied: dict[str, Copy] = field(default_factory=dict, hash=False)
 
@@ -57,20 +62,37 @@ class Image:
     def attributes(self) -> dict[str, AttributeValue]:
         """All of it but the keys."""
         return {
+            "rev": number(self.revision),
             "v": text(self.version),
             "row": text(self.body),
             "lag": text(self.lag),
             "former": text(self.former_text),
-            "cov": text(",".join(sorted(self.covered))),
+            "cov": text(_covered_text(self.covered)),
             "copied": text(self.copied_text),
         }
 
 
-def make_image(state: RowState, former: frozenset[Link], covered: frozenset[str], copied: Mapping[str, Copy]) -> Image:
-    """The image of a state that is to be stored."""
+def make_image(
+    state: RowState,
+    former: frozenset[Link],
+    covered: frozenset[Reference],
+    copied: Mapping[str, Copy],
+    stored: Image | None,
+) -> Image:
+    """The image of a state that is to be stored over another."""
     body = "" if state.row is None else row_body(state.row).decode()
     taken = dict(copied)
-    return Image(state, body, lag_text(state), former_text(former), former, covered, copied_text(taken), taken)
+    return Image(
+        revision=stored.revision + 1 if stored else 1,
+        state=state,
+        body=body,
+        lag=lag_text(state),
+        former_text=former_text(former),
+        former=former,
+        covered=covered,
+        copied_text=copied_text(taken),
+        copied=taken,
+    )
 
 
 def read_image(item: Item | None) -> Image | None:
@@ -80,12 +102,13 @@ def read_image(item: Item | None) -> Image | None:
     body, lag, former = item["row"]["S"], item["lag"]["S"], item["former"]["S"]
     covered, copied = item["cov"]["S"], item["copied"]["S"]
     return Image(
+        revision=int(item["rev"]["N"]),
         state=parse_state(item["v"]["S"], body, lag),
         body=body,
         lag=lag,
         former_text=former,
         former=_parse_former(former),
-        covered=frozenset(covered.split(",")) if covered else frozenset(),
+        covered=_parse_covered(covered),
         copied_text=copied,
         copied=_parse_copied(copied),
     )
@@ -102,6 +125,21 @@ def _parse_former(stored: str) -> frozenset[Link]:
     if stored == NO_FORMER:
         return frozenset()
     return frozenset(Link(parent, tuple(columns), key, spread) for parent, columns, key, spread in json.loads(stored))
+
+
+@lru_cache(maxsize=1024)  # one text per table and mapping
+def _covered_text(covered: frozenset[Reference]) -> str:
+    parts = sorted([ref.parent, list(ref.columns), ref.spread, ref.followed] for ref in covered)
+    return json.dumps(parts) if parts else ""
+
+
+@lru_cache(maxsize=1024)
+def _parse_covered(stored: str) -> frozenset[Reference]:
+    parts = json.loads(stored) if stored else []
+    return frozenset(
+        Reference(tuple(columns), parent, followed=followed, spread=spread)
+        for parent, columns, spread, followed in parts
+    )
 
 
 def copied_text(copied: Mapping[str, Copy]) -> str:

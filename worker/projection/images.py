@@ -19,9 +19,10 @@ from worker.projection.operations import (
     Steps,
     TableName,
     Update,
+    number,
     text,
 )
-from worker.projection.plan import Link, Plan, edge_address
+from worker.projection.plan import Link, Plan, edge_address, links_by
 from worker.records.rows import RowChange
 
 RowId = tuple[str, str]
@@ -59,6 +60,7 @@ class Counts:
     documents_written: int = 0
     documents_skipped: int = 0
     documents_parked: int = 0
+    documents_waiting: int = 0
 
 
 def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
@@ -66,13 +68,13 @@ def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
     rows: dict[RowId, Folded] = {}
     for change in changes:
         folded = rows.setdefault((change.table, change.key), Folded([], set()))
-        if change.version not in folded.versions or change.forwarded:
+        if change.version not in folded.versions or change.life:
             folded.versions.add(change.version)
             folded.changes.append(change)
     for folded in rows.values():
         if len(folded.changes) > 1:
             folded.changes.sort(key=lambda change: change.version)
-            complete = [at for at, change in enumerate(folded.changes) if not change.missing and not change.forwarded]
+            complete = [at for at, change in enumerate(folded.changes) if not change.missing and not change.life]
             del folded.changes[: complete[-1] if complete else 0]
     return rows
 
@@ -123,8 +125,7 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
 
 
 def _covers(plan: Plan, row_id: RowId, image: Image) -> bool:
-    ids = plan.reference_ids[row_id[0]].values()
-    return image.covered.issuperset(ids) or plan.coverage(row_id[0], image.row) <= image.covered
+    return plan.coverage(row_id[0], image.row) <= image.covered
 
 
 def touch(plan: Plan, row_id: RowId, image: Image) -> Touched:
@@ -137,7 +138,7 @@ def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> S
     """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
     missing: dict[tuple[str, str], str] = {}
     for (table, key), (image, stored) in writes.items():
-        known = plan.covered_links(table, stored.row, stored.covered) if stored else frozenset()
+        known = links_by(stored.covered, stored.row) if stored else frozenset()
         for link in plan.links(table, image.row) - known - _copied_links(plan, table, image):
             missing[edge_address(table, key, link)] = image.version
     while missing:
@@ -191,11 +192,13 @@ def _write_images(
 def _next_image(plan: Plan, row_id: RowId, state: RowState, stored: Image | None) -> Image:
     table = row_id[0]
     links = plan.links(table, state.row)
-    old_links = (stored.former | plan.links(table, stored.row)) if stored else frozenset()
+    # by what the image covers, not by what this mapping follows: another mapping's edges must not be forgotten
+    old_links = (stored.former | links_by(stored.covered, stored.row)) if stored else frozenset()
     covered = plan.coverage(table, state.row)
     if stored is not None and state is stored.state:
-        covered |= stored.covered  # the row is the same, so edges that another mapping put for it still stand
-    return make_image(state, old_links - links, covered, _kept_copies(plan, table, links, stored))
+        covered |= stored.covered  # the row is the same, so those edges still stand
+        old_links = stored.former
+    return make_image(state, old_links - links, covered, _kept_copies(plan, table, links, stored), stored)
 
 
 def _kept_copies(plan: Plan, table: str, links: frozenset[Link], stored: Image | None) -> dict[str, Copy]:
@@ -215,16 +218,8 @@ def _image_write(row_id: RowId, image: Image, stored: Image | None) -> Operation
 
 
 def still(stored: Image) -> tuple[Condition, ...]:
-    """That the stored image is the one read.
-
-    A fill changes `lag` and leaves the version, a copy that is taken changes `copied` alone. `former` may shrink
-    meanwhile (a clean-up), and writing back a longer one only costs a clean-up again.
-    """
-    return (
-        Condition("v", "=", text(stored.version)),
-        Condition("lag", "=", text(stored.lag)),
-        Condition("copied", "=", text(stored.copied_text)),
-    )
+    """That the stored image is the one read: fills, coverage and copies change it without changing its version."""
+    return (Condition("rev", "=", number(stored.revision)),)
 
 
 def _is_no_op(image: Image, stored: Image | None, versions: set[str]) -> bool:

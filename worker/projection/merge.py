@@ -35,7 +35,8 @@ class RowState:
 
     `older`: versions of columns that are older than the row's. For a column not seen yet (absent in `row`) it says what
     a version must exceed to fill it, NEVER mostly.
-    `deleted`: changes of this row up to that version belong to an earlier life of its key and fill nothing.
+    `deleted`: changes of this row up to that version belong to an earlier life of its key and fill nothing; of a row
+    that came from another key it is the version of that key change.
     `moved_to`, `kept`: of a tombstone that a key change left: the new key, and what its put lacked, with versions.
     """
 
@@ -52,19 +53,35 @@ def merge(state: RowState, change: RowChange) -> RowState:
 
     Raises TableLacks when an absent column cannot be an unchanged large value.
     """
-    if change.forwarded:
-        return _forwarded(state, change)
+    if change.life:
+        return _handed_on(state, change)
     if change.row is None:
         return _delete(state, change)
     if state.moved_to is not None and change.version < state.version:
-        return _keep(state, change)
+        return _keep(_reborn(state, change), change)
     if change.version <= _dead_until(state):
         return state
     known = _with_bounds(state, change)
     if change.version > state.version:
         return _newest(known, change)
-    filled = _fill(known, change)
+    born = _reborn(known, change)
+    filled = _fill(born, change)
     return state if filled is known else filled
+
+
+def _reborn(state: RowState, change: RowChange) -> RowState:
+    """A key change that put this row comes late: what is older than it belongs to an earlier life of the key."""
+    if change.moved_from is None or not change.missing or change.version <= state.deleted:
+        return state
+    return _end_life(state, change.version)
+
+
+def _end_life(state: RowState, version: str) -> RowState:
+    """Columns and kept columns up to that version are empty, and nothing up to it fills them any more."""
+    gone = {column for column, at in state.older.items() if at <= version}
+    row = None if state.row is None else {column: value for column, value in state.row.items() if column not in gone}
+    kept = {column: (NEVER, None) if entry[0] <= version else entry for column, entry in state.kept.items()}
+    return replace(state, row=row, older={**state.older, **dict.fromkeys(gone, NEVER)}, deleted=version, kept=kept)
 
 
 def _with_bounds(state: RowState, change: RowChange) -> RowState:
@@ -84,7 +101,7 @@ def forwards(table: str, state: RowState) -> Iterable[RowChange]:
         return
     for column, (version, value) in state.kept.items():
         if version != NEVER:
-            yield RowChange(table, state.moved_to, version, {column: value}, forwarded=True)
+            yield RowChange(table, state.moved_to, version, {column: value}, life=state.version)
 
 
 def _dead_until(state: RowState) -> str:
@@ -113,10 +130,12 @@ def _fill(state: RowState, change: RowChange) -> RowState:
     return _filled(state, columns, change.version)
 
 
-def _forwarded(state: RowState, change: RowChange) -> RowState:
-    """A column of the old key: its version counts, this key's own past does not."""
+def _handed_on(state: RowState, change: RowChange) -> RowState:
+    """A column of the old key: it belongs to the life that began with that key change, and to no other."""
+    if state.deleted != change.life:
+        return state
     if state.moved_to is not None:
-        return _keep(state, change)
+        return _kept_of(state, change)
     return _fill(state, change) if state.row is not None else state
 
 
@@ -134,6 +153,10 @@ def _filled(state: RowState, columns: Row, version: str) -> RowState:
 
 def _keep(state: RowState, change: RowChange) -> RowState:
     """A late change of a key that has moved on."""
+    return state if change.version <= state.deleted else _kept_of(state, change)
+
+
+def _kept_of(state: RowState, change: RowChange) -> RowState:
     late = {
         column: (change.version, value)
         for column, value in (change.row or {}).items()
@@ -147,12 +170,11 @@ def _delete(state: RowState, change: RowChange) -> RowState:
         if change.moved_to is None or not change.missing:
             return RowState(change.version)
         kept = {column: _column(state, column) for column in change.missing}
-        return RowState(change.version, moved_to=change.moved_to, kept=kept)
-    if state.row is None or not state.older or change.version <= state.deleted or change.version == state.version:
+        born = state.deleted if state.row is not None else NEVER
+        return RowState(change.version, deleted=born, moved_to=change.moved_to, kept=kept)
+    if change.version <= state.deleted or change.version == state.version:
         return state
-    gone = {column for column, version in state.older.items() if version <= change.version}
-    row = {column: value for column, value in state.row.items() if column not in gone}
-    return replace(state, row=row, older={**state.older, **dict.fromkeys(gone, NEVER)}, deleted=change.version)
+    return _end_life(state, change.version) if state.older or state.kept else state
 
 
 def _column(state: RowState, column: str) -> tuple[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from contract.keys import edge_pk, edge_pks, edge_sk, edge_sk_prefix
@@ -43,17 +43,19 @@ class CopyReference:
 class Plan:
     """The compiled mapping: places and foreign keys by table.
 
-    `reference_ids`: what an image calls the foreign keys whose edges it covers. `copies`, `copied_from`: the foreign
-    keys that take copies, by the table that holds them and by the table they point at.
+    `coverings`: a table's foreign keys as images name those whose edges they cover. `copies`, `copied_from`: the
+    foreign keys that take copies, by the table that holds them and by the table they point at. `relations`: a digest of
+    the foreign keys that an aggregate's documents need, by aggregate.
     """
 
     mapping: Mapping
     places: dict[str, tuple[Place, ...]]
     references: dict[str, tuple[Reference, ...]]
-    reference_ids: dict[str, dict[Reference, str]]
+    coverings: dict[str, frozenset[Reference]]
     copies: dict[str, tuple[CopyReference, ...]]
     copied_from: dict[str, tuple[CopyReference, ...]]
     spreads: dict[tuple[str, tuple[str, ...], str], int]
+    relations: dict[str, str]
 
     def only_children(self, node: Node) -> bool:
         """Whether every edge that can stand in a row's partition belongs to one of the node's `many` relations."""
@@ -68,30 +70,17 @@ class Plan:
 
     def links(self, table: str, row: Row | None) -> frozenset[Link]:
         """Where a row points; nowhere if it is deleted or all its foreign keys are NULL."""
-        return frozenset(self._links(self.references[table], row))
+        return links_by(self.references[table], row)
 
-    def covered_links(self, table: str, row: Row | None, covered: frozenset[str]) -> frozenset[Link]:
-        """Those whose foreign keys an image covers: their edges are there."""
-        ids = self.reference_ids[table]
-        return frozenset(self._links((ref for ref in self.references[table] if ids[ref] in covered), row))
-
-    def coverage(self, table: str, row: Row | None) -> frozenset[str]:
+    def coverage(self, table: str, row: Row | None) -> frozenset[Reference]:
         """What an image covers once the edges of all its links are there.
 
         A foreign key whose column the image lacks (no mapping kept it when it was written) is not covered.
         """
-        ids = self.reference_ids[table]
-        if row is None:
-            return frozenset(ids.values())
-        return frozenset(id_ for ref, id_ in ids.items() if all(column in row for column in ref.columns))
-
-    def _links(self, references: Iterable[Reference], row: Row | None) -> Iterable[Link]:
-        if row is None:
-            return
-        for ref in references:
-            key = parent_key(row, ref.columns)
-            if key is not None:
-                yield Link(ref.parent, ref.columns, key, ref.spread)
+        covering = self.coverings[table]
+        if row is None or all(column in row for ref in covering for column in ref.columns):
+            return covering
+        return frozenset(ref for ref in covering if all(column in row for column in ref.columns))
 
     def spread(self, table: str, columns: tuple[str, ...], parent: str) -> int:
         """Over how many partitions the edges of a foreign key are spread under the row it points at."""
@@ -101,6 +90,14 @@ class Plan:
         """Partition and sort-key prefix of each Query that finds the rows pointing at a parent by one foreign key."""
         prefix = edge_sk_prefix(table, columns)
         return [(pk, prefix) for pk in edge_pks(parent, key, self.spread(table, columns, parent))]
+
+
+def links_by(references: Iterable[Reference], row: Row | None) -> frozenset[Link]:
+    """Where a row points by these foreign keys."""
+    if row is None:
+        return frozenset()
+    keys = ((ref, parent_key(row, ref.columns)) for ref in references)
+    return frozenset(Link(ref.parent, ref.columns, key, ref.spread) for ref, key in keys if key is not None)
 
 
 def edge_address(table: str, key: str, link: Link) -> tuple[str, str]:
@@ -130,10 +127,11 @@ def make_plan(mapping: Mapping) -> Plan:
         mapping=mapping,
         places={table: tuple(found) for table, found in places.items()},
         references=references,
-        reference_ids={name: {ref: _reference_id(ref) for ref in refs} for name, refs in references.items()},
+        coverings={name: frozenset(map(_covering, refs)) for name, refs in references.items()},
         copies=copies,
         copied_from={name: tuple(copy for copy in taken if copy.reference.parent == name) for name in references},
         spreads={(name, ref.columns, ref.parent): ref.spread for name, refs in references.items() for ref in refs},
+        relations={aggregate.name: _relations(aggregate, references) for aggregate in mapping.aggregates},
     )
 
 
@@ -156,7 +154,14 @@ def needs_links(place: Place) -> bool:
     return place.above is not None and place.node.kind is Kind.MANY
 
 
-def _reference_id(ref: Reference) -> str:
-    # where its edges stand is part of it: edges spread anew are not there yet
-    text = f"{ref.parent}|{','.join(ref.columns)}|{ref.spread}|{ref.followed}"
-    return hashlib.blake2s(text.encode(), digest_size=4).hexdigest()
+def _covering(ref: Reference) -> Reference:
+    # where its edges stand, and whether they stay, is part of it: edges spread anew are not there yet
+    return replace(ref, copied=False)
+
+
+def _relations(aggregate: Aggregate, references: dict[str, tuple[Reference, ...]]) -> str:
+    own = Mapping((aggregate,)).tables
+    wanted = {(name, ref.columns, ref.parent) for name, table in own.items() for ref in table.references}
+    known = [(name, ref) for name, refs in references.items() for ref in refs]
+    needed = sorted(repr((name, _covering(ref))) for name, ref in known if (name, ref.columns, ref.parent) in wanted)
+    return hashlib.blake2s("\n".join(needed).encode(), digest_size=6).hexdigest()

@@ -11,7 +11,7 @@ import pytest
 from tests.worker.projection.histories import PLAN, Faults, search
 from worker.projection import assemble, documents, engine, images, merge
 from worker.projection.image import NO_FORMER, Image
-from worker.projection.operations import Delete, TableName, Update
+from worker.projection.operations import Condition, Delete, TableName, Update
 
 FOCUSES: tuple[tuple[str, ...], ...] = (
     (),
@@ -174,7 +174,9 @@ def _fill_without_its_condition(patch: pytest.MonkeyPatch) -> Faults:
 
     def on_version_only(row_id: Any, image: Image, stored: Image | None) -> Any:
         operation = write(row_id, image, stored)
-        return dataclasses.replace(operation, when=operation.when[:1]) if isinstance(operation, Update) else operation
+        if not isinstance(operation, Update) or stored is None:
+            return operation
+        return dataclasses.replace(operation, when=(Condition("v", "=", {"S": stored.version}),))
 
     patch.setattr(images, "_image_write", on_version_only)
     return Faults()
