@@ -141,12 +141,12 @@ def _read_level(plan: Plan, level: list[tuple[Node, str]], memory: Memory) -> St
     replies = yield [*gets.values(), *(Query(TableName.ROWS, pk, prefix) for pk, prefix in wanted)]
     for row_id, item in zip(gets, replies[: len(gets)], strict=True):
         memory.images[row_id] = read_image(item)
-    found: dict[EdgeId, list[str]] = {}
+    found: dict[EdgeId, set[str]] = {}  # two places may ask for the same edges in two ways
     for edges, sort_keys in zip(wanted.values(), replies[len(gets) :], strict=True):
         for edge in edges:
             prefix = edge_sk_prefix(edge[2], edge[3])
-            children = found.setdefault(edge, [])
-            children += (sort_key[len(prefix) :] for sort_key in sort_keys if sort_key.startswith(prefix))
+            children = (sort_key[len(prefix) :] for sort_key in sort_keys if sort_key.startswith(prefix))
+            found.setdefault(edge, set()).update(children)
     memory.edges.update({edge: tuple(sorted(children)) for edge, children in found.items()})
 
 

@@ -146,7 +146,8 @@ def copied_text(copied: Mapping[str, Copy]) -> str:
     """Canonical text of the copies, numbers with the very digits they came with; "" without any."""
     if not copied:
         return ""
-    return orjson.dumps(copied, default=raw_number, option=orjson.OPT_SORT_KEYS).decode()
+    plain = {name: list(copy) for name, copy in copied.items()}
+    return orjson.dumps(plain, default=raw_number, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _parse_copied(stored: str) -> dict[str, Copy]:

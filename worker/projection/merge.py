@@ -59,7 +59,7 @@ def merge(state: RowState, change: RowChange) -> RowState:
         return _delete(state, change)
     if state.moved_to is not None and change.version < state.version:
         return _keep(_reborn(state, change), change)
-    if change.version <= _dead_until(state):
+    if change.version <= _dead_until(state) and not (change.moved_from and change.version == state.version):
         return state
     known = _with_bounds(state, change)
     if change.version > state.version:
