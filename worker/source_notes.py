@@ -69,7 +69,7 @@ class SourceNotes:
             "raised_at": {"S": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
             "why": {"S": why},
         }
-        return self._put(item, None)
+        return self._put(item, 0)
 
     def ledgers(self) -> dict[str, Ledger]:
         """What is known of every table that was ever seen."""
@@ -80,9 +80,11 @@ class SourceNotes:
         while True:
             stored = next((_ledger(item) for item in self._items(DRIFT_PK, table_label(table))), Ledger())
             ledger = stored.with_drift(drift)
-            added = [one for one in ledger.events if one not in stored.events]
-            if ledger is stored or self._put_ledger(table_label(table), ledger):
-                return ledger, added
+            if ledger is stored:
+                return stored, []
+            ledger = dataclasses.replace(ledger, revision=stored.revision + 1)
+            if self._put_ledger(table_label(table), ledger):
+                return ledger, [one for one in ledger.events if one not in stored.events]
 
     def _put_ledger(self, table: str, ledger: Ledger) -> bool:
         columns = json.dumps(ledger.columns, ensure_ascii=False)
@@ -94,12 +96,12 @@ class SourceNotes:
             "sk": {"S": table},
             "columns": {"S": columns},
             "events": {"S": events},
-            "revision": {"N": str(ledger.revision + 1)},
+            "revision": {"N": str(ledger.revision)},
         }
-        return self._put(item, ledger.revision)
+        return self._put(item, ledger.revision - 1)
 
-    def _put(self, item: Item, revision: int | None) -> bool:
-        """Store an item if it is new, or if the one that is there has this revision."""
+    def _put(self, item: Item, revision: int) -> bool:
+        """Store an item if the one that is there has this revision; 0: if none is there."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if revision:
             condition = {
