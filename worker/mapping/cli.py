@@ -16,7 +16,12 @@ from worker.mapping.problems import Problem
 @click.command("lint")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("mappings"))
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings as well.")
-@click.option("--ignore", multiple=True, type=click.Choice([*Code]), help="Leave this warning out. May be repeated.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    type=click.Choice([str(code) for code in Code]),
+    help="Leave this warning out. May be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list.")
 def lint_command(folder: Path, strict: bool, ignore: tuple[str, ...], as_json: bool) -> None:
     """Read the mappings in DIR (default: mappings) and print their problems, and warnings.

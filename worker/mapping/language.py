@@ -85,6 +85,7 @@ TYPE: Final = word(FieldType)
 VALUES: Final = Shape(
     "value: text", {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/definitions/value"}}
 )
+BOUND: Final = refer("value", "constant")
 PATH: Final = Shape("path", {"type": "string", "pattern": r"^[^.]+(\.[^.]+)*$"})
 
 
@@ -164,10 +165,10 @@ KEYS: Final = (
     Key(Function.MIN, (Place.DERIVED,), PATH, "The smallest of the same; of nothing: null."),
     Key(Function.MAX, (Place.DERIVED,), PATH, "The largest of the same; of nothing: null."),
     Key(Test.NOT, (Place.FILTER,), refer("value or list of values", "values"), "None of these values."),
-    Key(Test.AT_LEAST, (Place.FILTER,), TEXT, "This value or a larger one."),
-    Key(Test.AT_MOST, (Place.FILTER,), TEXT, "This value or a smaller one."),
-    Key(Test.ABOVE, (Place.FILTER,), TEXT, "A larger value."),
-    Key(Test.BELOW, (Place.FILTER,), TEXT, "A smaller value."),
+    Key(Test.AT_LEAST, (Place.FILTER,), BOUND, "This value or a larger one."),
+    Key(Test.AT_MOST, (Place.FILTER,), BOUND, "This value or a smaller one."),
+    Key(Test.ABOVE, (Place.FILTER,), BOUND, "A larger value."),
+    Key(Test.BELOW, (Place.FILTER,), BOUND, "A smaller value."),
     Key("partition", (Place.INDEX,), TEXT, "Attribute whose value a list is of.", needed=True),
     Key("sort", (Place.INDEX,), refer("attribute or list of them", "texts"), "Order in a list; default: by key."),
     Key(

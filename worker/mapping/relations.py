@@ -203,13 +203,15 @@ def _repeated(file: File, entries: Entries, node: Node, above: Above) -> Node:
         return node
     at, name = entries["depth"], node.name
     depth = file.whole(at, f"{name}: depth", 1, language.MAX_LEVELS)
+    if depth is None:
+        return node
     if node.table != above.table:
         file.problem(at, f"{name}: depth is for a table that points at itself; this one belongs to {above.table}")
-    if "to" in entries:
+    elif "to" in entries:
         file.problem(at, f"{name}: depth does not go with to: write the levels out")
-    if name in (*attributes(node), *(child.name for child in node.children)):
+    elif name in (*attributes(node), *(child.name for child in node.children)):
         file.problem(at, f"{name}: {name} is the name of the next level: give its attribute of that name another one")
-    if depth is None or _size(node) * depth > language.MAX_PLACES:
+    elif _size(node) * depth > language.MAX_PLACES:
         file.problem(at, f"{name}: depth makes more than {language.MAX_PLACES} places: lower it")
         return node
     level = node

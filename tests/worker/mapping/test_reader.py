@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_lambdas.query import CONTROLS
 from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Node
+from tests.worker.mapping.mappings import aggregates, written
+from worker.mapping import language
+from worker.mapping import loader as load
+from worker.mapping.lint import lint
 from worker.mapping.problems import File
 from worker.mapping.reader import read_file
 
@@ -283,9 +287,8 @@ def test_nesting_has_a_bound() -> None:
     assert [problem.partition(": ")[2] for problem in problems] == ["x: nested deeper than 24 levels"]
 
 
-WORDS = """aggregate source key fields one many join where indexes partition unwrap type order_by column collection
-generation s.t id no 012 _x # 1 pk decimal"""
-words = st.sampled_from(["", *WORDS.split()])
+WORDS = "s.t s.u id no 012 _x # 1 pk decimal null {id} {a.b} {{ a.b true copy drop token 3 24 follow text"
+words = st.sampled_from(["", *WORDS.split(), *dict.fromkeys(str(key.name) for key in language.KEYS)])
 trees = st.recursive(
     words | st.none() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=6),
@@ -297,9 +300,49 @@ trees = st.recursive(
 @settings(max_examples=300)
 def test_anything_gives_an_aggregate_or_problems_and_never_an_exception(tree: object) -> None:
     text = tree if isinstance(tree, str) else yaml.safe_dump(tree)
-    aggregate, problems = read(text)
+    reading = load.read({"m.yaml": text})
 
-    assert (aggregate is None) == bool(problems)
+    assert (reading.mapping is None) == bool(reading.problems)
+    lint(reading)
+
+
+BAD = st.sampled_from(
+    [
+        None,
+        "",
+        "x",
+        [],
+        {},
+        ["id", "id"],
+        {"id": "x"},
+        0,
+        "s.t",
+        "{x",
+        True,
+        "copy",
+        {"column": "a"},
+        {"count": "lines"},
+    ]
+)
+
+
+@given(aggregates(), st.data())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_a_mapping_with_a_part_replaced_gives_an_aggregate_or_problems(
+    aggregate: Aggregate, data: st.DataObject
+) -> None:
+    tree = yaml.safe_load(written(aggregate))
+    at = tree
+    while isinstance(at, (dict, list)) and at:
+        key = data.draw(st.sampled_from(sorted(at, key=str) if isinstance(at, dict) else range(len(at))))
+        if not at[key] or not isinstance(at[key], (dict, list)) or data.draw(st.booleans()):
+            at[key] = data.draw(BAD)
+            break
+        at = at[key]
+    reading = load.read({"m.yaml": yaml.safe_dump(tree)})
+
+    assert (reading.mapping is None) == bool(reading.problems)
+    lint(reading)
 
 
 @given(
