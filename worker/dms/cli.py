@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -25,6 +24,7 @@ EXIT_FINDINGS: Final = 1
 EXIT_UNUSABLE: Final = 2
 
 _FILE = click.Path(path_type=Path)
+_JSON: Final = ("severity", "file", "path", "message", "change")
 
 
 @click.group()
@@ -50,7 +50,8 @@ def lint_command(files: tuple[Path, ...], mappings: Path | None, as_json: bool) 
         _fail([str(error)])
     findings = lint(settings, _mapping(mappings))
     if as_json:
-        click.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
+        listed = [{name: getattr(finding, name) for name in _JSON} for finding in findings]
+        click.echo(json.dumps({"findings": listed}, indent=1))
     else:
         _print(findings)
     raise SystemExit(EXIT_FINDINGS if any(f.severity is not Severity.INFO for f in findings) else EXIT_CLEAN)
@@ -81,13 +82,23 @@ def _fail(lines: list[str]) -> NoReturn:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-    table.add_column("severity", no_wrap=True)
-    table.add_column("where, what happens, what to do", overflow="fold")
+    """A table for each settings object, the worst first, and the counts."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        lines = [f"{finding.file}: {finding.path}", finding.message, *(f"-> {c}" for c in (finding.change,) if c)]
-        table.add_row(finding.severity.value, escape("\n".join(lines)))
-    if findings:
-        Console().print(table)
+        groups.setdefault((finding.file, finding.place), []).append(finding)
+    for (file, place), group in groups.items():
+        click.echo(f"{file}: {place}")
+        Console().print(_table(group))
+        click.echo()
     counts = Counter(finding.severity for finding in findings)
-    click.echo(", ".join(f"{counts[severity]} {severity.value}" for severity in Severity))
+    click.echo(", ".join(f"{counts[s]} {s.value}{'' if counts[s] == 1 else 's'}" for s in Severity))
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    for name in ("severity", "setting", "what happens -> what to do"):
+        table.add_column(name, no_wrap=name == "severity", overflow="fold")
+    for finding in findings:
+        told = f"{finding.message}\n-> {finding.change}" if finding.change else finding.message
+        table.add_row(finding.severity.value, escape(finding.setting), escape(told))
+    return table

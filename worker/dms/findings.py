@@ -18,13 +18,20 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`path` is a JSON path in `file`; `change` says what to set to what, empty where nothing can be set."""
+    """`path` is a JSON path in `file`, `place` the part of it that leads to the settings object; `change` says what to
+    set to what, empty where nothing can be set."""
 
     severity: Severity
     file: str
     path: str
     message: str
     change: str = ""
+    place: str = ""
+
+    @property
+    def setting(self) -> str:
+        """The path below the settings object."""
+        return self.path.removeprefix(self.place).removeprefix(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +51,5 @@ class Part:
 
     def finding(self, severity: Severity, names: str, message: str, change: str = "") -> Finding:
         """A finding about `names`, a path below this object."""
-        return Finding(severity, self.file, f"{self.path}.{names}" if names else self.path, message, change)
+        path = f"{self.path}.{names}" if names else self.path
+        return Finding(severity, self.file, path, message, change, self.path)

@@ -153,4 +153,5 @@ def _missing(settings: Settings) -> Iterator[Finding]:
     }
     for name, part in absent.items():
         if part is None and given is not None:
-            yield Finding(Severity.INFO, given.file, "$", f"no {name} given: not looked at", f"give the {name} as well")
+            message = f"no {name} given: not looked at"
+            yield Finding(Severity.INFO, given.file, "$", message, f"give the {name} as well", "$")

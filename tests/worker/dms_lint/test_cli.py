@@ -22,7 +22,7 @@ MAPPINGS = Path(__file__).parents[3] / "mappings"
 
 
 def _lint(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["dms", "lint", *map(str, arguments)])
+    return CliRunner(env={"COLUMNS": "100"}).invoke(main, ["dms", "lint", *map(str, arguments)])
 
 
 def _files(folder: Path, **changes: Any) -> list[Path]:
@@ -35,16 +35,16 @@ def _files(folder: Path, **changes: Any) -> list[Path]:
 
 def test_clean_settings_end_with_zero(tmp_path: Path) -> None:
     done = _lint(*_files(tmp_path))
-    assert (done.exit_code, done.output) == (0, "0 error, 0 warning, 0 info\n")
+    assert (done.exit_code, done.output) == (0, "0 errors, 0 warnings, 0 infos\n")
 
 
 def test_findings_end_with_one_and_say_where_and_what_to_set(tmp_path: Path) -> None:
     done = _lint(*_files(tmp_path, target={"IncludeNullAndEmpty": False}))
     assert done.exit_code == 1
-    text = "".join(done.output.split())
-    assert "endpoints.json:$.Endpoints[1].KinesisSettings.IncludeNullAndEmpty" in text
-    assert "->setIncludeNullAndEmptytotrue" in text
-    assert done.output.endswith("1 error, 0 warning, 0 info\n")
+    assert "endpoints.json: $.Endpoints[1].KinesisSettings\n" in done.output
+    assert "error     IncludeNullAndEmpty  NULL and empty columns" in done.output
+    assert "-> set IncludeNullAndEmpty to true" in done.output
+    assert done.output.endswith("1 error, 0 warnings, 0 infos\n")
 
 
 def test_infos_alone_end_with_zero(tmp_path: Path) -> None:
