@@ -33,6 +33,7 @@ class Source:
     past: dict[tuple[str, str, str], set[Any]] = field(default_factory=dict)
     incarnation: int = 1
     position: int = 0
+    moving: float = 0.15
     reuse: bool = True
     """Whether a key that a row has left, lacking columns, may be taken again; needs that key's records in order."""
     left: set[RowId] = field(default_factory=set)
@@ -57,11 +58,8 @@ class Source:
         if old is not None:  # most columns stay, so that a record may leave them out
             new = {column: old[column] if rng.random() < 0.5 else value for column, value in new.items()}
         key = self._key(table)
-        if (
-            old is not None
-            and rng.random() < 0.15
-            and (table, key) not in {*self.live, *(() if self.reuse else self.left)}
-        ):
+        free = (table, key) not in self.live and (self.reuse or (table, key) not in self.left)
+        if old is not None and free and rng.random() < self.moving:
             return self._move(row, (table, key), old, new, complete=complete_moves)
         self._set(row, new)
         return (self._record(row, new, old),)

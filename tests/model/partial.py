@@ -97,9 +97,15 @@ def merge(state: State, change: Change, columns: Collection[str], broken: Collec
     return _fill(state, change, broken)
 
 
-def handed_on(state: State, table: str) -> Iterator[Change]:
-    """What the lives of a key that ended with a changed key hand on to the new keys."""
+def handed_on(state: State, table: str, changes: Collection[Change]) -> Iterator[Change]:
+    """What the lives of a key that ended with a changed key hand on to the new keys, after these changes.
+
+    What was itself handed on goes on along the same row only: the versions of its moves rise, so it ends.
+    """
+    lives = {change.life for change in changes}
     for move in state.moves:
+        if NEVER not in lives and move.dead not in lives:
+            continue
         for column, cell in move.kept.items():
             if cell.value != UNSEEN:
                 yield Change(table, move.to, cell.version, {column: cell.value}, life=move.version)

@@ -66,7 +66,7 @@ def store_row(worker: Worker, row: RowId, changes: list[Change], found: list[Tou
         for change in changes:
             state = merge(state, change, kept, worker.broken)
         if not worker.breaks("nothing_handed_on"):
-            onward += handed_on(state, row[0])
+            onward += handed_on(state, row[0], changes)
         if state is before and (stored is None or covers(worker, row[0], stored)):
             if stored is not None and not _stale_is_done(worker, stored, changes):
                 yield from find(worker, row, stored, found, again=True)

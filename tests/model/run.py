@@ -24,12 +24,13 @@ class Scenario:
     kind: str
     tables: tuple[str, ...] = tuple(TARGETS)
     lacks: str = ""
+    moving: float = 0.15
 
 
 SCENARIOS: dict[str, Scenario] = {
     **{kind: Scenario(kind) for kind in KINDS},
     "partial": Scenario("plain", ("customer", "order"), "any"),
-    "moves": Scenario("plain", ("product",), "values"),
+    "moves": Scenario("plain", ("product",), "values", 0.5),
     "lines": Scenario("plain", ("order", "line")),
     "self": Scenario("plain", ("customer",)),
     "deep": Scenario("plain", ("order", "line", "option")),
@@ -39,7 +40,8 @@ SCENARIOS: dict[str, Scenario] = {
     "virtual one": Scenario("plain", ("order", "line", "product")),
     "new relation": Scenario("generations", ("order", "customer")),
     "new lookup": Scenario("generations", ("order", "line", "product")),
-    "new column": Scenario("generations", ("customer",), "values"),
+    "new column": Scenario("generations", ("product",), "values"),
+    "new column of moving rows": Scenario("generations", ("product",), "values", 0.5),
     "vanished": Scenario("reload", ("order", "line")),
 }
 
@@ -64,6 +66,7 @@ class _Run:
         self.shards = rng.randint(1, 4)
         self.two, self.seen = rng.random() < 0.3, set[tuple[str, str]]()
         self.disorder = rng.random() < 0.3
+        self.source.moving = scenario.moving
         self.source.reuse = not (self.two or self.disorder)
         self.store = Store()
         self.fleet = Fleet(
