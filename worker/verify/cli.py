@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from contract.mapping import Mapping
+from worker.dms.documents import NotSettings, Settings, settings_of
 from worker.mapping.loader import load_mappings
-from worker.verify.compare import printable, value_text
+from worker.verify import show
 from worker.verify.errors import VerifyError
-from worker.verify.report import Counts, Finding, Kind, Report
+from worker.verify.options import Options, Settle
+from worker.verify.pace import Pace
+from worker.verify.report import Report
+from worker.verify.tokens import tokens_of
 
 EXIT_EQUAL: Final = 0
 EXIT_DIFFERENT: Final = 1
 EXIT_UNUSABLE: Final = 2
-
-_COLUMNS: Final = ("expected", "stored", "equal", "missing", "surplus", "different", "parked")
+EXIT_MOVING: Final = 3
 
 
 @click.command()
@@ -61,35 +62,107 @@ _COLUMNS: Final = ("expected", "stored", "equal", "missing", "surplus", "differe
 )
 @click.option("--show-values", is_flag=True, help="Show the values that differ; they are the business's own data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-def verify(source: str, mappings: Path, documents_table: str, first: int, show_values: bool, as_json: bool) -> None:
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep how far the run came; run again with the same file to go on. It is removed at the end.",
+)
+@click.option(
+    "--rows-per-second",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Read at most so many documents a second, from either side.  [default: as fast as it goes]",
+)
+@click.option(
+    "--settle-seconds",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    metavar="N",
+    help="How long to wait before what differed is looked at again: longer than documents lag behind.",
+)
+@click.option(
+    "--settle-rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How often to look again at documents that move.",
+)
+@click.option(
+    "--dms-settings",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Settings of the DMS task or an endpoint, as `aws dms describe-...` prints them: compare what they carry.",
+)
+def verify(
+    source: str,
+    mappings: Path,
+    documents_table: str,
+    first: int,
+    show_values: bool,
+    as_json: bool,
+    state: Path | None,
+    rows_per_second: float | None,
+    settle_seconds: float,
+    settle_rounds: int,
+    dms_settings: tuple[Path, ...],
+) -> None:
     """Prove that every document equals what SQL on the source says.
 
-    Reads the source in one read-only snapshot and the documents table strongly consistent; writes nothing. Run it when
-    the worker has caught up: what is still on its way counts as a difference.
+    Reads the source in short read-only snapshots and the documents table strongly consistent; writes nothing. What
+    differs is looked at again after a while, so that documents on their way do not count: a difference is what stays
+    while neither side changes.
 
-    Exit codes: 0 no difference, 1 differences, 2 nothing could be verified.
+    Exit codes: 0 no difference, 1 differences, 2 nothing could be verified, 3 no difference, but some documents moved
+    at every look.
     """
     try:
-        report = _run(source, _mapping(mappings), documents_table, first)
+        options = Options(
+            settle=Settle(settle_seconds, settle_rounds),
+            pace=Pace(rows_per_second),
+            state=state,
+            tokens=tokens_of(os.environ),
+            dms=_dms(dms_settings),
+        )
+        report = _run(source, _mapping(mappings), documents_table, first, options)
     except VerifyError as error:
         for line in str(error).splitlines():
             click.echo(f"nearview verify: {line}", err=True)
         raise SystemExit(EXIT_UNUSABLE) from None
     if as_json:
-        click.echo(json.dumps(_as_json(report, show_values), indent=1))
+        click.echo(json.dumps(show.as_json(report, values=show_values), indent=1))
     else:
-        _print(report, show_values)
-    raise SystemExit(EXIT_DIFFERENT if report.differences else EXIT_EQUAL)
+        show.print_report(report, values=show_values)
+    raise SystemExit(EXIT_DIFFERENT if report.differences else EXIT_MOVING if report.moving else EXIT_EQUAL)
+
+
+def _dms(files: tuple[Path, ...]) -> Settings | None:
+    if not files:
+        return None
+    try:
+        return settings_of({str(file): json.loads(file.read_text("utf-8")) for file in files})
+    except OSError as error:
+        raise VerifyError(f"--dms-settings {error.filename}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise VerifyError("--dms-settings: a file is no JSON text in UTF-8") from None
+    except NotSettings as error:
+        raise VerifyError(f"--dms-settings {error}") from None
 
 
 def _mapping(folder: Path) -> Mapping:
+    engine = os.environ.get("NEARVIEW_SOURCE_ENGINE") or "postgresql"
+    if engine != "postgresql":
+        raise VerifyError(f"NEARVIEW_SOURCE_ENGINE is {engine}: verify reads PostgreSQL only")
     mapping, problems = load_mappings(folder)
     if mapping is None:
         raise VerifyError("\n".join(map(str, problems)) or f"{folder} holds no mapping files")
     return mapping
 
 
-def _run(url: str, mapping: Mapping, documents_table: str, first: int) -> Report:
+def _run(url: str, mapping: Mapping, documents_table: str, first: int, options: Options) -> Report:
     try:
         from worker.verify.run import verify as run
         from worker.verify.source import open_source
@@ -98,59 +171,9 @@ def _run(url: str, mapping: Mapping, documents_table: str, first: int) -> Report
     from worker.verify.target import Documents
 
     with open_source(url) as source:
-        return run(source, Documents(documents_table), mapping, limit=first, progress=_progress)
+        documents = Documents(documents_table)
+        return run(source, documents, mapping, limit=first, progress=_progress, options=options)
 
 
 def _progress(line: str) -> None:
     click.echo(line, err=True)
-
-
-def _print(report: Report, show_values: bool) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-    table.add_column("aggregate", overflow="fold")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
-    for aggregate, counts in report.aggregates.items():
-        table.add_row(aggregate, *(f"{number:,}" for number in _numbers(counts).values()))
-    Console().print(table)
-    for finding in report.first:
-        click.echo(_line(finding))
-        if show_values and finding.kind is Kind.DIFFERENT:
-            click.echo(f"    expected {value_text(finding.expected)}\n    stored   {value_text(finding.stored)}")
-    if report.differences > len(report.first):
-        click.echo(f"and {report.differences - len(report.first):,} more (--first {report.differences} shows all)")
-    click.echo(report.summary())
-
-
-def _line(finding: Finding) -> str:
-    parts = [finding.kind, finding.aggregate, finding.key, finding.path]
-    line = printable("  ".join(part for part in parts if part))
-    return f"{line}: {finding.note}" if finding.note else line
-
-
-def _numbers(counts: Counts) -> dict[str, int]:
-    return {name: getattr(counts, name) for name in _COLUMNS}
-
-
-def _as_json(report: Report, show_values: bool) -> dict[str, Any]:
-    return {
-        "verified": report.verified,
-        "differences": report.differences,
-        "parked": report.parked,
-        "aggregates": {name: _numbers(counts) for name, counts in report.aggregates.items()},
-        "first": [_finding(finding, show_values) for finding in report.first],
-    }
-
-
-def _finding(finding: Finding, show_values: bool) -> dict[str, str]:
-    """Values as JSON texts, so that numbers stay exact."""
-    shown = {
-        "kind": finding.kind.value,
-        "aggregate": finding.aggregate,
-        "key": finding.key,
-        "path": finding.path,
-        "note": finding.note,
-    }
-    if show_values and finding.kind is Kind.DIFFERENT:
-        shown |= {"expected": value_text(finding.expected), "stored": value_text(finding.stored)}
-    return shown

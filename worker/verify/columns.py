@@ -23,6 +23,7 @@ class Category(StrEnum):
     TIMESTAMP = "timestamp"
     TIMESTAMPTZ = "timestamptz"
     BYTEA = "bytea"
+    BARE_BYTEA = "bytea without 0x"
     JSON = "json"
     OTHER = "other"
 
@@ -55,14 +56,17 @@ _BY_TYPE: Final = {
 class Column:
     """One column; `type_name` is the base type of a domain, with its schema outside pg_catalog.
 
-    `tokened`: change records are stripped of its value, documents show a keyed token of it.
+    `precise`: declared with a number of digits. `tokened`: documents show a keyed token of its value. `beyond`: SQL
+    that holds for values that DMS cannot carry, `{0}` being the column; empty when it carries all.
     """
 
     name: str
     type_name: str
     category: Category
     nullable: bool
+    precise: bool = False
     tokened: bool = False
+    beyond: str = ""
 
 
 @dataclass(frozen=True, slots=True)

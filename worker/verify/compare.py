@@ -37,7 +37,12 @@ class Unfit:
     """Stands in an expected document for a value that its field's type or DynamoDB does not take."""
 
 
+class Anything:
+    """Stands in an expected document for a value that DMS cannot carry: whatever is stored will do."""
+
+
 UNFIT: Final = Unfit()
+ANYTHING: Final = Anything()
 
 # The attributes, at their places in the tree, that need care; lists are transparent, other attributes are left out.
 Shape = dict[str, "Leaf | Shape"]
@@ -54,7 +59,10 @@ class Difference:
 
 
 def digest(document: dict[str, Any], shape: Shape) -> bytes:
-    """16 bytes that are equal for two documents exactly when `first_difference` finds nothing."""
+    """16 bytes that are equal for two documents when `first_difference` finds nothing, and only then.
+
+    An expected document that holds `ANYTHING` has a digest that no stored one has.
+    """
     hasher = hashlib.blake2b(digest_size=16)
     for piece in _canonical(document, shape):
         hasher.update(piece.encode())
@@ -81,6 +89,8 @@ def _canonical(value: Any, shape: Leaf | Shape | None) -> Iterator[str]:
         yield json.dumps(_text(value, shape))
     elif isinstance(value, Unfit):
         yield "unfit"  # no stored document has it
+    elif isinstance(value, Anything):
+        yield "anything"  # nor this: such a document is looked at value for value
     else:
         yield {None: "null", True: "true", False: "false"}[value]
 
@@ -136,6 +146,8 @@ def first_difference(expected: Any, stored: Any, shape: Leaf | Shape | None) -> 
 def _differences(
     expected: Any, stored: Any, shape: Leaf | Shape | None, path: tuple[str | int, ...]
 ) -> Iterator[Difference]:
+    if isinstance(expected, Anything):
+        return
     if isinstance(expected, Unfit):
         yield Difference(path_text(path), "the value does not fit, so the document should be parked", None, stored)
     elif isinstance(expected, dict) and isinstance(stored, dict):
@@ -205,5 +217,7 @@ def _json(value: Any) -> Iterator[str]:
         yield str(value)
     elif isinstance(value, Unfit):
         yield "(does not fit)"
+    elif isinstance(value, Anything):
+        yield "(not comparable)"
     else:
         yield json.dumps(value, ensure_ascii=False)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contract.keys import key_text
 from contract.values import NotStorable, number_text
-from worker.verify.compare import UNFIT, Leaf, Shape
+from worker.verify.compare import ANYTHING, UNFIT, Leaf, Shape
 from worker.verify.marks import Marks, Tokens
 
 
@@ -45,6 +45,8 @@ class Reader:
             return [self._restore(item, shape) for item in value]
         if value == self.marks.unfit:
             return UNFIT
+        if value == self.marks.beyond:
+            return ANYTHING
         if isinstance(shape, Leaf) and shape in _WITHOUT_JSON and isinstance(value, str):
             return _parsed(value, _WITHOUT_JSON[shape])
         return self._text(value)

@@ -13,7 +13,8 @@ Tokens = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Marks:
-    """`unfit` stands for every value that parks its document; a tokened value stands between two other marks."""
+    """`unfit` stands for every value that parks its document, `beyond` for one that DMS cannot carry; a tokened value
+    stands between two other marks."""
 
     unfit: str
 
@@ -21,6 +22,11 @@ class Marks:
     def new() -> Marks:
         """Marks for one run."""
         return Marks(f"unfit {secrets.token_hex(16)}")
+
+    @cached_property
+    def beyond(self) -> str:
+        """For a value that may have been cut or rounded on its way."""
+        return f"beyond {self.unfit[::-1]}"
 
     @cached_property
     def before(self) -> str:

@@ -114,6 +114,8 @@ def text(column: Column, reference: str) -> str:
             return _moment(_in_utc(reference))
         case Category.BYTEA:
             return f"'0x' || encode({reference}, 'hex')"
+        case Category.BARE_BYTEA:
+            return f"encode({reference}, 'hex')"
         case _:
             return f"{reference}::text"
 

@@ -17,7 +17,10 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Counts:
-    """Documents of one aggregate. `expected`: source rows that make one; `stored`: documents that readers get."""
+    """Documents of one aggregate. `expected`: source rows that make one; `stored`: documents that readers get.
+
+    `moving`: different at every look, and never twice in the same way.
+    """
 
     expected: int = 0
     stored: int = 0
@@ -26,6 +29,7 @@ class Counts:
     surplus: int = 0
     different: int = 0
     parked: int = 0
+    moving: int = 0
 
     @property
     def differences(self) -> int:
@@ -46,12 +50,31 @@ class Finding:
     stored: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Uncompared:
+    """An attribute that is left out on both sides, and why."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotCarried:
+    """Values of a column that cannot be compared: which ones, and by which setting."""
+
+    column: str
+    values: str
+    setting: str
+
+
 @dataclass(slots=True)
 class Report:
     """All counts, and the first findings, at most `limit` in memory."""
 
     limit: int
     aggregates: dict[str, Counts] = field(default_factory=dict)
+    uncompared: tuple[Uncompared, ...] = ()
+    not_carried: tuple[NotCarried, ...] = ()
     first: list[Finding] = field(default_factory=list)
 
     def counts(self, aggregate: str) -> Counts:
@@ -80,10 +103,16 @@ class Report:
         """Over all aggregates."""
         return sum(counts.parked for counts in self.aggregates.values())
 
+    @property
+    def moving(self) -> int:
+        """Over all aggregates."""
+        return sum(counts.moving for counts in self.aggregates.values())
+
     def summary(self) -> str:
-        """`verified 2,431 documents: 0 differences`; parked documents are added where there are any."""
+        """`verified 2,431 documents: 0 differences`; parked and moving documents are added where there are any."""
         line = f"verified {_count(self.verified, 'document')}: {_count(self.differences, 'difference')}"
-        return f"{line}, {self.parked:,} parked" if self.parked else line
+        line += f", {self.parked:,} parked" if self.parked else ""
+        return line + (f", {self.moving:,} still moving" if self.moving else "")
 
 
 def _count(number: int, noun: str) -> str:

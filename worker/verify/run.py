@@ -1,138 +1,223 @@
-"""The comparison itself: the documents table is spooled as digests, then every expected document is met with its own.
+"""The comparison itself, in steps that each hold little, take one snapshot, and can be gone on from.
 
-Only where digests differ, or a document is missing, is it read again and compared value for value: a document written
-meanwhile is then compared as it is now. Memory holds some documents and the spool's cache, whatever the tables' size.
+1. The documents table is spooled as digests. 2. Chunk by chunk in the order of the source's keys, every expected
+document is met with its own; where they differ, the stored one is read again. 3. Whatever is left in the spool has no
+row. 4. What differed is looked at again after a while (`worker.verify.settle`): only what stays as it is counts.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from dataclasses import asdict
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from contract.keys import document_pk
-from contract.mapping import Aggregate, Mapping
+from contract.mapping import Mapping
+from worker.dms.documents import Settings
+from worker.verify.carried import carried, not_carried
 from worker.verify.columns import with_policies
-from worker.verify.compare import Shape, digest, first_difference
+from worker.verify.compare import digest
 from worker.verify.errors import VerifyError
 from worker.verify.expected import Expected
+from worker.verify.judge import Outcome, index_of, judge
+from worker.verify.look import Look, Sight
 from worker.verify.marks import Marks
+from worker.verify.options import Options
 from worker.verify.problems import problems
-from worker.verify.report import Counts, Finding, Kind, Report
+from worker.verify.report import Counts, NotCarried, Report
+from worker.verify.settle import count, seen, settle
 from worker.verify.source import Source
-from worker.verify.spool import Entry, Spool
+from worker.verify.spool import Entry, Spool, Suspect
 from worker.verify.sql import Statement, statement
 from worker.verify.target import Documents, State, Stored
 
 Progress = Callable[[str], None]
 
-_CHUNK: Final = 100
+_CHUNK: Final = 1_000
 _PROGRESS_EVERY: Final = 10_000
+_LOOKED_AT_ONCE: Final = 100
 _INDEX_WRONG: Final = b"index"  # no digest: such a document is looked at again
 _NO_BODY: Final = b""
 
 
-def verify(source: Source, documents: Documents, mapping: Mapping, *, limit: int, progress: Progress) -> Report:
+def verify(
+    source: Source,
+    documents: Documents,
+    mapping: Mapping,
+    *,
+    limit: int,
+    progress: Progress,
+    options: Options | None = None,
+) -> Report:
     """Compare every document of the mapping, both ways. Raises VerifyError where the comparison cannot be made."""
-    marks = Marks.new()
-    catalog = with_policies(source.catalog(mapping.tables), mapping.policies)
-    if found := problems(mapping, catalog, source.tables()):
-        raise VerifyError("\n".join(found))
-    statements = [statement(aggregate, catalog, marks) for aggregate in mapping.aggregates]
-    report = Report(limit, {aggregate.name: Counts() for aggregate in mapping.aggregates})
-    with closing(Spool()) as spool:
-        _spool_documents(documents, {s.aggregate.name: s for s in statements}, spool, report, progress)
-        for each in statements:
-            done = 0
-            for chunk in _chunks(source.documents(each)):
-                _compare(chunk, each, documents, spool, report)
-                done += len(chunk)
-                if done % _PROGRESS_EVERY < len(chunk):
-                    progress(f"{each.aggregate.name}: {done:,} documents compared")
-        _report_surplus(spool, report)
+    chosen = options or Options()
+    statements, limits = prepare(source, mapping, chosen.dms, with_tokens=chosen.tokens is not None)
+    if chosen.state is not None and (name := next(_with_tokened_key(statements), None)) is not None:
+        raise VerifyError(f"--state would keep values of the key of {name}, which is tokened: run without it")
+    look = Look(source, documents, statements, chosen.tokens)
+    spool = Spool(chosen.state)
+    try:
+        report = _Run(look, spool, chosen, progress, limit).go(_identity(source, documents, mapping, chosen))
+        report.not_carried = tuple(limits)
+    except BaseException:
+        spool.close()
+        raise
+    spool.drop()
     return report
 
 
-def _chunks(stream: Iterator[Expected]) -> Iterator[list[Expected]]:
-    while chunk := list(islice(stream, _CHUNK)):
-        yield chunk
+def prepare(
+    source: Source, mapping: Mapping, dms: Settings | None = None, *, with_tokens: bool
+) -> tuple[dict[str, Statement], list[NotCarried]]:
+    """A statement for every aggregate, and what DMS cannot carry. Raises VerifyError where the mapping does not fit."""
+    marks = Marks.new()
+    catalog = with_policies(source.catalog(mapping.tables), mapping.policies)
+    if found := problems(mapping, catalog, source.tables(), with_tokens=with_tokens):
+        raise VerifyError("\n".join(found))
+    source.end_snapshot()
+    limits = [] if dms is None else not_carried(mapping, catalog, dms)
+    catalog = catalog if dms is None else carried(catalog, dms)
+    made = (statement(aggregate, catalog, marks, with_tokens=with_tokens) for aggregate in mapping.aggregates)
+    return {each.aggregate.name: each for each in made}, limits
 
 
-def _spool_documents(
-    documents: Documents, statements: dict[str, Statement], spool: Spool, report: Report, progress: Progress
-) -> None:
-    progress("reading the documents table")
-    stored = documents.scan()
-    done = 0
-    while page := list(islice(stored, _CHUNK)):
-        spool.add([_entry(document, statements.get(document.aggregate)) for document in page])
-        for document in page:
-            if document.has_body:
-                report.counts(document.aggregate).stored += 1
-        done += len(page)
-        if done % _PROGRESS_EVERY < len(page):
-            progress(f"documents table: {done:,} items read")
+def _with_tokened_key(statements: dict[str, Statement]) -> Iterator[str]:
+    return (name for name, each in statements.items() if any(column.tokened for column, _ in each.key))
 
 
-def _entry(document: Stored, of: Statement | None) -> Entry:
-    if of is None or not document.has_body:
-        return Entry(document.pk, document.state, document.has_body, _NO_BODY)
-    right = document.state is State.PARKED or document.index == _index(of.aggregate, document)
-    mark = digest(document.body, of.shape) if right else _INDEX_WRONG
-    return Entry(document.pk, document.state, document.has_body, mark)
+def _identity(source: Source, documents: Documents, mapping: Mapping, options: Options) -> str:
+    """What a kept state is about."""
+    parts = (source.name, documents.table, mapping.to_json(), str(options.tokens is not None), repr(options.dms))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _index(aggregate: Aggregate, document: Stored) -> dict[str, str]:
-    """The index attributes that belong to a stored body, which is itself compared elsewhere."""
-    return aggregate.index_attributes(document.key, document.body)
+class _Run:
+    """One run over everything, or the rest of one."""
 
+    def __init__(self, look: Look, spool: Spool, options: Options, progress: Progress, limit: int) -> None:
+        self._look = look
+        self._spool = spool
+        self._options = options
+        self._progress = progress
+        self._report = Report(limit, {name: Counts() for name in look.statements})
+        self._report.uncompared = tuple(entry for each in look.statements.values() for entry in each.uncompared)
 
-def _compare(chunk: list[Expected], of: Statement, documents: Documents, spool: Spool, report: Report) -> None:
-    name = of.aggregate.name
-    counts = report.counts(name)
-    suspects: list[Expected] = []
-    for expected in chunk:
-        counts.expected += 1
-        entry = spool.take(document_pk(name, expected.key))
-        if entry is not None and entry.state is State.PARKED:
-            counts.parked += 1
-        elif entry is not None and entry.state is State.LIVE and entry.digest == digest(expected.body, of.shape):
-            counts.equal += 1
-        else:
-            suspects.append(expected)
-    if suspects:
-        _look_again(suspects, of, documents, report)
+    def go(self, identity: str) -> Report:
+        """All steps that are not done yet."""
+        self._resume(identity)
+        self._spool_documents()
+        for each in self._look.statements.values():
+            self._compare_aggregate(each)
+        self._suspect_the_rest()
+        with self._spool.step():
+            settle(self._look, self._spool, self._report, self._options.settle, self._options.pace, self._progress)
+        return self._report
 
+    def _resume(self, identity: str) -> None:
+        known = self._spool.note("identity")
+        if known not in (None, identity):
+            raise VerifyError(
+                f"--state {self._options.state} belongs to a run with another source, documents table or mapping:"
+                " finish that run, or remove the file"
+            )
+        for name, counts in (self._spool.note("counts") or {}).items():
+            self._report.aggregates[name] = Counts(**counts)
+        if known is not None:
+            self._progress(f"going on with {self._options.state}: {self._report.verified:,} documents compared before")
+        with self._spool.step():
+            self._spool.write_note("identity", identity)
 
-def _look_again(suspects: list[Expected], of: Statement, documents: Documents, report: Report) -> None:
-    name = of.aggregate.name
-    now = documents.get(document_pk(name, expected.key) for expected in suspects)
-    for expected in suspects:
-        document = now.get(document_pk(name, expected.key))
-        if document is not None and document.state is State.PARKED:
-            report.counts(name).parked += 1
-        elif document is None or document.state is State.DELETED:
-            report.add(Finding(Kind.MISSING, name, expected.key))
-        elif (finding := _difference(expected, document, of.aggregate, of.shape)) is not None:
-            report.add(finding)
-        else:
-            report.counts(name).equal += 1
+    def _spool_documents(self) -> None:
+        progress = self._spool.note("scan") or {"after": None, "items": 0, "done": False}
+        if not progress["done"]:
+            self._progress("reading the documents table")
+        while not progress["done"]:
+            page, after = self._look.documents.scan(progress["after"], self._options.pace.chunk(_CHUNK))
+            items = progress["items"] + len(page)
+            progress = {"after": after, "items": items, "done": after is None}
+            with self._spool.step():
+                self._spool.add(map(self._entry, page))
+                for document in page:
+                    self._report.counts(document.aggregate).stored += document.has_body
+                self._save("scan", progress)
+            self._say("documents table", items, len(page), "items read")
+            self._options.pace.after(len(page))
 
+    def _save(self, name: str, value: Any) -> None:
+        self._spool.write_note(name, value)
+        self._spool.write_note("counts", {name: asdict(counts) for name, counts in self._report.aggregates.items()})
 
-def _difference(expected: Expected, document: Stored, aggregate: Aggregate, shape: Shape) -> Finding | None:
-    found = first_difference(expected.body, document.body, shape)
-    if found is None:
-        found = first_difference(_index(aggregate, document), document.index, None)
-    if found is None:
-        return None
-    return Finding(Kind.DIFFERENT, aggregate.name, expected.key, found.path, found.note, found.expected, found.stored)
+    def _say(self, what: str, done: int, more: int, verb: str) -> None:
+        if done % _PROGRESS_EVERY < more:
+            self._progress(f"{what}: {done:,} {verb}")
 
+    def _entry(self, document: Stored) -> Entry:
+        of = self._look.statements.get(document.aggregate)
+        if of is None or not document.has_body:
+            return Entry(document.pk, document.state, document.has_body, _NO_BODY)
+        right = document.state is State.PARKED or document.index == index_of(of.aggregate, document)
+        mark = digest(document.body, of.shape) if right else _INDEX_WRONG
+        return Entry(document.pk, document.state, document.has_body, mark)
 
-def _report_surplus(spool: Spool, report: Report) -> None:
-    for entry in spool.rest():
-        if entry.has_body:
-            aggregate, _, key = entry.pk.partition("#")
-            report.add(Finding(Kind.SURPLUS, aggregate, key, note="" if entry.state is State.LIVE else "parked"))
-        elif entry.state is State.PARKED:
-            report.counts(entry.pk.partition("#")[0]).parked += 1
+    def _compare_aggregate(self, of: Statement) -> None:
+        name = of.aggregate.name
+        note = f"position {name}"
+        begun = self._spool.note(note) or {"after": None, "done": False}
+        while not begun["done"]:
+            size = self._options.pace.chunk(_CHUNK)
+            with self._spool.step():
+                done, last = self._compare_chunk(of, of.after(begun["after"], size))
+                begun = {"after": last or begun["after"], "done": done < size}
+                self._save(note, begun)
+            self._look.source.end_snapshot()
+            self._say(name, self._report.counts(name).expected, done, "documents compared")
+            self._options.pace.after(done)
+
+    def _compare_chunk(self, of: Statement, sql: str) -> tuple[int, tuple[str, ...] | None]:
+        done = 0
+        last: tuple[str, ...] | None = None
+        stream = self._look.source.documents(of, sql, self._look.tokens)
+        while part := list(islice(stream, _LOOKED_AT_ONCE)):
+            self._compare(part, of)
+            done += len(part)
+            last = part[-1].position
+        return done, last
+
+    def _compare(self, part: list[Expected], of: Statement) -> None:
+        name = of.aggregate.name
+        suspects: dict[str, Expected] = {}
+        for expected in part:
+            self._report.counts(name).expected += 1
+            entry = self._spool.take(pk := document_pk(name, expected.key))
+            if entry is not None and entry.state is State.PARKED:
+                count(self._report, name, Outcome.PARKED)
+            elif entry is not None and entry.state is State.LIVE and entry.digest == digest(expected.body, of.shape):
+                count(self._report, name, Outcome.EQUAL)
+            else:
+                suspects[pk] = expected
+        stored = self._look.documents.get(suspects) if suspects else {}
+        for pk, expected in suspects.items():
+            verdict = judge(pk, of, expected, stored.get(pk))
+            if isinstance(verdict, Outcome):
+                count(self._report, name, verdict)
+            else:
+                first = Suspect(pk, expected.position, counted=True)
+                self._spool.suspect([seen(Sight(first, of, expected, stored.get(pk)))])
+
+    def _suspect_the_rest(self) -> None:
+        """What no row of the source made: as first seen, it is still there and nothing is expected of it."""
+        after = self._spool.note("rest") or ""
+        while left := self._spool.rest(after, _LOOKED_AT_ONCE):
+            after = left[-1].pk
+            bodies = [entry for entry in left if entry.has_body]
+            stored = self._look.documents.get(entry.pk for entry in bodies)
+            with self._spool.step():
+                for entry in left:
+                    if not entry.has_body and entry.state is State.PARKED:
+                        count(self._report, entry.pk.partition("#")[0], Outcome.PARKED)
+                versions = {pk: document.version for pk, document in stored.items()}
+                self._spool.suspect(Suspect(entry.pk, version=versions.get(entry.pk)) for entry in bodies)
+                self._save("rest", after)
+            self._options.pace.after(len(left))

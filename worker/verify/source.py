@@ -1,4 +1,4 @@
-"""The source PostgreSQL, read in one snapshot: its catalog, and expected documents as a stream. Reads only.
+"""The source PostgreSQL, read in snapshots: its catalog, and expected documents as a stream. Reads only.
 
 The only module here that talks to PostgreSQL. Memory is bounded by a few documents: rows come by a server-side cursor.
 """
@@ -77,12 +77,13 @@ WHERE n.nspname || '.' || c.relname = ANY(%s)
 
 @contextmanager
 def open_source(url: str) -> Iterator[Source]:
-    """A snapshot of the database behind a libpq URL, held until the end. Raises VerifyError."""
+    """The database behind a libpq URL, read in snapshots. Raises VerifyError."""
     connection = _connect(url)
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor, _translated("the settings of the session"):
             cursor.execute(_SESSION)
+        connection.commit()  # else the settings would end with the first snapshot
         yield Source(connection)
     finally:
         with suppress(psycopg2.Error):
@@ -90,6 +91,8 @@ def open_source(url: str) -> Iterator[Source]:
 
 
 def _connect(url: str) -> Any:
+    if "://" in url and not url.startswith(("postgresql://", "postgres://")):
+        raise VerifyError("--source: verify reads PostgreSQL only: postgresql://user:password@host:port/database")
     try:
         parts = psycopg2.extensions.parse_dsn(url)
     except psycopg2.ProgrammingError:
@@ -104,10 +107,21 @@ def _connect(url: str) -> Any:
 
 
 class Source:
-    """One open snapshot. Every method raises VerifyError."""
+    """Reads of one snapshot, which begins with the first of them. Every method raises VerifyError."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+
+    @property
+    def name(self) -> str:
+        """Which database this is."""
+        info = self._connection.info
+        return f"{info.host}:{info.port}/{info.dbname}"
+
+    def end_snapshot(self) -> None:
+        """The next read sees what is committed then; rows that nobody else sees any more can be vacuumed."""
+        with _translated("the end of a snapshot"):
+            self._connection.rollback()
 
     def tables(self) -> list[str]:
         """Names of all tables, as `schema.table`."""
@@ -125,7 +139,7 @@ class Source:
             for table, name, schema, type_name, type_category, modifier, not_null in cursor:
                 category = category_of(schema, type_name, type_category, modifier)
                 full = type_name if schema == "pg_catalog" else f"{schema}.{type_name}"
-                columns.setdefault(table, {})[name] = Column(name, full, category, not not_null)
+                columns.setdefault(table, {})[name] = Column(name, full, category, not not_null, modifier >= 0)
             cursor.execute(_UNIQUE, (names,))
             for table, key in cursor:
                 unique.setdefault(table, []).append(frozenset(key))

@@ -20,17 +20,10 @@ from worker.verify.columns import Catalog, Category, Column
 from worker.verify.comparable import Comparable, Traits, real, unwrapped
 from worker.verify.compare import Leaf, Shape
 from worker.verify.marks import Marks
+from worker.verify.report import Uncompared
 
 # PostgreSQL functions take at most 100 arguments, a name and a value for each attribute
 _PAIRS_A_CALL: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Uncompared:
-    """An attribute that is left out on both sides, and why."""
-
-    place: str
-    reason: str
 
 
 Position = Sequence[str]

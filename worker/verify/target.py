@@ -18,6 +18,7 @@ from contract.values import Item, NotStorable, from_attribute, from_item
 from worker.verify.errors import VerifyError
 
 ATTEMPTS: Final = 8
+STRAY: Final = "\x1f"  # in no pk of a document: key texts escape it
 _KEYS_A_BATCH: Final = 100  # BatchGetItem takes no more
 
 
@@ -31,13 +32,17 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One item of the documents table: the document's own attributes, and those that its indexes are made of."""
+    """One item of the documents table: the document's own attributes, and those that its indexes are made of.
+
+    `version` differs between any two states that a worker wrote.
+    """
 
     pk: str
     state: State
     has_body: bool
     body: dict[str, Any]
     index: dict[str, Any]
+    version: str
 
     @property
     def aggregate(self) -> str:
@@ -47,7 +52,12 @@ class Stored:
     @property
     def key(self) -> str:
         """Key text of the document."""
-        return self.pk.partition("#")[2]
+        return key_of(self.pk)
+
+
+def key_of(pk: str) -> str:
+    """Key text of a document; of an item that is none, what can be shown of it."""
+    return pk.partition("#")[2].replace(STRAY, " ")
 
 
 class Documents:
@@ -63,11 +73,17 @@ class Documents:
                 config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=10),
             )
 
-    def scan(self) -> Iterator[Stored]:
-        """Every item, a page (1 MB) at a time."""
+    @property
+    def table(self) -> str:
+        """Its name."""
+        return self._table
+
+    def scan(self, after: Item | None, limit: int) -> tuple[list[Stored], Item | None]:
+        """A page (1 MB, at most `limit` items) behind a position, and where the next one begins, None at the end."""
+        more = {} if after is None else {"ExclusiveStartKey": after}
         with self._translated():
-            for page in self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True):
-                yield from map(_stored, page["Items"])
+            page = self._client.scan(TableName=self._table, ConsistentRead=True, Limit=limit, **more)
+            return [_stored(item) for item in page["Items"]], page.get("LastEvaluatedKey")
 
     def get(self, pks: Iterable[str]) -> dict[str, Stored]:
         """The items that exist of some partitions, by pk."""
@@ -75,7 +91,7 @@ class Documents:
         found: dict[str, Stored] = {}
         with self._translated():
             for start in range(0, len(wanted), _KEYS_A_BATCH):
-                keys = [{"pk": {"S": pk}, "sk": {"S": DOCUMENT_SK}} for pk in wanted[start : start + _KEYS_A_BATCH]]
+                keys = [_item_key(pk) for pk in wanted[start : start + _KEYS_A_BATCH]]
                 request = {self._table: {"Keys": keys, "ConsistentRead": True}}
                 while request:  # an answer holds 16 MB at most and names what it left out
                     answer = self._client.batch_get_item(RequestItems=request)
@@ -101,11 +117,17 @@ class Documents:
             raise VerifyError(f"documents table {self._table} cannot be reached: {error}") from None
 
 
+def _item_key(pk: str) -> Item:
+    own, _, stray = pk.partition(STRAY)
+    return {"pk": {"S": own}, "sk": {"S": stray or DOCUMENT_SK}}
+
+
 def _stored(item: Item) -> Stored:
     pk, sk = item["pk"]["S"], item["sk"]["S"]
     body = from_item({n: value for n, value in item.items() if not n.startswith("_") and n not in ("pk", "sk")})
     index = {n: from_attribute(value) for n, value in item.items() if n.startswith("_i")}
     deleted = "_deleted" in item
     state = State.PARKED if "_parked" in item else State.DELETED if deleted else State.LIVE
-    # an item under another sort key is no document; its pk then matches no source row, so that it is reported
-    return Stored(pk if sk == DOCUMENT_SK else f"{pk} {sk}", state, not deleted, body, index)
+    # an item under another sort key is no document: marked, its pk matches no source row, so that it is reported
+    version = "/".join(str(item.get(name)) for name in ("_rev", "_fp", "_parked", "_deleted"))
+    return Stored(pk if sk == DOCUMENT_SK else f"{pk}{STRAY}{sk}", state, not deleted, body, index, version)

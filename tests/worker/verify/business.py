@@ -12,6 +12,7 @@ from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, M
 from contract.values import to_item
 from worker.verify.columns import with_policies
 from worker.verify.marks import Marks, Tokens
+from worker.verify.options import Options, Settle
 from worker.verify.problems import problems
 from worker.verify.report import Report
 from worker.verify.run import verify
@@ -182,6 +183,9 @@ def run_sql(url: str, script: str) -> None:
         connection.close()
 
 
+AT_ONCE = Options(Settle(seconds=0))
+
+
 @dataclass
 class Target:
     """A documents table of one test."""
@@ -208,7 +212,7 @@ class Target:
         """What verify finds in this table."""
         with open_source(url) as source:
             documents = Documents(self.table, self.client)
-            return verify(source, documents, mapping, limit=limit, progress=self.progress.append)
+            return verify(source, documents, mapping, limit=limit, progress=self.progress.append, options=AT_ONCE)
 
 
 MARKS = Marks("unfit 0123")

@@ -14,6 +14,7 @@ from local.ministack import MiniStack
 from tests.worker.verify.business import Target
 from worker.mapping.loader import load_mappings
 from worker.verify.cli import verify
+from worker.verify.options import Settle
 
 Run = Callable[..., Result]
 
@@ -64,7 +65,7 @@ def run(ministack: MiniStack, business: str, mappings: Path, stored: Target) -> 
             "NEARVIEW_MAPPINGS": str(mappings),
             "NEARVIEW_DOCUMENTS_TABLE": stored.table,
         }
-        return CliRunner(env=environment).invoke(verify, options)
+        return CliRunner(env=environment).invoke(verify, ("--settle-seconds", "0", *options))
 
     return go
 
@@ -128,6 +129,7 @@ def test_json_is_one_object_with_exact_values_only_when_asked_for(run: Run, stor
         "verified": 4,
         "differences": 1,
         "parked": 0,
+        "moving": 0,
         "aggregates": {
             "person": {
                 "expected": 4,
@@ -137,8 +139,11 @@ def test_json_is_one_object_with_exact_values_only_when_asked_for(run: Run, stor
                 "surplus": 0,
                 "different": 1,
                 "parked": 0,
+                "moving": 0,
             }
         },
+        "not_compared": [],
+        "not_comparable": [],
         "first": [finding],
     }
     assert shown["first"] == [{**finding, "expected": '"Bo \\"b\\" ☃"', "stored": '"Mallory"'}]
@@ -150,6 +155,12 @@ def test_json_is_one_object_with_exact_values_only_when_asked_for(run: Run, stor
         (["--source", "nonsense"], "nearview verify: --source is no PostgreSQL URL: "),
         (["--source", "postgresql://127.0.0.1:1/x"], "nearview verify: cannot connect to the source: "),
         (["--documents-table", "nowhere"], "nearview verify: documents table nowhere does not exist there: "),
+        (["--state", "/nowhere/state"], "nearview verify: --state /nowhere/state: No such file or directory"),
+        (
+            ["--dms-settings", "/nowhere/task"],
+            "nearview verify: --dms-settings /nowhere/task: No such file or directory",
+        ),
+        (["--source", "mysql://root@127.0.0.1/shop"], "nearview verify: --source: verify reads PostgreSQL only"),
     ],
 )
 def test_nothing_to_verify_exits_2_with_one_line(run: Run, options: list[str], line: str) -> None:
@@ -213,9 +224,9 @@ def test_the_table_shows_the_counts_of_every_aggregate_in_eighty_columns(run: Ru
     lines = run().stdout.splitlines()
 
     assert lines[0].split() == [
-        *("aggregate", "expected", "stored", "equal", "missing", "surplus", "different", "parked")
+        *("aggregate", "expected", "stored", "equal", "missing", "surplus", "different", "parked", "moving")
     ]
-    assert lines[2].split() == ["person", "4", "4", "4", "0", "0", "0", "0"]
+    assert lines[2].split() == ["person", "4", "4", "4", "0", "0", "0", "0", "0"]
     assert max(map(len, lines)) <= 80
 
 
@@ -223,3 +234,61 @@ def test_a_stored_key_cannot_play_tricks_on_the_terminal(run: Run, stored: Targe
     stored.client.put_item(TableName=stored.table, Item={"pk": {"S": "person#\x1b[2J"}, "sk": {"S": "#"}})
 
     assert run().stdout.splitlines()[-2] == "surplus  person  \\u001b[2J"
+
+
+def test_documents_that_never_hold_still_exit_3(
+    run: Run, stored: Target, mappings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither proven nor a difference."""
+    put_name(stored, mappings, "2", "x")
+    names = iter("abcdef")
+
+    def write(_: float) -> None:
+        mapping, _problems = load_mappings(mappings)
+        assert mapping is not None
+        name = next(names)
+        stored.put(mapping.aggregates[0], "2", {**BODIES["2"], "name": name}, _rev=ord(name))
+
+    monkeypatch.setattr("worker.verify.cli.Settle", lambda seconds, rounds: Settle(seconds, rounds, write))
+
+    result = run("--settle-rounds", "2")
+
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[-1] == "verified 4 documents: 0 differences, 1 still moving"
+
+
+def test_a_state_file_is_gone_when_the_run_is_over(run: Run, tmp_path: Path) -> None:
+    result = run("--state", str(tmp_path / "state"), "--rows-per-second", "1000")
+
+    assert result.exit_code == 0
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_not_compared_is_named(run: Run, mappings: Path, tmp_path: Path) -> None:
+    """By the mapping, and by the settings of DMS."""
+    (mappings / "person.yaml").write_text(PEOPLE.replace("join: boss,", "join: boss, lookup: copy,"))
+    (tmp_path / "task.json").write_text('{"KinesisSettings": {}, "TargetMetadata": {"LobMaxSize": 32}}')
+
+    result = run("--dms-settings", str(tmp_path / "task.json"))
+
+    assert result.exit_code == 0
+    assert "not compared  person.boss: a copied lookup keeps what it showed first" in result.stdout.splitlines()
+    assert (
+        "not comparable  biz.people.id: integers of more than 15 digits (UseLargeIntegerValue is off)"
+        in result.stdout.splitlines()
+    )
+    shown = json.loads(run("--json", "--dms-settings", str(tmp_path / "task.json")).stdout)
+    assert {entry["column"] for entry in shown["not_comparable"]} == {
+        "biz.people.id",
+        "biz.people.boss",
+        "biz.people.name",
+    }
+
+
+def test_a_source_that_is_no_postgresql_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARVIEW_SOURCE_ENGINE", "oracle")
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert result.stderr == "nearview verify: NEARVIEW_SOURCE_ENGINE is oracle: verify reads PostgreSQL only\n"
