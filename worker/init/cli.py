@@ -1,0 +1,87 @@
+"""`nearview init` on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NoReturn
+
+import click
+
+from worker.init.errors import InitError
+from worker.init.propose import propose
+from worker.init.warnings import prerequisites, warnings
+from worker.init.write import mapping_text
+
+EXIT_PROPOSED: Final = 0
+EXIT_UNUSABLE: Final = 2
+
+
+@click.command("init")
+@click.option(
+    "--source-url",
+    envvar="NEARVIEW_SOURCE_URL",
+    required=True,
+    metavar="URL",
+    show_envvar=True,
+    help="The source database: postgresql://user:password@host:port/database.",
+)
+@click.option("--schema", "schemas", metavar="NAME", multiple=True, help="Only this schema; may be repeated.")
+@click.option(
+    "--root", "roots", metavar="SCHEMA.TABLE", multiple=True, help="Only documents of this table; may be repeated."
+)
+@click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), help="Write one file an aggregate into this folder."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object with the files' texts, warnings and prerequisites."
+)
+def init(source_url: str, schemas: tuple[str, ...], roots: tuple[str, ...], into: Path | None, as_json: bool) -> None:
+    """Propose mapping files for a PostgreSQL database, from its catalog; no row is read.
+
+    Every table that belongs to no other becomes an aggregate: foreign keys are looked up (`one`), parts become lists
+    (`many`), pure link tables lists of their far side. The files are a beginning: take out what no reader needs.
+
+    Exit codes: 0 proposed, 2 the source cannot be read, or a file is there already.
+    """
+    try:
+        from worker.init.catalog import read_catalog
+
+        catalog = read_catalog(source_url, schemas)
+        drafts = propose(catalog, roots)
+    except ModuleNotFoundError as error:  # the worker's own image has no driver of the source
+        _fail([f"{error.name} is not installed: pip install nearview[verify]"])
+    except InitError as error:
+        _fail([str(error)])
+    files = {f"{draft.name}.yaml": mapping_text(draft) for draft in drafts}
+    notes, needs = warnings(catalog, drafts), prerequisites(catalog, drafts)
+    if not files:
+        _fail([*notes, "no table with a primary key was found: nothing to propose"])
+    if into is not None:
+        _write(into, files)
+    if as_json:
+        click.echo(
+            json.dumps({"files": files, "warnings": notes, "prerequisites": needs}, indent=1, ensure_ascii=False)
+        )
+        return
+    for name, text in files.items():
+        click.echo(str(into / name) if into is not None else f"# {name}\n{text}")
+    for line in notes:
+        click.echo(f"warning: {line}", err=True)
+    for line in needs:
+        click.echo(f"needs: {line}", err=True)
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    if there := [str(folder / name) for name in files if (folder / name).exists()]:
+        _fail([f"{path} is there already: nothing was written" for path in there])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _fail(lines: Iterable[str]) -> NoReturn:
+    for line in lines:
+        click.echo(f"nearview init: {line}", err=True)
+    raise SystemExit(EXIT_UNUSABLE)
