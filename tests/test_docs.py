@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Final
 
 import click
 import pytest
+from click.testing import CliRunner
 from prometheus_client import Counter, Gauge, Histogram
 
 from contract.mapping import FieldType
@@ -220,6 +222,16 @@ def test_every_yaml_example_is_a_mapping_without_problems() -> None:
 
     assert len(examples) >= 10
     assert problems == []
+
+
+def test_every_feature_has_an_example_that_runs() -> None:
+    linked = {link for link in _LINK.findall(text_of("features.md")) if link.startswith("examples/")}
+    result = CliRunner().invoke(main, ["test", str(DOCS / "examples" / "features"), "--json"])
+    outcome = json.loads(result.stdout)
+
+    assert linked == {str(path.relative_to(DOCS)) for path in (DOCS / "examples" / "features").iterdir()}
+    assert result.exit_code == 0, outcome
+    assert len(outcome["examples"]) >= len(linked)
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
