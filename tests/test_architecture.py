@@ -37,6 +37,7 @@ IMPORTERS = {
         *("worker.source_cli", "worker.verify.cli", "worker.verify.show"),
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
+        *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli"),
     },
     "rich": {
         "worker.dms.cli",
