@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from worker.records.errors import PoisonRecord, Reason
@@ -174,9 +175,7 @@ def _control_micros(metadata: dict[str, Any]) -> int:
 def parse(data: bytes) -> dict[str, Any]:
     """The JSON object in a payload, numbers with the digits they came with. Raises PoisonRecord."""
     try:
-        document = json.loads(
-            data.decode("utf-8"), parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant
-        )
+        document = _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError, ArithmeticError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise PoisonRecord(Reason.NOT_JSON, "the record is not JSON in UTF-8") from None
     if not isinstance(document, dict):
@@ -197,6 +196,10 @@ def _integer(text: str) -> int | Decimal:
 
 def _refuse_constant(_: str) -> Any:
     raise ValueError  # NaN and Infinity are not JSON
+
+
+# made once: json.loads would make one for every record
+_DECODER: Final = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=_refuse_constant)
 
 
 def _object(document: dict[str, Any], name: str, table: str) -> dict[str, Any]:
@@ -228,7 +231,13 @@ def _micros(metadata: dict[str, Any], name: str, table: str) -> int | None:
     try:
         if match is None:
             raise ValueError
-        seconds = int(datetime.fromisoformat(match.group(1)).replace(tzinfo=UTC).timestamp())
+        seconds = _seconds(match.group(1))
     except ValueError:
         raise PoisonRecord(Reason.BAD_ENVELOPE, f"metadata {name} is not a UTC time", table) from None
     return seconds * 1_000_000 + int((match.group(2) or "0").ljust(6, "0")[:6])
+
+
+@lru_cache(maxsize=64)
+def _seconds(text: str) -> int:
+    """Neighbours in a stream are mostly of the same second."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())

@@ -53,7 +53,7 @@ def row_changes(
         return (RowChange(table.name, key, version, None),)
     row, missing = _kept(event, table)
     _require_storable(row, table)
-    old_key = _old_key(event, table) if event.operation is Operation.UPDATE else key
+    old_key = _old_key(event, table, key) if event.operation is Operation.UPDATE else key
     if old_key == key:
         return (RowChange(table.name, key, version, row, missing),)
     return (
@@ -137,7 +137,7 @@ def raw_number(value: Any) -> orjson.Fragment:
     raise TypeError
 
 
-def _old_key(event: ChangeEvent, table: Table) -> str:
+def _old_key(event: ChangeEvent, table: Table, key: str) -> str:
     if event.before is None:
         raise TableLacks(
             event.table,
@@ -146,9 +146,8 @@ def _old_key(event: ChangeEvent, table: Table) -> str:
             " in the DMS task, or add-before-image-columns to its table mappings (NEARVIEW_BEFORE_COLUMN_PREFIX)",
         )
     # PostgreSQL sends only changed key columns there, others all of them
-    return row_key(
-        {**{column: event.data.get(column) for column in table.key}, **_key_part(event.before, table)}, table
-    )
+    old = _key_part(event.before, table)
+    return row_key({**{column: event.data.get(column) for column in table.key}, **old}, table) if old else key
 
 
 def _key_part(before: Row, table: Table) -> Row:
