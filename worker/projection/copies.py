@@ -64,7 +64,7 @@ def take_copies(plan: Plan, touched: list[Touched]) -> Steps[tuple[list[Touched]
             known[row_id] = replace(row, links=row.links | before.links) if before else row
         pointing = {wish for wish in wishes if _link(wish, images)}
         lacking = {wish for wish in pointing if wish.copy.id not in images[wish.copy.table, wish.key].copied}
-        taken, lost = yield from _take(lacking, images)
+        taken, lost = yield from _take(plan, lacking, images)
         surplus += _surplus(taken | (with_edge & pointing - lacking), images)
         wishes = lost
     return list(known.values()), surplus
@@ -113,7 +113,7 @@ def _link(wish: _Wish, images: dict[RowId, Image]) -> Link | None:
     return next(iter(found), None)
 
 
-def _take(lacking: set[_Wish], images: dict[RowId, Image]) -> Steps[tuple[set[_Wish], set[_Wish]]]:
+def _take(plan: Plan, lacking: set[_Wish], images: dict[RowId, Image]) -> Steps[tuple[set[_Wish], set[_Wish]]]:
     """One try: the wishes that were fulfilled, and those that lost a race and must be looked at again."""
     if not lacking:
         return set(), set()
@@ -122,7 +122,8 @@ def _take(lacking: set[_Wish], images: dict[RowId, Image]) -> Steps[tuple[set[_W
     copies: dict[RowId, dict[str, Copy]] = {}
     for wish, link in links.items():
         source = sources.get((link.parent, link.key))
-        if source is not None and source.row is not None:
+        # a row of which a column is not seen yet would be incomplete for ever
+        if source is not None and source.row is not None and plan.columns[link.parent] <= source.row.keys():
             taken = Copy(source.version, source.row, link.key)
             copies.setdefault((wish.copy.table, wish.key), {})[wish.copy.id] = taken
     if not copies:

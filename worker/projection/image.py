@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +12,7 @@ import orjson
 
 from contract.mapping import Reference
 from contract.values import AttributeValue, Item
-from worker.projection.merge import RowState, lag_text, parse_state
+from worker.projection.merge import RowState, lag_text, parse_state, read_stored
 from worker.projection.operations import number, text
 from worker.projection.plan import Link
 from worker.records.rows import Row, raw_number, row_body
@@ -153,5 +152,5 @@ def copied_text(copied: Mapping[str, Copy]) -> str:
 def _parse_copied(stored: str) -> dict[str, Copy]:
     if not stored:
         return {}
-    parsed: dict[str, Any] = json.loads(stored, parse_float=Decimal)
+    parsed: dict[str, Any] = read_stored(stored)
     return {name: Copy(*parts) for name, parts in parsed.items()}

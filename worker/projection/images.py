@@ -98,6 +98,11 @@ def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[l
     return list(touched.values())
 
 
+def cover(plan: Plan, row_ids: Iterable[RowId], counts: Counts) -> Steps[None]:
+    """Put the edges that stored rows lack for this mapping, and say so in their images."""
+    yield from _store(plan, {row_id: Folded([], set()) for row_id in row_ids}, counts, [])
+
+
 def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: list[RowChange]) -> Steps[list[Touched]]:
     touched: list[Touched] = []
     pending = dict(rows)
@@ -116,7 +121,8 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
                 writes[row_id] = (_next_image(plan, row_id, after, stored), stored)
                 continue
             if stored is not None:
-                counts.stale += stored.version > pending[row_id].changes[-1].version
+                changes = pending[row_id].changes
+                counts.stale += bool(changes) and stored.version > changes[-1].version
                 touched.append(touch(plan, row_id, stored))
             del pending[row_id]
         yield from _put_edges(plan, writes)

@@ -29,6 +29,10 @@ SHORTEST_LARGE_VALUE: Final = 32
 """A value as short as this is never stored out of line, so its column cannot be absent because it is unchanged."""
 
 
+SHORTEST_WIDE_NUMBER: Final = 19
+"""A whole number of so many digits may leave 64 bits, which orjson cannot write."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowState:
     """One row as stored. `row` is None for a deleted one (or one never seen: version NEVER).
@@ -203,9 +207,18 @@ def lag_text(state: RowState) -> str:
 
 def parse_state(version: str, body: str, lag: str) -> RowState:
     """The state that `row_body` and `lag_text` wrote."""
-    row: Row | None = json.loads(body, parse_float=Decimal) if body else None
+    row: Row | None = read_stored(body) if body else None
     if not lag:
         return RowState(version, row)
-    parts = json.loads(lag, parse_float=Decimal)
+    parts = read_stored(lag)
     kept = {column: (entry[0], entry[1]) for column, entry in parts["kept"].items()}
     return RowState(version, row, parts["columns"], parts["deleted"], parts["moved_to"], kept)
+
+
+def read_stored(text: str) -> Any:
+    """Stored columns as they were decoded: fractions, and whole numbers beyond 64 bits, are Decimals."""
+    return json.loads(text, parse_float=Decimal, parse_int=_whole_number)
+
+
+def _whole_number(text: str) -> int | Decimal:
+    return int(text) if len(text) < SHORTEST_WIDE_NUMBER else Decimal(text)

@@ -54,6 +54,7 @@ class Plan:
     coverings: dict[str, frozenset[Reference]]
     copies: dict[str, tuple[CopyReference, ...]]
     copied_from: dict[str, tuple[CopyReference, ...]]
+    columns: dict[str, frozenset[str]]
     spreads: dict[tuple[str, tuple[str, ...], str], int]
     relations: dict[str, str]
 
@@ -130,6 +131,7 @@ def make_plan(mapping: Mapping) -> Plan:
         coverings={name: frozenset(map(_covering, refs)) for name, refs in references.items()},
         copies=copies,
         copied_from={name: tuple(copy for copy in taken if copy.reference.parent == name) for name in references},
+        columns={name: frozenset(table.columns) for name, table in mapping.tables.items()},
         spreads={(name, ref.columns, ref.parent): ref.spread for name, refs in references.items() for ref in refs},
         relations={aggregate.name: _relations(aggregate, references) for aggregate in mapping.aggregates},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -146,3 +147,60 @@ def test_no_effect_is_the_same_object() -> None:
     assert merge(state, _put(1, id=1, big=B, small=9)) is state
     assert merge(state, _put(2, id=1, big=A, small=0)) is state
     assert merge(state, _delete(1)) is state
+
+
+@pytest.mark.parametrize("number", [12345678901234567890123, -9223372036854775809, 10**18, 7, Decimal("1.50")])
+def test_numbers_of_any_size_are_stored_and_come_back(number: int | Decimal) -> None:
+    """An update without its large column reads the row back: a wide number that returned as int could not be stored."""
+    change = _put(1, id=1, big=A, small=Decimal(number))
+    state = _after(change)
+
+    read = parse_state(state.version, row_body(state.row or {}).decode(), lag_text(state))
+
+    assert read.row is not None
+    assert read.row["small"] == number
+    assert row_body(read.row) == row_body(state.row or {})
+
+
+def test_a_column_that_was_not_kept_is_filled_by_the_rows_own_version_only() -> None:
+    """A mapping that keeps one more column: an older record may hold a value that the row no longer has."""
+    before = _after(RowChange("t", "1", _version(3), {"id": 1}))
+
+    assert merge(before, RowChange("t", "1", _version(2), {"id": 1, "new": "old value"})) is before
+    replayed = merge(before, RowChange("t", "1", _version(3), {"id": 1, "new": "value"}))
+    assert (replayed.version, replayed.row, replayed.older) == (_version(3), {"id": 1, "new": "value"}, {})
+
+
+def test_an_update_without_a_column_that_was_not_kept_waits_for_the_version_it_follows() -> None:
+    before = _after(RowChange("t", "1", _version(3), {"id": 1}))
+    partial = merge(before, RowChange("t", "1", _version(5), {"id": 1}, ("new",)))
+
+    assert partial.row == {"id": 1}
+    assert merge(partial, RowChange("t", "1", _version(2), {"id": 1, "new": "old value"})) is partial
+    filled = merge(partial, RowChange("t", "1", _version(3), {"id": 1, "new": "value"}))
+    assert filled.row == {"id": 1, "new": "value"}
+
+
+def test_what_a_key_change_hands_on_belongs_to_the_life_it_began() -> None:
+    """k1 became k2, k2 was deleted, k3 became k2: what k1 hands on late is no column of the new k2."""
+    missing = ("big",)
+    first = RowChange("t", "2", _version(9), {"id": 2}, missing, moved_from="1")
+    again = RowChange("t", "2", _version(13), {"id": 2}, missing, moved_from="3")
+    state = _after(first, RowChange("t", "2", _version(11), None), again)
+
+    from_one = RowChange("t", "2", _version(4), {"big": A}, life=_version(9))
+    from_three = RowChange("t", "2", _version(3), {"big": B}, life=_version(13))
+    assert merge(state, from_one) is state
+    assert merge(state, from_three).row == {"id": 2, "big": B}
+
+
+def test_a_key_change_that_comes_late_ends_the_earlier_life_of_its_key() -> None:
+    """The row's later update came first and had no large column; that of an earlier row with this key is not its."""
+    missing = ("big",)
+    early = _after(RowChange("t", "2", _version(12), {"id": 2}, missing), _put(2, id=2, big=A))
+    assert (early.row or {})["big"] == A
+
+    put = RowChange("t", "2", _version(9), {"id": 2}, missing, moved_from="1")
+    state = merge(early, put)
+    assert state.row == {"id": 2}
+    assert merge(state, RowChange("t", "2", _version(4), {"big": B}, life=_version(9))).row == {"id": 2, "big": B}
