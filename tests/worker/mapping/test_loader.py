@@ -32,6 +32,12 @@ def test_a_folder_that_is_none_and_an_empty_one_say_so(tmp_path: Path) -> None:
     assert _problems(tmp_path) == [f"{tmp_path}:1:1: the folder has no *.yaml file"]
 
 
+def test_a_folder_of_tables_alone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("tables: {s.orders: {sensitive: {a: drop}}}\n")
+
+    assert _problems(tmp_path) == [f"{tmp_path}:1:1: no file of the folder declares an aggregate"]
+
+
 def test_both_endings_are_read_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(_file("a"))
     (tmp_path / "b.yml").write_text(_file("b"))

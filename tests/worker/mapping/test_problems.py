@@ -110,6 +110,41 @@ def test_texts_must_be_there() -> None:
     ]
 
 
+def test_an_unquoted_null_is_no_text_but_a_value() -> None:
+    file = File("m.yaml")
+    root = file.compose("[null, ~, 'null', x, '']")
+    assert root is not None
+
+    assert file.values(root, "list") == (None, None, "null", "x", "")
+    assert file.texts(root, "list") == ("null", "x")
+    assert [str(problem) for problem in file.problems] == [
+        "m.yaml:1:2: list: expected a text, put it in quotes if that is its name",
+        "m.yaml:1:8: list: expected a text, put it in quotes if that is its name",
+        "m.yaml:1:22: list: expected a text",
+    ]
+
+
+@pytest.mark.parametrize("text", ["0", "4", "x", "1.0", "-1", "[2]", "9999999999", "²", "''"])
+def test_a_number_has_bounds(text: str) -> None:
+    file = File("m.yaml")
+    root = file.compose(text)
+    assert root is not None
+
+    assert file.whole(root, "n", 1, 3) is None
+    assert [str(problem) for problem in file.problems] == ["m.yaml:1:1: n: expected a whole number from 1 to 3"]
+
+
+def test_a_word_is_one_of_those_listed() -> None:
+    file = File("m.yaml")
+    roots = [file.compose(text) for text in ("null", "parc", "[park]")]
+
+    assert [file.word(root, "w", ("park", "null")) for root in roots if root is not None] == ["null", None, None]
+    assert [str(problem) for problem in file.problems] == [
+        "m.yaml:1:1: w: unknown parc, did you mean park?",
+        "m.yaml:1:1: w: unknown value (known: park, null)",
+    ]
+
+
 def test_a_suggestion_is_the_closest_name_or_all_of_them() -> None:
     assert suggestion("ordr", ["order", "customer"]) == ", did you mean order?"
     assert suggestion("zzz", ["order", "customer"]) == " (known: order, customer)"
