@@ -55,10 +55,14 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Changes in the order of the source, and the documents of one aggregate that they must lead to."""
+    """Changes in the order of the source, and the documents of one aggregate that they must lead to.
+
+    `in_order`: it holds only for records that come in this order, as a lookup that keeps what it showed first.
+    """
 
     aggregate: str
     name: str
     changes: tuple[Change, ...]
     expected: tuple[Expectation, ...]
     at: Position
+    in_order: bool = False

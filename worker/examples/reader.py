@@ -16,7 +16,8 @@ from worker.mapping.problems import File, suggestion
 from worker.records.envelope import Operation
 from worker.records.rows import raw_number
 
-EXAMPLE_KEYS: Final = ("name", "changes", "expect")
+NEEDED_KEYS: Final = ("name", "changes", "expect")
+EXAMPLE_KEYS: Final = (*NEEDED_KEYS, "in_order")
 CHANGE_KEYS: Final = (*(str(operation) for operation in Operation), "row", "before", "unchanged")
 PARKED: Final = "parked"
 
@@ -56,16 +57,23 @@ class _Reader:
     def example(self, node: yaml.Node) -> Example | None:
         before = len(self.file.problems)
         entries = self.file.known(node, "example", EXAMPLE_KEYS)
-        if missing := [key for key in EXAMPLE_KEYS if key not in entries]:
+        if missing := [key for key in NEEDED_KEYS if key not in entries]:
             if len(self.file.problems) == before:
                 self.file.problem(node, f"example: {', '.join(missing)} is missing")
             return None
         name = self.file.text(entries["name"], "example: name") or "?"
         changes = tuple(self.changes(entries["changes"], name))
         expected = tuple(self.expectations(entries["expect"], name))
+        in_order = "in_order" in entries and self.boolean(entries["in_order"], f"example {name}: in_order")
         if len(self.file.problems) > before:
             return None
-        return Example(self.aggregate, name, changes, expected, self.at(node))
+        return Example(self.aggregate, name, changes, expected, self.at(node), in_order)
+
+    def boolean(self, node: yaml.Node, what: str) -> bool:
+        value = _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if not isinstance(value, bool):
+            self.file.problem(node, f"{what}: expected true or false")
+        return value is True
 
     def at(self, node: yaml.Node) -> Position:
         return Position(self.file.path, node.start_mark.line + 1, node.start_mark.column + 1)

@@ -86,6 +86,10 @@ def test_plain_numbers_booleans_and_null_are_such_and_all_else_is_text(read: Rea
             'examples: [{name: a, changes: [{insert: shop.orders, row: {order_id: 1}}], expect: {"1": 7}}]',
             "2:90: example a: expect 1: a document is an object; null for none, or parked",
         ),
+        (
+            'examples: [{name: a, in_order: yes, changes: [{load: shop.orders, row: {}}], expect: {"1": null}}]',
+            "2:32: example a: in_order: expected true or false",
+        ),
     ],
 )  # fmt: skip
 def test_problems_name_their_place(read: Read, examples: str, problem: str) -> None:

@@ -131,6 +131,29 @@ examples:
     assert run_suite(suite, mapping).outcomes[0].failures == ()
 
 
+def test_an_example_may_hold_in_its_order_only() -> None:
+    """A lookup that keeps what it showed first shows another thing when the records come the other way round."""
+    copying = MAPPING.replace("join: customer_id, fields", "join: customer_id, lookup: copy, fields")
+    mapping, problems = read_mappings({"order.yaml": copying})
+    assert mapping is not None, problems
+    text = """\
+aggregate: order
+examples:
+  - name: the name stays%s
+    changes:
+      - {insert: shop.customers, row: {customer_id: 7, name: Ada}}
+      - {insert: shop.orders, row: {order_id: 1, customer_id: 7, status: paid}}
+      - {update: shop.customers, row: {customer_id: 7, name: Eve}}
+    expect: {"1": {order_id: 1, status: paid, total: null, note: null, details: null, customer: {name: Ada}, lines: []}}
+"""
+    in_order, _ = read_suite({"order.yaml": text % "\n    in_order: true"}, mapping)
+    in_any, _ = read_suite({"order.yaml": text % ""}, mapping)
+
+    assert run_suite(in_order, mapping).outcomes[0].failures == ()
+    (failure,) = run_suite(in_any, mapping).outcomes[0].failures
+    assert str(failure).endswith('expected "Ada", is "Eve" (in one batch, in reverse order)')
+
+
 TABLES = """\
 tables:
   shop.customers: {sensitive: {name: token, customer_id: token}}
