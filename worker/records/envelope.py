@@ -36,7 +36,7 @@ class Operation(StrEnum):
     DELETE = "delete"
 
 
-_OPERATIONS: Final = frozenset(Operation)
+_OPERATIONS: Final = {operation.value: operation for operation in Operation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def decode(
         row, before = _split(row, before, before_columns)
     return ChangeEvent(
         table=table,
-        operation=Operation(operation),
+        operation=_OPERATIONS[operation],
         data=row,
         before=before,
         stream_position=_typed(metadata, "stream-position", str, table),

@@ -17,11 +17,6 @@ class Incarnations:
 
     starts: tuple[int, ...] = ()
 
-    @property
-    def newest(self) -> int:
-        """The number that records built from now on have."""
-        return FIRST + len(self.starts)
-
     def of(self, built_micros: int) -> int:
         """The incarnation of a record that DMS built at that time."""
         return FIRST + bisect_right(self.starts, built_micros) if self.starts else FIRST
