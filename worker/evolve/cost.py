@@ -40,7 +40,7 @@ class Estimate:
 def estimate(
     evolution: Evolution, old: Mapping, new: Mapping, counts: Counts[str, int], sizes: Counts[str, int]
 ) -> Estimate:
-    """At most so many writes: every document with all its indexes, every row of a reloaded table.
+    """About so many writes: every document once with all its indexes, every row of a reloaded table, every new edge.
 
     Counts and sizes go by aggregate or by table; an aggregate without its own count has its root table's.
     """
@@ -56,14 +56,13 @@ def estimate(
             continue
         units = _units(sizes.get(aggregate.name, DEFAULT_ITEM_BYTES)) * (1 + aggregate.indexes)
         writes.append(Writes(f"documents of {aggregate.name}", count, count * units, documents=True))
-    for reload in evolution.reloads:
-        count = counts.get(reload.table, -1)
+    for table in dict.fromkeys((*(reload.table for reload in evolution.reloads), *evolution.edges)):
+        count = counts.get(table, -1)
         if count < 0:
-            unknown.append(reload.table)
+            unknown.append(table)
             continue
-        size = _units(sizes.get(reload.table, DEFAULT_ITEM_BYTES))
-        edges = len(new.tables[reload.table].references)
-        writes.append(Writes(f"rows of {reload.table}", count, count * (size + edges), documents=False))
+        units = _units(sizes.get(table, DEFAULT_ITEM_BYTES)) + evolution.edges.get(table, 0)
+        writes.append(Writes(f"rows of {table}", count, count * units, documents=False))
     return Estimate(tuple(writes), tuple(unknown))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contract.mapping import Aggregate, Mapping, Table
+from contract.mapping import Aggregate, Mapping, Reference, Table
 from worker.evolve.differences import Difference, Effect, differences
 
 
@@ -60,10 +60,15 @@ class AggregateNeeds:
 
 @dataclass(frozen=True, slots=True)
 class Evolution:
-    """Everything the step needs. `unused`: tables that no mapping uses any more; their rows stay stored."""
+    """Everything the step needs.
+
+    `edges`: by table, how many foreign keys are newly followed: each of its rows gets an edge for each of them.
+    `unused`: tables that no mapping uses any more; their rows stay stored.
+    """
 
     aggregates: tuple[AggregateNeeds, ...]
     reloads: tuple[Reload, ...]
+    edges: dict[str, int]
     unused: tuple[str, ...]
 
     @property
@@ -84,7 +89,14 @@ def evolve(old: Mapping, new: Mapping) -> Evolution:
     after = {aggregate.name: aggregate for aggregate in new.aggregates}
     needs = [_aggregate(before.get(name), after.get(name), reloads) for name in dict.fromkeys((*before, *after))]
     unused = tuple(name for name in old.tables if name not in new.tables)
-    return Evolution(tuple(needs), tuple(reloads.values()), unused)
+    edges = {name: len(set(table.references) - _known(old, name)) for name, table in new.tables.items()}
+    return Evolution(
+        tuple(needs), tuple(reloads.values()), {name: count for name, count in edges.items() if count}, unused
+    )
+
+
+def _known(old: Mapping, table: str) -> set[Reference]:
+    return set(old.tables[table].references) if table in old.tables else set()
 
 
 def _reasons(old: Table | None, new: Table, before: Mapping, after: Mapping) -> Iterator[str]:

@@ -20,6 +20,9 @@ def print_evolution(evolution: Evolution, estimate: Estimate, price_per_million:
             click.echo(f"    {difference.path}: {difference.words}")
     for reload in evolution.reloads:
         click.echo(f"reload {reload.table}: {'; '.join(reload.reasons)}")
+    for table, count in evolution.edges.items():
+        keys = "1 foreign key is" if count == 1 else f"{count} foreign keys are"
+        click.echo(f"edges of {table}: {keys} newly followed; loading or rebuilding puts them")
     if evolution.unused:
         click.echo(
             f"no longer used: {', '.join(evolution.unused)}: leave them out of the DMS task; their rows stay stored"
@@ -29,7 +32,7 @@ def print_evolution(evolution: Evolution, estimate: Estimate, price_per_million:
         return
     for writes in estimate.writes:
         each = " in each region" if writes.documents else ""
-        click.echo(f"writes: {writes.what}: at most {writes.items:,} items, {writes.units:,} units{each}")
+        click.echo(f"writes: {writes.what}: about {writes.items:,} items, {writes.units:,} units{each}")
     if estimate.writes:
         documents = estimate.cost(price_per_million, documents=True)
         rows = estimate.cost(price_per_million, documents=False)
@@ -61,6 +64,7 @@ def as_json(evolution: Evolution, estimate: Estimate, price_per_million: float, 
         "something_to_do": evolution.something_to_do,
         "aggregates": [_aggregate(aggregate) for aggregate in evolution.aggregates],
         "reloads": [{"table": reload.table, "reasons": list(reload.reasons)} for reload in evolution.reloads],
+        "new_edges": evolution.edges,
         "unused_tables": list(evolution.unused),
         "writes": [
             {"what": w.what, "items": w.items, "units": w.units, "in_each_region": w.documents} for w in estimate.writes
