@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from contract.mapping import Table
-from worker.records.envelope import BeforeColumns, ChangeEvent
+from worker.records.envelope import BeforeColumns, ChangeEvent, Operation
 from worker.records.positions import Engine, Order
 from worker.records.rows import RowChange, row_changes
 from worker.records.source import Source as Reading
+from worker.records.version import position_of
+from worker.records.watch import PositionWatch
 
 CREATE = "CREATE TABLE shop.t (id int PRIMARY KEY, a text, b int, c numeric(9,2))"
 TABLE = Table("shop.t", ("id",), ("a", "b", "c", "id"), ())
@@ -87,10 +89,14 @@ def _work(source: Any, seed: int, *, moves: bool) -> None:
 def _folded(stream: Any, reading: Reading) -> dict[str, dict[str, Any]]:
     """The rows after all changes in the order of their versions; a column that a change lacks stays as it was."""
     changes: list[RowChange] = []
+    watch = PositionWatch()
     for record in stream.records():
         event = reading.decode(record.text.encode())
         if isinstance(event, ChangeEvent) and event.table == "shop.t":
-            changes += row_changes(event, TABLE, 1, reading.order)
+            found = row_changes(event, TABLE, 1, reading.order)
+            if event.operation is not Operation.LOAD:
+                watch.see(event, 1, position_of(found[0].version))  # raises if a sound order looked like a fall
+            changes += found
     rows: dict[str, dict[str, Any]] = {}
     for change in sorted(changes, key=lambda change: change.version):
         if change.row is None:
