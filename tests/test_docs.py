@@ -120,6 +120,10 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
     [
         ("dms.md", "# The DMS task", ["dms", "lint"]),
         ("verify.md", "# Verify", ["verify"]),
+        ("developing.md", "## nearview init", ["init"]),
+        ("developing.md", "## nearview test", ["test"]),
+        ("developing.md", "## nearview explain", ["explain"]),
+        ("developing.md", "## nearview plan", ["plan"]),
         ("own-database.md", "## Options of `nearview local up`", ["local", "up"]),
     ],
 )
