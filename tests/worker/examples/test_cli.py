@@ -87,3 +87,11 @@ def test_the_demos_own_examples_pass_and_miss_few_branches() -> None:
     assert len(result["examples"]) >= 8
     taken = [branch["taken"] > 0 for coverage in result["coverage"] for branch in coverage["branches"]]
     assert sum(taken) / len(taken) > 0.8
+
+
+def test_the_example_in_the_documents_passes(tmp_path: Path) -> None:
+    """Whoever copies it sees it pass."""
+    text = (Path(__file__).parents[3] / "docs/developing.md").read_text("utf-8")
+    (tmp_path / "order.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+
+    assert _run(tmp_path).output.endswith("1 example, none failed\n")
