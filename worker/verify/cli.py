@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -18,6 +19,9 @@ from worker.verify.options import Options, Settle
 from worker.verify.pace import Pace
 from worker.verify.report import Report
 from worker.verify.tokens import tokens_of
+
+if TYPE_CHECKING:
+    from worker.repair import RowStore
 
 EXIT_EQUAL: Final = 0
 EXIT_DIFFERENT: Final = 1
@@ -53,6 +57,15 @@ EXIT_MOVING: Final = 3
     help="DynamoDB table of the documents (region: AWS_REGION, endpoint of a stand-in: AWS_ENDPOINT_URL).",
 )
 @click.option(
+    "--rows-table",
+    envvar="NEARVIEW_ROWS_TABLE",
+    default="nearview-rows",
+    show_default=True,
+    show_envvar=True,
+    metavar="NAME",
+    help="DynamoDB table of the rows, for --repair.",
+)
+@click.option(
     "--first",
     type=click.IntRange(min=0),
     default=10,
@@ -62,6 +75,11 @@ EXIT_MOVING: Final = 3
 )
 @click.option("--show-values", is_flag=True, help="Show the values that differ; they are the business's own data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Rebuild documents that differ from the stored rows, compare again, and name rows to be reloaded.",
+)
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
@@ -101,9 +119,11 @@ def verify(
     source: str,
     mappings: Path,
     documents_table: str,
+    rows_table: str,
     first: int,
     show_values: bool,
     as_json: bool,
+    repair: bool,
     state: Path | None,
     rows_per_second: float | None,
     settle_seconds: float,
@@ -112,9 +132,9 @@ def verify(
 ) -> None:
     """Prove that every document equals what SQL on the source says.
 
-    Reads the source in short read-only snapshots and the documents table strongly consistent; writes nothing. What
-    differs is looked at again after a while, so that documents on their way do not count: a difference is what stays
-    while neither side changes.
+    Reads the source in short read-only snapshots and the documents table strongly consistent; writes nothing unless
+    asked to repair. What differs is looked at again after a while, so that documents on their way do not count: a
+    difference is what stays while neither side changes.
 
     Exit codes: 0 no difference, 1 differences, 2 nothing could be verified, 3 no difference, but some documents moved
     at every look.
@@ -127,7 +147,7 @@ def verify(
             tokens=tokens_of(os.environ),
             dms=_dms(dms_settings),
         )
-        report = _run(source, _mapping(mappings), documents_table, first, options)
+        report = _run(source, _mapping(mappings), documents_table, rows_table if repair else None, first, options)
     except VerifyError as error:
         for line in str(error).splitlines():
             click.echo(f"nearview verify: {line}", err=True)
@@ -162,17 +182,35 @@ def _mapping(folder: Path) -> Mapping:
     return mapping
 
 
-def _run(url: str, mapping: Mapping, documents_table: str, first: int, options: Options) -> Report:
+def _run(
+    url: str, mapping: Mapping, documents_table: str, rows_table: str | None, first: int, options: Options
+) -> Report:
     try:
         from worker.verify.run import verify as run
         from worker.verify.source import open_source
     except ModuleNotFoundError as error:  # the worker's own image has no driver of the source: the worker needs none
         raise VerifyError(f"{error.name} is not installed: pip install nearview[verify]") from None
+    from worker.repair import RepairError
     from worker.verify.target import Documents
 
-    with open_source(url) as source:
+    with open_source(url) as source, ExitStack() as stack:
         documents = Documents(documents_table)
-        return run(source, documents, mapping, limit=first, progress=_progress, options=options)
+        store = None
+        if rows_table is not None:
+            store = stack.enter_context(closing(_row_store(mapping, rows_table, documents_table)))
+        try:
+            return run(source, documents, mapping, limit=first, progress=_progress, options=options, store=store)
+        except RepairError as error:
+            raise VerifyError(f"--repair: {error}") from None
+
+
+def _row_store(mapping: Mapping, rows_table: str, documents_table: str) -> RowStore:
+    from worker.repair import RowStore
+
+    region, endpoint_url = os.environ.get("AWS_REGION", ""), os.environ.get("AWS_ENDPOINT_URL", "")
+    if not region:
+        raise VerifyError("--repair needs AWS_REGION")
+    return RowStore.open(mapping, rows_table, documents_table, region=region, endpoint_url=endpoint_url)
 
 
 def _progress(line: str) -> None:

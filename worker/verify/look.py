@@ -53,12 +53,12 @@ class Look:
         positions = [suspect.position for suspect in suspects if suspect.position is not None]
         if positions:
             yield from self.source.documents(statement, statement.at(positions), self.tokens)
-        sought = [parts for s in suspects if s.position is None and (parts := _parts(s.pk, statement)) is not None]
+        sought = [parts for s in suspects if s.position is None and (parts := key_parts(s.pk, statement)) is not None]
         if sought:
             yield from self.source.documents(statement, statement.of(sought), self.tokens)
 
 
-def _parts(pk: str, statement: Statement) -> tuple[str, ...] | None:
+def key_parts(pk: str, statement: Statement) -> tuple[str, ...] | None:
     """Key texts of a document's key columns; None where they cannot be had from its key: hashed, or tokens."""
     key = pk.partition("#")[2]
     if key.startswith(_HASHED) or STRAY in key or any(column.tokened for column, _ in statement.key):

@@ -14,6 +14,8 @@ from contract.mapping import FieldType
 from worker.verify.columns import FLOATS, NUMBERS, Category, Column
 from worker.verify.compare import Leaf
 
+# PostgreSQL functions take at most 100 arguments, a name and a value for each attribute
+_PAIRS_A_CALL: Final = 50
 _NOT_FINITE: Final = "('NaN', 'Infinity', '-Infinity')"
 _NUMBER: Final = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -50,6 +52,13 @@ def is_number(text: str) -> bool:
 def identifier(name: str) -> str:
     """A quoted name."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def json_object(pairs: list[tuple[str, str]]) -> str:
+    """jsonb of an object, from names and expressions."""
+    texts = [f"{literal(name)}, {value}" for name, value in pairs]
+    chunks = [texts[start : start + _PAIRS_A_CALL] for start in range(0, len(texts), _PAIRS_A_CALL)] or [[]]
+    return " || ".join(f"jsonb_build_object({', '.join(chunk)})" for chunk in chunks)
 
 
 def field(column: Column, reference: str, field_type: FieldType, misfit: str) -> Rendered:

@@ -67,15 +67,31 @@ class NotCarried:
     setting: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A row that must be reloaded for a document to become right, and why; without `row`, some row of the tables."""
+
+    aggregate: str
+    key: str
+    table: str
+    row: str
+    why: str
+
+
 @dataclass(slots=True)
 class Report:
-    """All counts, and the first findings, at most `limit` in memory."""
+    """All counts, and the first findings, at most `limit` in memory.
+
+    `rebuilt`: documents that differed and were rebuilt; `stale`: why the first of those that still differ do.
+    """
 
     limit: int
     aggregates: dict[str, Counts] = field(default_factory=dict)
     uncompared: tuple[Uncompared, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
     first: list[Finding] = field(default_factory=list)
+    rebuilt: int = 0
+    stale: tuple[Stale, ...] = ()
 
     def counts(self, aggregate: str) -> Counts:
         """The counts of an aggregate, zeros at first."""
@@ -87,6 +103,11 @@ class Report:
         setattr(counts, finding.kind, getattr(counts, finding.kind) + 1)
         if len(self.first) < self.limit:
             self.first.append(finding)
+
+    def take_back(self, aggregate: str, kind: str) -> None:
+        """Count a difference no more: it is judged anew."""
+        counts = self.counts(aggregate)
+        setattr(counts, kind, getattr(counts, kind) - 1)
 
     @property
     def verified(self) -> int:
@@ -111,6 +132,7 @@ class Report:
     def summary(self) -> str:
         """`verified 2,431 documents: 0 differences`; parked and moving documents are added where there are any."""
         line = f"verified {_count(self.verified, 'document')}: {_count(self.differences, 'difference')}"
+        line += f" after {_count(self.rebuilt, 'rebuild')}" if self.rebuilt else ""
         line += f", {self.parked:,} parked" if self.parked else ""
         return line + (f", {self.moving:,} still moving" if self.moving else "")
 

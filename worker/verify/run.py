@@ -24,9 +24,11 @@ from worker.verify.expected import Expected
 from worker.verify.judge import Outcome, index_of, judge
 from worker.verify.look import Look, Sight
 from worker.verify.marks import Marks
+from worker.verify.mend import Mender, RowStore
 from worker.verify.options import Options
 from worker.verify.problems import problems
 from worker.verify.report import Counts, NotCarried, Report
+from worker.verify.rows import RowFinder
 from worker.verify.settle import count, seen, settle
 from worker.verify.source import Source
 from worker.verify.spool import Entry, Spool, Suspect
@@ -50,16 +52,22 @@ def verify(
     limit: int,
     progress: Progress,
     options: Options | None = None,
+    store: RowStore | None = None,
 ) -> Report:
-    """Compare every document of the mapping, both ways. Raises VerifyError where the comparison cannot be made."""
+    """Compare every document of the mapping, both ways. Raises VerifyError where the comparison cannot be made.
+
+    With a row store, documents that differ are rebuilt from it and compared again.
+    """
     chosen = options or Options()
-    statements, limits = prepare(source, mapping, chosen.dms, with_tokens=chosen.tokens is not None)
+    statements, limits, finder = prepare(source, mapping, chosen.dms, with_tokens=chosen.tokens is not None)
     if chosen.state is not None and (name := next(_with_tokened_key(statements), None)) is not None:
         raise VerifyError(f"--state would keep values of the key of {name}, which is tokened: run without it")
     look = Look(source, documents, statements, chosen.tokens)
     spool = Spool(chosen.state)
     try:
-        report = _Run(look, spool, chosen, progress, limit).go(_identity(source, documents, mapping, chosen))
+        mender = None if store is None else Mender(look, spool, store, finder)
+        run = _Run(look, spool, chosen, progress, limit)
+        report = run.go(_identity(source, documents, mapping, chosen), mender)
         report.not_carried = tuple(limits)
     except BaseException:
         spool.close()
@@ -70,8 +78,11 @@ def verify(
 
 def prepare(
     source: Source, mapping: Mapping, dms: Settings | None = None, *, with_tokens: bool
-) -> tuple[dict[str, Statement], list[NotCarried]]:
-    """A statement for every aggregate, and what DMS cannot carry. Raises VerifyError where the mapping does not fit."""
+) -> tuple[dict[str, Statement], list[NotCarried], RowFinder]:
+    """A statement for every aggregate, what DMS cannot carry, and what finds rows.
+
+    Raises VerifyError where the mapping does not fit the source.
+    """
     marks = Marks.new()
     catalog = with_policies(source.catalog(mapping.tables), mapping.policies)
     if found := problems(mapping, catalog, source.tables(), with_tokens=with_tokens):
@@ -80,7 +91,7 @@ def prepare(
     limits = [] if dms is None else not_carried(mapping, catalog, dms)
     catalog = catalog if dms is None else carried(catalog, dms)
     made = (statement(aggregate, catalog, marks, with_tokens=with_tokens) for aggregate in mapping.aggregates)
-    return {each.aggregate.name: each for each in made}, limits
+    return {each.aggregate.name: each for each in made}, limits, RowFinder(mapping, catalog, marks, with_tokens)
 
 
 def _with_tokened_key(statements: dict[str, Statement]) -> Iterator[str]:
@@ -104,7 +115,7 @@ class _Run:
         self._report = Report(limit, {name: Counts() for name in look.statements})
         self._report.uncompared = tuple(entry for each in look.statements.values() for entry in each.uncompared)
 
-    def go(self, identity: str) -> Report:
+    def go(self, identity: str, mender: Mender | None) -> Report:
         """All steps that are not done yet."""
         self._resume(identity)
         self._spool_documents()
@@ -113,6 +124,8 @@ class _Run:
         self._suspect_the_rest()
         with self._spool.step():
             settle(self._look, self._spool, self._report, self._options.settle, self._options.pace, self._progress)
+            if mender is not None:
+                mender.mend(self._report, self._options, self._progress)
         return self._report
 
     def _resume(self, identity: str) -> None:

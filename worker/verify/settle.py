@@ -30,7 +30,7 @@ def settle(look: Look, spool: Spool, report: Report, how: Settle, pace: Pace, pr
         after = ""
         while left := spool.suspects(after, pace.chunk(_AT_ONCE)):
             after = left[-1].pk
-            _round(look.at(left), spool, report)
+            judge_again(look.at(left), spool, report)
             pace.after(len(left))
     after = ""
     while left := spool.suspects(after, _AT_ONCE):
@@ -39,7 +39,8 @@ def settle(look: Look, spool: Spool, report: Report, how: Settle, pace: Pace, pr
             report.counts(suspect.aggregate).moving += 1
 
 
-def _round(sights: list[Sight], spool: Spool, report: Report) -> None:
+def judge_again(sights: list[Sight], spool: Spool, report: Report) -> None:
+    """Judge suspects by what is seen of them now; those that moved since they were last seen stay suspects."""
     settled: list[Suspect] = []
     moving: list[Suspect] = []
     for sight in sights:
@@ -52,7 +53,7 @@ def _round(sights: list[Sight], spool: Spool, report: Report) -> None:
         report.counts(now.aggregate).expected += (sight.expected is not None) - sight.suspect.counted
         if isinstance(verdict, Finding):
             report.add(verdict)
-            spool.differ(now.pk, verdict.kind, counted=sight.expected is not None)
+            spool.differ(now, verdict.kind, counted=sight.expected is not None)
         else:
             count(report, now.aggregate, verdict)
     spool.clear(suspect.pk for suspect in settled)

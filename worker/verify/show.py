@@ -40,6 +40,9 @@ def _lines(report: Report, values: bool) -> Iterator[str]:
         yield _line(finding)
         if values and finding.kind is Kind.DIFFERENT:
             yield f"    expected {value_text(finding.expected)}\n    stored   {value_text(finding.stored)}"
+    for stale in report.stale:
+        row = f" {printable(stale.row)}" if stale.row else ""
+        yield f"reload  {stale.table}{row}: {stale.why} ({stale.aggregate} {printable(stale.key)})"
     if report.differences > len(report.first):
         yield f"and {report.differences - len(report.first):,} more (--first {report.differences} shows all)"
 
@@ -64,6 +67,8 @@ def as_json(report: Report, *, values: bool) -> dict[str, Any]:
         "aggregates": {name: _numbers(counts) for name, counts in report.aggregates.items()},
         "not_compared": [asdict(entry) for entry in report.uncompared],
         "not_comparable": [asdict(limit) for limit in report.not_carried],
+        "rebuilt": report.rebuilt,
+        "reload": [asdict(stale) for stale in report.stale],
         "first": [_finding(finding, values) for finding in report.first],
     }
 

@@ -13,6 +13,7 @@ import psycopg2
 import psycopg2.extensions
 
 from worker.verify.columns import Catalog, Column, SourceTable, category_of
+from worker.verify.compare import Shape
 from worker.verify.errors import VerifyError
 from worker.verify.expected import Expected, Reader
 from worker.verify.marks import Tokens
@@ -149,11 +150,17 @@ class Source:
         self, statement: Statement, sql: str | None = None, tokens: Tokens | None = None
     ) -> Iterator[Expected]:
         """The expected documents that one of the statement's texts gives; of all, if none is given."""
-        place = f"aggregate {statement.aggregate.name}"
-        reader = Reader(statement.shape, statement.marks, tokens)
-        with self._connection.cursor(name="nearview_verify") as cursor, _translated(place):
+        text = statement.after(None, None) if sql is None else sql
+        return self._read(statement, text, Reader(statement.shape, statement.marks, tokens))
+
+    def rows(self, of: Statement, sql: str, shape: Shape, tokens: Tokens | None) -> Iterator[Expected]:
+        """Rows that a document is made of, with their key texts and columns."""
+        return self._read(of, sql, Reader(shape, of.marks, tokens))
+
+    def _read(self, of: Statement, sql: str, reader: Reader) -> Iterator[Expected]:
+        with self._connection.cursor(name="nearview_verify") as cursor, _translated(f"aggregate {of.aggregate.name}"):
             cursor.itersize = _FETCHED_AT_ONCE
-            cursor.execute(statement.after(None, None) if sql is None else sql)
+            cursor.execute(sql)
             for line in cursor:
                 yield reader.expected(*line)
 

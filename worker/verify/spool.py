@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWI
 CREATE TABLE IF NOT EXISTS entry (pk TEXT PRIMARY KEY, state INTEGER, has_body INTEGER, digest BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS suspect
   (pk TEXT PRIMARY KEY, position TEXT, expected BLOB, version TEXT, counted INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS difference (pk TEXT PRIMARY KEY, kind TEXT, counted INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS difference (pk TEXT PRIMARY KEY, position TEXT, kind TEXT, counted INTEGER) WITHOUT ROWID;
 """
 
 
@@ -134,14 +134,15 @@ class Spool:
         """Look at these no more."""
         self._database.executemany("DELETE FROM suspect WHERE pk = ?", ((pk,) for pk in pks))
 
-    def differ(self, pk: str, kind: str, *, counted: bool) -> None:
+    def differ(self, suspect: Suspect, kind: str, *, counted: bool) -> None:
         """Keep a document that differs for good."""
-        self._database.execute("INSERT OR REPLACE INTO difference VALUES (?, ?, ?)", (pk, kind, counted))
+        row = (suspect.pk, _json(suspect.position), kind, counted)
+        self._database.execute("INSERT OR REPLACE INTO difference VALUES (?, ?, ?, ?)", row)
 
-    def differing(self, after: str, limit: int) -> list[tuple[str, str, bool]]:
-        """Documents that differ for good, with their kind and whether they are counted, by pk, behind a pk."""
+    def differing(self, after: str, limit: int) -> list[tuple[Suspect, str]]:
+        """Documents that differ for good, with their kind, by pk, behind a pk."""
         rows = self._database.execute("SELECT * FROM difference WHERE pk > ? ORDER BY pk LIMIT ?", (after, limit))
-        return [(pk, kind, bool(counted)) for pk, kind, counted in rows]
+        return [(Suspect(pk, _position(where), counted=bool(n)), kind) for pk, where, kind, n in rows]
 
     def forget_differing(self, pks: Iterable[str]) -> None:
         """They are to be judged anew."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from contract.mapping import Aggregate, Computed, Constant, Derived, Field, FieldType, Kind, Misfit, Node, Template
 from worker.verify import attributes, render
@@ -21,10 +20,6 @@ from worker.verify.comparable import Comparable, Traits, real, unwrapped
 from worker.verify.compare import Leaf, Shape
 from worker.verify.marks import Marks
 from worker.verify.report import Uncompared
-
-# PostgreSQL functions take at most 100 arguments, a name and a value for each attribute
-_PAIRS_A_CALL: Final = 50
-
 
 Position = Sequence[str]
 
@@ -134,16 +129,17 @@ class _Writer:
             if below and not child.hidden:
                 shape[child.name] = below
         if not computed and not hidden:
-            return _object(pairs)
+            return render.json_object(pairs)
         names = frozenset(name for name, _ in hidden)
         more = [(entry.name, self.computed(node, entry, alias, names)) for entry in computed]
         unfit, parked = render.literal(self.marks.unfit), ""
         for name in sorted(child.name for child in node.children if child.hidden and _may_park(child)):
             # what parks in a hidden relation parks the document, too
-            found = f"strpos((o.h -> {render.literal(name)})::text, {unfit}) > 0"
-            parked += f" || CASE WHEN {found} THEN jsonb_build_object({render.literal(name)}, {unfit}) ELSE '{{}}' END"
-        rows = f"(SELECT {_object(pairs)} AS d, {_object(hidden)} AS h OFFSET 0) o"
-        return f"(SELECT o.d || {_object(more)}{parked} FROM {rows})"
+            shown = render.literal(name)
+            found = f"strpos((o.h -> {shown})::text, {unfit}) > 0"
+            parked += f" || CASE WHEN {found} THEN jsonb_build_object({shown}, {unfit}) ELSE '{{}}' END"
+        rows = f"(SELECT {render.json_object(pairs)} AS d, {render.json_object(hidden)} AS h OFFSET 0) o"
+        return f"(SELECT o.d || {render.json_object(more)}{parked} FROM {rows})"
 
     def keeps(self, node: Node, entry: Field | Computed, shape: Shape, place: str) -> bool:
         traits: Traits = self.comparable.entry(node, entry)
@@ -249,12 +245,6 @@ def _may_park(node: Node) -> bool:
             if item.misfit is Misfit.PARK and (typed or (item.values and not item.otherwise)):
                 return True
     return False
-
-
-def _object(pairs: list[tuple[str, str]]) -> str:
-    texts = [f"{render.literal(name)}, {value}" for name, value in pairs]
-    chunks = [texts[start : start + _PAIRS_A_CALL] for start in range(0, len(texts), _PAIRS_A_CALL)] or [[]]
-    return " || ".join(f"jsonb_build_object({', '.join(chunk)})" for chunk in chunks)
 
 
 def _select(columns: str, rows: str) -> str:

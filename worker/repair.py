@@ -1,0 +1,85 @@
+"""Rebuilds single documents from the row store, whatever they hold, and shows what the row store has of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
+from contract.mapping import Mapping
+from worker.errors import NearviewError
+from worker.log import Log
+from worker.projection.engine import rebuild_roots
+from worker.projection.generations import NewerGeneration
+from worker.projection.image import read_image
+from worker.projection.operations import Condition, Get, Operation, Steps, TableName, Update, text
+from worker.projection.plan import make_plan
+from worker.projection.roots import Root
+from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
+from worker.store.lean import LeanDynamoDB
+
+_NO_FINGERPRINT: Final = text("repair")
+_AS_OF_UNKNOWN: Final = "1970-01-01T00:00:00.000000Z"
+
+
+class RepairError(Exception):
+    """The stores cannot be used; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """What an image has of a row: its kept columns, None where the row was deleted."""
+
+    columns: dict[str, Any] | None
+
+
+class RowStore:
+    """The rows of one deployment, and the documents made of them. Methods raise RepairError."""
+
+    def __init__(self, mapping: Mapping, store: DynamoStore) -> None:
+        self._plan = make_plan(mapping)
+        self._aggregates = {aggregate.name: aggregate for aggregate in mapping.aggregates}
+        self._store = store
+
+    @staticmethod
+    def open(mapping: Mapping, rows: str, documents: str, *, region: str, endpoint_url: str) -> RowStore:
+        """With the tables' names."""
+        client = LeanDynamoDB(region, endpoint_url, CALLS_IN_FLIGHT)
+        tables = {TableName.ROWS: rows, TableName.DOCUMENTS: documents}
+        return RowStore(mapping, DynamoStore(client, tables, Log("warning")))
+
+    def close(self) -> None:
+        """End the store's threads."""
+        self._store.close()
+
+    def rebuild(self, documents: Sequence[tuple[str, str]]) -> None:
+        """Make documents (aggregate and key) what the stored rows say, beside whatever workers do."""
+        roots = [(self._aggregates[name], key) for name, key in documents]
+        try:
+            self._store.drive(_forget_fingerprints(roots))
+            self._store.drive(rebuild_roots(self._plan, roots, _AS_OF_UNKNOWN))
+        except (NearviewError, NewerGeneration) as error:
+            raise RepairError(str(error)) from error
+
+    def rows(self, rows: Sequence[tuple[str, str]]) -> list[StoredRow | None]:
+        """What is stored of rows (table and key text), in their order; None without an image."""
+        try:
+            items = self._store.run([Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in rows])
+        except NearviewError as error:
+            raise RepairError(str(error)) from error
+        images = [read_image(item) for item in items]
+        return [None if image is None else StoredRow(image.row) for image in images]
+
+
+def _forget_fingerprints(roots: Sequence[Root]) -> Steps[None]:
+    """A document whose fingerprint is right would be taken for right, whatever became of its body."""
+    keys = [document_pk(aggregate.name, key) for aggregate, key in roots]
+    items = yield [Get(TableName.DOCUMENTS, pk, DOCUMENT_SK, ("_rev",)) for pk in keys]
+    updates: list[Operation] = [
+        Update(TableName.DOCUMENTS, pk, DOCUMENT_SK, {"_fp": _NO_FINGERPRINT}, (Condition("_rev", "=", item["_rev"]),))
+        for pk, item in zip(keys, items, strict=True)
+        if item is not None
+    ]
+    if updates:
+        yield updates
