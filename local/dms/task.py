@@ -115,8 +115,9 @@ class Task:
             return
         self._asked_at = now
         # one load of a table at a time: the end of the first would hide that the second has not ended
-        names = () if loads.busy else self._request.read()
-        if names:
+        asked = () if loads.busy else self._request.read()
+        if asked:
+            names = [name for name in asked if name in tables]
             self._progress.reload(names)
             self._progress.save()
             self._request.remove()

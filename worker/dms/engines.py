@@ -138,7 +138,9 @@ def check_source(source: Source, settings: Settings) -> Iterator[Finding]:
         yield from rule.check(part)
     if engine in _BEYOND_SETTINGS:
         severity = _WARNING if engine == "oracle" else _INFO
-        yield part.finding(severity, "", _BEYOND_SETTINGS[engine])
+        yield part.finding(
+            severity, "", _BEYOND_SETTINGS[engine], f"set NEARVIEW_SOURCE_ENGINE of the worker to {engine} as well"
+        )
     consistent = settings.task is None or settings.task.value("ErrorBehavior", "FailOnTransactionConsistencyBreached")
     if engine == "oracle" and settings.task is not None and not consistent:
         yield settings.task.finding(
