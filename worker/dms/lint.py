@@ -11,9 +11,10 @@ from worker.dms.coverage import check_coverage
 from worker.dms.documents import Settings
 from worker.dms.engines import check_source
 from worker.dms.findings import Finding, Part, Severity
-from worker.dms.rules import TARGET, TASK
+from worker.dms.rules import TARGET
 from worker.dms.selection import CHANGE_SEQUENCE, TableRule, table_rules
 from worker.dms.tables import check_tables
+from worker.dms.task_rules import TASK
 
 BEFORE_IMAGE_FIELD: Final = "before-image"
 _RESERVED: Final = ("data", "metadata", "control")
@@ -59,7 +60,6 @@ def _migration_type(part: Part) -> Iterator[Finding]:
 
 def _before_image(part: Part, settings: Settings) -> Iterator[Finding]:
     enabled = part.value("BeforeImageSettings", "EnableBeforeImage", default=False)
-    field = part.value("BeforeImageSettings", "FieldName", default="")
     rules = _rules(settings, "add-before-image-columns")
     if enabled and rules:
         yield rules[0].finding(
@@ -86,14 +86,20 @@ def _before_image(part: Part, settings: Settings) -> Iterator[Finding]:
             f'set BeforeImageSettings to {{"EnableBeforeImage": true, "FieldName": "{BEFORE_IMAGE_FIELD}",'
             ' "ColumnFilter": "pk-only"}',
         )
-    if enabled and (not field or field in _RESERVED):
+    if enabled:
+        yield from _field_name(part)
+
+
+def _field_name(part: Part) -> Iterator[Finding]:
+    field = part.value("BeforeImageSettings", "FieldName", default="")
+    if not field or field in _RESERVED:
         yield part.finding(
             Severity.ERROR,
             "BeforeImageSettings.FieldName",
             "DMS needs a name that no record has yet",
             f"set FieldName to {BEFORE_IMAGE_FIELD}",
         )
-    elif enabled and field != BEFORE_IMAGE_FIELD:
+    elif field != BEFORE_IMAGE_FIELD:
         yield part.finding(
             Severity.INFO,
             "BeforeImageSettings.FieldName",

@@ -8,7 +8,8 @@ import pytest
 
 from worker.dms import known
 from worker.dms.engines import RULES
-from worker.dms.rules import TARGET, TASK, Rule
+from worker.dms.rules import TARGET, Rule
+from worker.dms.task_rules import TASK
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "dms.md").read_text("utf-8")
 EVERY = [*TARGET, *TASK, *(rule for rules in RULES.values() for rule in rules)]
