@@ -36,7 +36,7 @@ def read_fields(file: File, node: yaml.Node, table: str | None, name: str) -> At
     """Every entry of a list of fields."""
     found = Attributes([], [], [])
     if not isinstance(node, yaml.SequenceNode):
-        file.problem(node, f"{name}: fields: expected a list")
+        file.problem(node, f"{name}: fields: expected a list, of columns and `attribute: column`")
         return found
     for item in node.value:
         if isinstance(item, yaml.ScalarNode):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import yaml
 
@@ -28,14 +28,16 @@ def attributes(node: Node) -> tuple[str, ...]:
     return (*(field.name for field in node.fields), *(entry.name for entry in node.computed))
 
 
-def check_computed(file: File, computed: Iterable[tuple[Computed, yaml.Node]], children: tuple[Node, ...]) -> None:
-    """Note every path that leads nowhere."""
+def check_computed(
+    file: File, computed: Iterable[tuple[Computed, yaml.Node]], children: tuple[Node, ...], unread: Collection[str]
+) -> None:
+    """Note every path that leads nowhere; nothing is known of relations that could not be read."""
     for entry, node in computed:
-        if isinstance(entry, Derived):
+        if isinstance(entry, Derived) and entry.path[0] not in unread:
             _check_derived(file, node, entry, children)
         elif isinstance(entry, Template):
             for part in entry.parts:
-                if not isinstance(part, str) and len(part) > 1:
+                if not isinstance(part, str) and len(part) > 1 and part[0] not in unread:
                     _check_lookup(file, node, f"field {entry.name}: template", part, children)
 
 

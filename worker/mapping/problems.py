@@ -15,6 +15,28 @@ MAX_YAML_DEPTH: Final = 100
 """Levels of YAML, each relation takes a few; far below where reading becomes slow or overflows the stack."""
 
 
+_ELSEWHERE: Final = {
+    "source": "table from",
+    "key": "primary_key pk id",
+    "join": "on foreign_key fk",
+    "fields": "columns attributes select",
+    "where": "filter",
+    "order_by": "sort order",
+    "text": "string str varchar char uuid",
+    "integer": "int bigint smallint long",
+    "decimal": "number numeric float double real money",
+    "boolean": "bool bit",
+    "timestamp": "datetime datetime2",
+    "binary": "bytes bytea blob raw",
+    "json": "jsonb object",
+    "at_least": ">= gte ge from",
+    "at_most": "<= lte le to",
+    "above": "> gt",
+    "below": "< lt",
+    "not": "!= <> ne not_in",
+}
+"""What other languages call the same; each a suggestion only where ours can stand."""
+
 QUOTED: Final = ", put it in quotes if that is its name"
 
 
@@ -159,5 +181,6 @@ def is_null(node: yaml.Node) -> bool:
 def suggestion(name: str, allowed: Iterable[str]) -> str:
     """`, did you mean X?`, or the allowed names."""
     options = list(allowed)
-    close = difflib.get_close_matches(name, options, n=1)
+    elsewhere = [word for word in options if name.lower() in _ELSEWHERE.get(word, "").split()]
+    close = elsewhere or difflib.get_close_matches(name, options, n=1)
     return f", did you mean {close[0]}?" if close else f" (known: {', '.join(options)})"

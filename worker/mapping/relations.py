@@ -82,7 +82,8 @@ def _node(
     join = columns(file, entries, "join", name)
     _check_join(file, entries, Node(name, kind, table or "", key, join), above, to)
     found = read_fields(file, entries["fields"], table, name) if "fields" in entries else Attributes([], [], [])
-    children = _children(file, entries, found, Above(above.path, table, key))
+    children, unread = _children(file, entries, found, Above(above.path, table, key))
+    check_computed(file, found.computed, children, unread)
     _check_names(file, name, found.names, root=kind is Kind.ROOT)
     unwrap = _unwrap(file, entries, children, name)
     where: tuple[Filter, ...] = read_where(file, entries["where"], table, name) if "where" in entries else ()
@@ -90,13 +91,14 @@ def _node(
     if table is None or len(file.problems) > before:
         return None
     _use(file, entries.get("order_by", at), table, order_by)
-    check_computed(file, found.computed, children)
     computed = tuple(entry for entry, _ in found.computed)
     return Node(name, kind, table, key, join, tuple(found.fields), children, order_by, where, unwrap, computed)
 
 
-def _children(file: File, entries: Entries, found: Attributes, above: Above) -> tuple[Node, ...]:
+def _children(file: File, entries: Entries, found: Attributes, above: Above) -> tuple[tuple[Node, ...], frozenset[str]]:
+    """The relations below, and the names of those that could not be read."""
     children: list[Node] = []
+    names: set[str] = set()
     for relation in (Kind.ONE, Kind.MANY):
         if relation not in entries:
             continue
@@ -105,9 +107,10 @@ def _children(file: File, entries: Entries, found: Attributes, above: Above) -> 
             found.names.append((name, at))
             inner = file.known(value, f"{relation} {name}", language.names(_PLACES[relation]))
             child = _relation(file, at, inner, name, relation, above)
+            names.add(name)
             if child is not None:
                 children.append(child)
-    return tuple(children)
+    return tuple(children), frozenset(names - {child.name for child in children})
 
 
 def _table(file: File, node: yaml.Node, name: str) -> str | None:

@@ -146,6 +146,18 @@ def test_the_names_of_all_forms_are_known_where_none_is_chosen() -> None:
     assert found == f"4:14: field a: unknown key zzz (known: {COLUMN_KEYS}, constant, count, max, min, sum, template)"
 
 
+def test_nothing_is_said_of_paths_through_relations_that_could_not_be_read() -> None:
+    text = BASE.replace("[id]", "[a: {sum: lines.x}, b: {template: '{one.x}'}, c: {count: others}]")
+    relations = "one: {one: {source: c, key: c, join: c, fields: [c]}}\nmany: {lines: {source: s.l, fields: [n]}}\n"
+
+    assert problems(text + relations) == [
+        "4:66: field c: count: others is no `many` of it: it has none",
+        "5:21: one: source c must be schema.table",
+        "6:8: lines: join is missing",
+        "6:8: lines: key is missing",
+    ]
+
+
 def test_an_entry_without_relations_says_so() -> None:
     assert problems(BASE.replace("[id]", "[a: {count: lines}, b: {template: '{x.y}'}]")) == [
         "4:21: field a: count: lines is no `many` of it: it has none",

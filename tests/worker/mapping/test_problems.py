@@ -150,6 +150,14 @@ def test_a_suggestion_is_the_closest_name_or_all_of_them() -> None:
     assert suggestion("zzz", ["order", "customer"]) == " (known: order, customer)"
 
 
+@pytest.mark.parametrize(
+    ("name", "ours"), [("on", "join"), ("datetime", "timestamp"), ("NUMERIC", "decimal"), (">=", "at_least")]
+)
+def test_a_name_of_another_language_is_understood_where_ours_can_stand(name: str, ours: str) -> None:
+    assert suggestion(name, ["one", ours]) == f", did you mean {ours}?"
+    assert ours not in suggestion(name, ["zzz"])
+
+
 @given(st.text(alphabet=st.characters(), max_size=200) | st.text(alphabet="abc:-[]{}&*!|>'\"#%@`? \n\t", max_size=60))
 @example("\ud800")
 @example("a: &x [*x]")

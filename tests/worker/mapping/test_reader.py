@@ -171,7 +171,7 @@ PROBLEMS: list[tuple[str, list[str]]] = [
     (BASE.replace("key: id", "key: [id, id]"), ["3:6: order: key: id is given twice"]),
     (BASE.replace("key: id", "key: 'a#b'"), ["3:6: order: key: a column name with # or , is not supported"]),
     (BASE.replace("key: id", "key: []"), ["3:6: order: key: the list is empty"]),
-    (BASE.replace("[id]", "id"), ["4:9: order: fields: expected a list"]),
+    (BASE.replace("[id]", "id"), ["4:9: order: fields: expected a list, of columns and `attribute: column`"]),
     (BASE.replace("[id]", "[id, id]"), ["4:14: order: id is given twice"]),
     (BASE.replace("[id]", "[[id]]"), ["4:10: order: fields: expected `name: value` entries"]),
     (
