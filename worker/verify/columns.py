@@ -71,15 +71,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """One table: its columns by name, and the sets of columns that are unique (primary key included)."""
+    """One table: its columns by name, and those of its unique indexes (the primary key's first), in their order."""
 
     name: str
     columns: dict[str, Column]
-    unique: tuple[frozenset[str], ...]
+    unique: tuple[tuple[str, ...], ...]
 
     def is_key(self, columns: tuple[str, ...]) -> bool:
         """Whether at most one row has given values of these columns."""
-        return any(unique <= set(columns) for unique in self.unique)
+        return any(set(unique) <= set(columns) for unique in self.unique)
+
+    def in_index_order(self, key: tuple[str, ...]) -> tuple[str, ...]:
+        """The columns of a key as an index has them, so that rows can be read in that order without sorting."""
+        first = next((unique for unique in self.unique if set(unique) <= set(key)), ())
+        return tuple(dict.fromkeys((*first, *key)))
 
 
 Catalog = dict[str, SourceTable]

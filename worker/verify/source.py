@@ -66,13 +66,16 @@ ORDER BY 1
 
 _UNIQUE: Final = """
 SELECT n.nspname || '.' || c.relname,
-       (SELECT array_agg(a.attname::text) FROM pg_attribute a
-        WHERE a.attrelid = c.oid AND a.attnum = ANY(i.indkey[0:i.indnkeyatts - 1]))
+       (SELECT array_agg(a.attname::text ORDER BY k.place)
+        FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+        WHERE k.place <= i.indnkeyatts)
 FROM pg_index i
   JOIN pg_class c ON c.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname || '.' || c.relname = ANY(%s)
   AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND 0 <> ALL(i.indkey)
+ORDER BY 1, i.indisprimary DESC, i.indexrelid
 """
 
 
@@ -134,7 +137,7 @@ class Source:
         """Columns and unique keys of those of the tables (`schema.table`) that exist."""
         names = list(tables)
         columns: dict[str, dict[str, Column]] = {}
-        unique: dict[str, list[frozenset[str]]] = {}
+        unique: dict[str, list[tuple[str, ...]]] = {}
         with self._connection.cursor() as cursor, _translated("the catalog"):
             cursor.execute(_COLUMNS, (names,))
             for table, name, schema, type_name, type_category, modifier, not_null in cursor:
@@ -143,7 +146,7 @@ class Source:
                 columns.setdefault(table, {})[name] = Column(name, full, category, not not_null, modifier >= 0)
             cursor.execute(_UNIQUE, (names,))
             for table, key in cursor:
-                unique.setdefault(table, []).append(frozenset(key))
+                unique.setdefault(table, []).append(tuple(key))
         return {table: SourceTable(table, columns[table], tuple(unique.get(table, ()))) for table in columns}
 
     def documents(

@@ -28,7 +28,7 @@ Position = Sequence[str]
 class Statement:
     """Gives (position, key values as a JSON list, document as JSON) per expected document.
 
-    A position is the key in the source's own texts, as a JSON list: the order of the source's key index.
+    A position is the key in the source's own texts, as a JSON list; `order` has its columns as the source's index does.
     """
 
     aggregate: Aggregate
@@ -39,20 +39,20 @@ class Statement:
     rows: str
     conditions: tuple[str, ...]
     key: tuple[tuple[Column, str], ...]
+    order: tuple[str, ...]
 
     def after(self, position: Position | None, limit: int | None) -> str:
         """The documents behind a position (None: from the first), at most `limit` of them, in key order."""
-        references = [reference for _, reference in self.key]
         conditions = list(self.conditions)
         if position is not None:
-            conditions.append(f"({', '.join(references)}) > ({', '.join(map(render.literal, position))})")
-        tail = f" ORDER BY {', '.join(references)}" + (f" LIMIT {limit}" if limit is not None else "")
+            conditions.append(f"({', '.join(self.order)}) > ({', '.join(map(render.literal, position))})")
+        tail = f" ORDER BY {', '.join(self.order)}" + (f" LIMIT {limit}" if limit is not None else "")
         return self._documents(conditions, tail)
 
     def at(self, positions: Iterable[Position]) -> str:
         """The documents at some positions."""
         wanted = [
-            f"({' AND '.join(f'{r} = {render.literal(p)}' for (_, r), p in zip(self.key, position, strict=True))})"
+            f"({' AND '.join(f'{r} = {render.literal(p)}' for r, p in zip(self.order, position, strict=True))})"
             for position in positions
         ]
         return self._documents([*self.conditions, f"({' OR '.join(wanted) or 'false'})"], "")
@@ -87,15 +87,15 @@ def statement(aggregate: Aggregate, catalog: Catalog, marks: Marks, *, with_toke
         else render.delivered(column, reference)
         for column, reference in key
     )
-    position = ", ".join(f"{reference}::text" for _, reference in key)
+    order = tuple(_reference(alias, name) for name in catalog[root.table].in_index_order(root.key))
+    position = ", ".join(f"{reference}::text" for reference in order)
     select = f"jsonb_build_array({position})::text, jsonb_build_array({shown})::text, ({document})::text"
     conditions = (
         *writer.filters(root, alias),
         *(f"({render.number(c, r)}) IS NOT NULL" for c, r in key if c.category is Category.NUMERIC),  # NaN is no key
     )
-    return Statement(
-        aggregate, shape, marks, tuple(writer.uncompared), select, f"{_table(root)} {alias}", conditions, key
-    )
+    rows = f"{_table(root)} {alias}"
+    return Statement(aggregate, shape, marks, tuple(writer.uncompared), select, rows, conditions, key, order)
 
 
 @dataclass(slots=True)

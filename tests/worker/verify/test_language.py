@@ -542,3 +542,93 @@ def test_positions_find_documents_again(scratch: str) -> None:
     assert chunked == every
     assert again == [every[3], every[7]]
     assert by_key == ["2|Z%7C%25|1.5|2024-01-01T00:00:00.500000Z"]
+
+
+def test_positions_follow_the_sources_index(scratch: str) -> None:
+    """Whatever the order in the mapping: else every chunk would sort the table."""
+    run_sql(scratch, "CREATE TABLE t (a int, b text, PRIMARY KEY (b, a)); INSERT INTO t VALUES (1, 'y'), (2, 'x')")
+
+    with open_source(scratch) as opened:
+        made = statement_of(opened, root("public.t", ("a", "b"), ()))
+        first, second = opened.documents(made)
+        (behind,) = opened.documents(made, made.after(first.position, 5))
+        (again,) = opened.documents(made, made.at([second.position]))
+        (sought,) = opened.documents(made, made.of([("2", "x")]))
+
+    assert [(first.key, first.position), (second.key, second.position)] == [("2|x", ("x", "2")), ("1|y", ("y", "1"))]
+    assert (behind, again, sought) == (second, second, first)
+
+
+ODD = "Ödd \"q\" 's' {0} %s"
+
+
+def test_names_of_every_kind_stand_at_every_place(scratch: str) -> None:
+    quoted = '"' + ODD.replace('"', '""') + '"'
+    run_sql(
+        scratch,
+        f"""CREATE SCHEMA {quoted};
+        CREATE TABLE {quoted}.{quoted} (k int PRIMARY KEY, {quoted} text UNIQUE);
+        CREATE TABLE {quoted}."T" ("ID" int PRIMARY KEY, {quoted} text, n int);
+        INSERT INTO {quoted}.{quoted} VALUES (1, 'x'); INSERT INTO {quoted}."T" VALUES (7, 'x', 1)""",  # noqa: S608
+    )
+    table, lines_table = f"{ODD}.{ODD}", f"{ODD}.T"
+    below = many(ODD, lines_table, ("ID",), (ODD,), (Field(ODD, "n"),), order_by=(ODD,), where=(Filter(ODD, ("x",)),))
+    held = Node(ODD, Kind.ONE, f"{table}@{ODD}", (ODD,), (ODD,), (), (below,), hidden=True)
+    computed = (
+        Derived("sum of " + ODD, Function.SUM, (ODD, ODD)),
+        Template("text " + ODD, (ODD, (ODD,))),
+        Constant("constant " + ODD, ODD),
+    )
+    items = (Field(ODD, ODD, values=(("x", ODD),)), Field("k", "k"))
+
+    documents = expected(scratch, root(table, ("k",), items, held, computed=computed))
+
+    assert documents == {"1": {"k": 1, ODD: ODD, "sum of " + ODD: 1, "text " + ODD: ODD + "x", "constant " + ODD: ODD}}
+
+
+def test_a_table_of_300_columns_with_as_many_computed_attributes(scratch: str) -> None:
+    names = [f"c{number}" for number in range(300)]
+    run_sql(scratch, f"CREATE TABLE t ({', '.join(f'{name} int' for name in names)}, PRIMARY KEY (c0))")
+    run_sql(scratch, f"INSERT INTO t VALUES ({', '.join(str(number) for number in range(300))})")  # noqa: S608
+    computed = tuple(Template(f"t{name}", ((name,),)) for name in names)
+
+    document = expected(scratch, root("public.t", ("c0",), fields(*names), computed=computed))["0"]
+
+    assert document == {name: n for n, name in enumerate(names)} | {f"t{name}": str(n) for n, name in enumerate(names)}
+
+
+def test_a_tree_as_deep_as_the_language_allows(scratch: str) -> None:
+    """Lists in lookups in lists, 24 levels, each with something computed of the level below."""
+    run_sql(scratch, "CREATE TABLE t (k int PRIMARY KEY, up int); INSERT INTO t VALUES (1, 1)")
+    node = Node("end", Kind.ONE, "public.t", ("k",), ("up",), fields("k"))
+    for level in range(23):
+        kind = Kind.MANY if level % 2 else Kind.ONE
+        computed = (
+            (Derived("n", Function.COUNT, (node.name,)),)
+            if node.kind is Kind.MANY
+            else (Template("n", ((node.name, "k"),)),)
+        )
+        node = Node(f"l{level}", kind, "public.t", ("k",), ("up",), fields("k"), (node,), computed=computed)
+
+    document = expected(scratch, root("public.t", ("k",), (), node))["1"]
+
+    depth = 0
+    inner: Any = document
+    while isinstance(inner, dict) and (names := [name for name in inner if name not in ("k", "n")]):
+        inner = inner[names[0]]
+        inner = inner[0] if isinstance(inner, list) else inner
+        depth += 1
+    assert depth == 24
+
+
+def test_a_document_of_500_places(scratch: str) -> None:
+    run_sql(scratch, "CREATE TABLE t (k int PRIMARY KEY, up int); INSERT INTO t VALUES (1, 1), (2, 1)")
+    places = tuple(
+        Node(f"p{n}", Kind.MANY if n % 2 else Kind.ONE, "public.t", ("k",), ("up",), fields("k")) for n in range(499)
+    )
+
+    document = expected(scratch, root("public.t", ("k",), (), *places))["2"]
+
+    assert len(document) == 499
+    assert document["p0"] == {"k": 1}
+    assert document["p1"] == []
