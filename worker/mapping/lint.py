@@ -28,8 +28,10 @@ from contract.mapping import (
     Template,
     Test,
 )
+from contract.values import MAX_DEPTH
 from worker.mapping.facts import Facts, Pair, Spot
 from worker.mapping.loader import Reading
+from worker.mapping.paths import is_list
 
 
 class Code(StrEnum):
@@ -40,6 +42,7 @@ class Code(StrEnum):
     INDEX_TIME = "index-time"
     UNBOUNDED_MANY = "unbounded-many"
     NESTED_MANY = "nested-many"
+    TOO_DEEP = "too-deep"
     FAN_OUT = "fan-out"
     KEY_TYPE = "key-type"
     JOIN_TYPES = "join-types"
@@ -143,6 +146,11 @@ def _where(node: Node, name: str, spot: Spot) -> Iterator[Warned]:
 
 def _relations(aggregate: Aggregate, facts: Facts) -> Iterator[Warned]:
     yield from _where(aggregate.root, aggregate.name, facts.spot("", "where"))
+    if (levels := _nesting(aggregate.root)) > MAX_DEPTH:
+        text = (
+            f"{aggregate.name}: a document with all its levels nests {levels} deep, it is parked: {MAX_DEPTH} at most"
+        )
+        yield _at(facts.spot("", "aggregate"), Code.TOO_DEEP, text)
     used = _used(aggregate.root)
     for seen in _seen(aggregate.root, (), (aggregate.root,)):
         node, name = seen.node, ".".join((aggregate.name, *seen.path))
@@ -163,6 +171,16 @@ def _relations(aggregate: Aggregate, facts: Facts) -> Iterator[Warned]:
             yield _at(spot, Code.FAN_OUT, f"{text}; if these can be very many, think of `lookup: copy` or `spread`")
         if node.hidden and seen.path not in used:
             yield _at(spot, Code.HIDDEN_UNUSED, f"{name}: hidden, and no computed attribute reads it")
+
+
+def _nesting(node: Node) -> int:
+    """Objects and lists within each other below a node, as a document has them; an object in a list are two."""
+    found = [0]
+    for child in node.children:
+        if not child.hidden:
+            inner = child.children[0] if child.virtual else child
+            found.append((2 if is_list(child) else 1) + _nesting(inner))
+    return max(found)
 
 
 def _seen(node: Node, path: tuple[str, ...], above: tuple[Node, ...]) -> Iterator[Seen]:

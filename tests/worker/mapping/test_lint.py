@@ -73,6 +73,15 @@ def test_a_warning_stands_where_its_cause_does(text: str, wanted: list[str]) -> 
     assert warned(text) == wanted
 
 
+def test_a_document_that_could_not_be_stored() -> None:
+    def nested(levels: int) -> str:
+        entry = "{source: s.orders, key: id, join: up, depth: %d, where: {a: b}, fields: [id]}"
+        return fields("id", f"many: {{below: {entry % levels}}}\n")
+
+    assert warned(nested(15)) == []
+    assert warned(nested(16)) == ["1:12 too-deep"]
+
+
 def test_sensitive_columns_of_a_table_nobody_uses() -> None:
     tables = "tables: {s.orders: {sensitive: {a: drop}}, s.ordesr: {sensitive: {a: drop}}}\n"
     reading = read({"m.yaml": BASE + EXAMPLES, "t.yaml": tables})
