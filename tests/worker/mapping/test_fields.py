@@ -131,6 +131,8 @@ COLUMN_KEYS = "column, type, misfit, values, otherwise"
             "a: {template: '{customer.country}'}",
             "4:24: field a: template: country is an object or a list: name an attribute of it",
         ),
+        ("a: {template: [x]}", "4:24: field a: template: expected a text"),
+        ("a: {? [x] : y}", "4:16: field a: a name must be plain text"),
         ("a: {tpye: text}", "4:14: field a: unknown key tpye, did you mean type?"),
         ("a: [x]", "4:13: field a: expected `name: value` entries"),
         ("a: {count: lines}, a: x", "4:29: order: a is given twice"),

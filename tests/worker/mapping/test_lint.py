@@ -73,6 +73,17 @@ def test_a_warning_stands_where_its_cause_does(text: str, wanted: list[str]) -> 
     assert warned(text) == wanted
 
 
+def test_a_path_reads_what_is_hidden_below_an_unwrapped_object() -> None:
+    below = "hidden: true, source: s.c, key: c, join: c, fields: [c]"
+    ones = f"{{u: {{{below}}}, v: {{{below.replace('s.c', 's.d')}}}}}"
+    tag = f"{{source: s.g, key: g, join: g, fields: [g], one: {ones}}}"
+    text = f"many: {{t: {{source: s.t, key: t, join: o, where: {{a: b}}, unwrap: tag, one: {{tag: {tag}}}}}}}\n"
+    found = warned(fields("a: {max: t.u.c}", text))
+
+    assert [line.split()[1] for line in found if "hidden" in line] == ["hidden-unused"]
+    assert found[-1] == f"6:{text.index('v: {') + 1} hidden-unused"
+
+
 def test_a_document_that_could_not_be_stored() -> None:
     def nested(levels: int) -> str:
         entry = "{source: s.orders, key: id, join: up, depth: %d, where: {a: b}, fields: [id]}"
