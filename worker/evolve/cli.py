@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
@@ -15,10 +14,10 @@ from worker.evolve.needs import evolve
 from worker.evolve.report import as_json, print_evolution
 from worker.init.errors import InitError
 from worker.mapping.loader import load_mappings
+from worker.operator_cli import fail, one_line_errors
 
 EXIT_NOTHING: Final = 0
 EXIT_SOMETHING: Final = 1
-EXIT_UNREADABLE: Final = 2
 
 
 @click.command("plan")
@@ -52,6 +51,7 @@ EXIT_UNREADABLE: Final = 2
     help="Price of a million write units; the default is an example.",
 )
 @click.option("--json", "as_json_", is_flag=True, help="Print one JSON object.")
+@one_line_errors("plan")
 def plan(
     old: Path,
     new: Path,
@@ -70,12 +70,9 @@ def plan(
     Exit codes: 0 nothing to do, 1 something to do, 2 mappings or options cannot be read.
     """
     before, after = _mapping(old), _mapping(new)
-    try:
-        known = {**(_counted(source) if source else {}), **_numbers(counts, "--count", before, after)}
-        evolution = evolve(before, after)
-        found = estimate(evolution, before, after, known, _numbers(sizes, "--bytes", before, after))
-    except InitError as error:
-        _unreadable([error])
+    known = {**(_counted(source) if source else {}), **_numbers(counts, "--count", before, after)}
+    evolution = evolve(before, after)
+    found = estimate(evolution, before, after, known, _numbers(sizes, "--bytes", before, after))
     if as_json_:
         click.echo(json.dumps(as_json(evolution, found, price, regions), indent=1))
     else:
@@ -86,7 +83,7 @@ def plan(
 def _mapping(folder: Path) -> Mapping:
     mapping, problems = load_mappings(folder)
     if mapping is None:
-        _unreadable(problems)
+        fail("plan", *map(str, problems))
     return mapping
 
 
@@ -109,9 +106,3 @@ def _counted(url: str) -> dict[str, int]:
     except ModuleNotFoundError as error:  # the worker's own image has no driver of the source
         raise InitError(f"{error.name} is not installed: pip install nearview[verify]") from None
     return row_estimates(url)
-
-
-def _unreadable(lines: Iterable[object]) -> NoReturn:
-    for line in lines:
-        click.echo(f"nearview plan: {line}", err=True)
-    raise SystemExit(EXIT_UNREADABLE)

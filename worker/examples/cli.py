@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
 from worker.examples.report import as_json, print_result
 from worker.examples.suite import chosen, read_suite, run_suite
 from worker.mapping.loader import load_mappings
+from worker.operator_cli import fail
 
 EXIT_PASSED: Final = 0
 EXIT_FAILED: Final = 1
-EXIT_UNREADABLE: Final = 2
 
 
 @click.command("test")
@@ -35,13 +34,13 @@ def test(folder: Path, part: str, coverage: bool, as_json_: bool) -> None:
     """
     mapping, problems = load_mappings(folder)
     if mapping is None:
-        _unreadable(problems)
+        fail("test", *map(str, problems))
     paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     suite, problems = read_suite({str(path): path.read_text("utf-8") for path in paths}, mapping)
     if problems:
-        _unreadable(problems)
+        fail("test", *map(str, problems))
     if part and suite and not chosen(suite, part):
-        _unreadable([f"no example has {part} in its name"])
+        fail("test", f"no example has {part} in its name")
     result = run_suite(chosen(suite, part), mapping)
     if as_json_:
         click.echo(json.dumps(as_json(result), indent=1))
@@ -50,9 +49,3 @@ def test(folder: Path, part: str, coverage: bool, as_json_: bool) -> None:
     else:
         click.echo(f"{folder} has no examples: they stand under the key `examples` of a mapping file")
     raise SystemExit(EXIT_FAILED if result.failed else EXIT_PASSED)
-
-
-def _unreadable(problems: Iterable[object]) -> NoReturn:
-    for problem in problems:
-        click.echo(f"nearview test: {problem}", err=True)
-    raise SystemExit(EXIT_UNREADABLE)

@@ -6,18 +6,18 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import IO, Final
 
 import click
 
-from worker.errors import NearviewError, SettingsError
+from worker.errors import SettingsError
 from worker.explain import report
-from worker.explain.dry_run import Journal, NoSuchRow, of_changes, of_document, of_row
+from worker.explain.dry_run import Journal, of_changes, of_document, of_row
 from worker.explain.overlay import Base
 from worker.explain.record import Explained, explain_record
 from worker.log import Log
 from worker.mapping.loader import load_mappings
-from worker.operator_cli import operator_settings
+from worker.operator_cli import fail, one_line_errors, operator_settings
 from worker.parked_cli import DECODES
 from worker.projection.generations import NewerGeneration
 from worker.projection.operations import TableName
@@ -30,9 +30,7 @@ from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
 from worker.store.lean import LeanDynamoDB
 from worker.store.memory import MemoryStore
 
-EXIT_EXPLAINED: Final = 0
 EXIT_PARKED: Final = 1
-EXIT_UNUSABLE: Final = 2
 
 KEY_SETTINGS: Final = ("NEARVIEW_TOKEN_KEY", "NEARVIEW_TOKEN_KEY_FILE")
 
@@ -63,6 +61,7 @@ SETTINGS: Final = ("region", "endpoint_url", "rows_table", "documents_table")
 )
 @click.option("--values", is_flag=True, help="Show the row and the documents' bodies: business data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines and tables.")
+@one_line_errors("explain")
 def explain(
     record: IO[bytes] | None,
     document: str | None,
@@ -93,11 +92,10 @@ def explain(
         explained = None if record is None else explain_record(record.read(), plan, _source(plan, online=online))
         journal = _stored(plan, document, row) if explained is None else _journal(plan, explained, online=online)
     except (PoisonRecord, TableLacks) as problem:
-        _fail([f"it would be parked: {problem}"], EXIT_PARKED)
-    except SettingsError as error:
-        _fail(error.problems)
-    except (NearviewError, NewerGeneration, NoSuchRow) as error:
-        _fail([str(error)])
+        click.echo(f"nearview explain: it would be parked: {problem}", err=True)
+        raise SystemExit(EXIT_PARKED) from None
+    except NewerGeneration as error:
+        fail("explain", str(error))
     show = _show_json if as_json else _show
     show(explained, journal, regions, values)
 
@@ -171,9 +169,3 @@ def _show_json(explained: Explained | str | None, journal: Journal | None, regio
     if journal is not None:
         found["dry_run"] = report.journal_as_json(journal, regions, values=values)
     report.print_json(found)
-
-
-def _fail(lines: tuple[str, ...] | list[str], code: int = EXIT_UNUSABLE) -> NoReturn:
-    for line in lines:
-        click.echo(f"nearview explain: {line}", err=True)
-    raise SystemExit(code)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from contract.keys import DOCUMENT_SK, ROW_SK, row_pk
 from contract.mapping import Aggregate
 from contract.values import from_item
+from worker.errors import NearviewError
 from worker.explain.overlay import Base, Overlay, Step
 from worker.projection.engine import project, rebuild_roots
 from worker.projection.image import read_image
@@ -21,7 +22,7 @@ _NEWER: Final = "~"
 _CHANGED: Final = "\x00"
 
 
-class NoSuchRow(Exception):
+class NoSuchRow(NearviewError):
     """No image of the row is stored; the text names it."""
 
 

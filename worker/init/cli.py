@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NoReturn
 
 import click
 
@@ -13,9 +11,7 @@ from worker.init.errors import InitError
 from worker.init.propose import propose
 from worker.init.warnings import prerequisites, warnings
 from worker.init.write import mapping_text
-
-EXIT_PROPOSED: Final = 0
-EXIT_UNUSABLE: Final = 2
+from worker.operator_cli import fail, one_line_errors
 
 
 @click.command("init")
@@ -37,6 +33,7 @@ EXIT_UNUSABLE: Final = 2
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object with the files' texts, warnings and prerequisites."
 )
+@one_line_errors("init")
 def init(source_url: str, schemas: tuple[str, ...], roots: tuple[str, ...], into: Path | None, as_json: bool) -> None:
     """Propose mapping files for a PostgreSQL database, from its catalog; no row is read.
 
@@ -51,13 +48,11 @@ def init(source_url: str, schemas: tuple[str, ...], roots: tuple[str, ...], into
         catalog = read_catalog(source_url, schemas)
         drafts = propose(catalog, roots)
     except ModuleNotFoundError as error:  # the worker's own image has no driver of the source
-        _fail([f"{error.name} is not installed: pip install nearview[verify]"])
-    except InitError as error:
-        _fail([str(error)])
+        raise InitError(f"{error.name} is not installed: pip install nearview[verify]") from None
     files = {f"{draft.name}.yaml": mapping_text(draft) for draft in drafts}
     notes, needs = warnings(catalog, drafts), prerequisites(catalog, drafts)
     if not files:
-        _fail([*notes, "no table with a primary key was found: nothing to propose"])
+        fail("init", *notes, "no table with a primary key was found: nothing to propose")
     if into is not None:
         _write(into, files)
     if as_json:
@@ -75,13 +70,7 @@ def init(source_url: str, schemas: tuple[str, ...], roots: tuple[str, ...], into
 
 def _write(folder: Path, files: dict[str, str]) -> None:
     if there := [str(folder / name) for name in files if (folder / name).exists()]:
-        _fail([f"{path} is there already: nothing was written" for path in there])
+        fail("init", *(f"{path} is there already: nothing was written" for path in there))
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def _fail(lines: Iterable[str]) -> NoReturn:
-    for line in lines:
-        click.echo(f"nearview init: {line}", err=True)
-    raise SystemExit(EXIT_UNUSABLE)
