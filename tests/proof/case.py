@@ -18,6 +18,7 @@ from local.dms.records import Record
 from tests.proof import plain
 from tests.proof.mappings import Tree, make_mappings, sensitive, yaml_text
 from tests.proof.schema import Schema, make_schema, protect
+from tests.proof.shown import ANYTHING, TOKEN_KEY_ID, TOKEN_SECRET
 from tests.proof.standin import Capture, deliver, random_task, settings_of
 from tests.proof.transactions import Source
 from tests.proof.values import identifier
@@ -38,7 +39,7 @@ from worker.verify.sql import statement
 
 _MARKS: Final = Marks("unfit 5d1c")  # nobody's data says this
 
-_TOKENS: Final = TokenKey(plain.TOKEN_KEY_ID, plain.TOKEN_SECRET)
+_TOKENS: Final = TokenKey(TOKEN_KEY_ID, TOKEN_SECRET)
 
 
 @dataclass
@@ -83,14 +84,19 @@ class Expected:
 Wanted = dict[tuple[str, str], Expected]
 
 
+def make_case(rng: random.Random, seed: int) -> tuple[Schema, list[Tree]]:
+    """The schema and the mappings of a case."""
+    schema = make_schema(rng, f"proof{seed}")
+    if rng.random() < 0.25:
+        protect(rng, schema)
+    return schema, make_mappings(rng, schema)
+
+
 def run_case(url: str, seed: int) -> Outcome:
     """One case in a database, from which it removes everything of its own."""
     outcome = Outcome(seed)
     rng = random.Random(seed)
-    schema = make_schema(rng, f"proof{seed}")
-    if rng.random() < 0.25:
-        protect(rng, schema)
-    trees = make_mappings(rng, schema)
+    schema, trees = make_case(rng, seed)
     outcome.schema = list(schema.statements())
     outcome.mappings = [yaml_text(tree) for tree in (*trees, sensitive(schema)) if tree]
     mapping = _read(outcome)
@@ -195,7 +201,7 @@ def _comparable(value: Any, shape: Any) -> Any:
     if not isinstance(shape, dict):
         return value
     if isinstance(value, list):
-        return plain.ANYTHING if "" in shape else [_comparable(item, shape) for item in value]
+        return ANYTHING if "" in shape else [_comparable(item, shape) for item in value]
     if isinstance(value, dict):
         kept = {name: item for name, item in value.items() if shape.get(name) is not Leaf.UNCOMPARED}
         return {name: _comparable(item, shape.get(name)) for name, item in kept.items()}

@@ -38,7 +38,7 @@ class Source:
         """Some rows in every table, parents first."""
         for table in self._tables:
             self._run("BEGIN")
-            for _ in range(self._rng.choice((0, 4, 8, 12, 16))):
+            for _ in range(self._rng.choice((2, 6, 12, 16, 24))):
                 self._try(self._insert(table))
             self._commit()
 
@@ -120,7 +120,7 @@ class Source:
         new: dict[str, str | None] = {}
         own = [name for name in table.key if not any(name in r.columns for r in self._schema.of(table.name))]
         for name in self._rng.sample(own, min(len(own), self._rng.choice((1, 1, 2)))):
-            new[name] = self._rng.choice(table.columns[name].type.values)
+            new[name] = self._value(table, name)
         if not own or self._rng.random() < 0.3:
             for reference in self._schema.of(table.name):
                 if set(reference.columns) & set(table.key):
@@ -169,7 +169,7 @@ class Source:
             return large(self._rng, column.type.kind)
         if column.strange and self._rng.random() < 0.25:
             return self._rng.choice(column.type.strange)
-        return self._rng.choice(column.type.values)
+        return self._rng.choice((*column.type.values, *column.type.keys) if name in table.key else column.type.values)
 
     def _pointing(self, table: Table, reference: Reference, known: dict[str, str | None]) -> dict[str, str | None]:
         """Values of a foreign key: an existing row's mostly; `known` columns, shared with another one, are kept."""

@@ -26,7 +26,7 @@ class ColumnType:
     """One SQL type. `values` are texts that PostgreSQL reads; `fits` are field types that take each of them.
 
     `strange` are values that some field type or the order of text does not take; they come only into columns that
-    are neither keys nor ordered by.
+    are neither keys nor ordered by. `keys` are more values for columns that are keys: their rows must differ.
     """
 
     sql: str
@@ -35,8 +35,10 @@ class ColumnType:
     fits: tuple[str, ...] = ()
     misfits: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
+_NUMBERS: Final = tuple(map(str, range(10, 26)))
 _TEXTS: Final = (
     "", " ", "a", "A", "b", "null", "ä", "\u0061\u0308", "日本", "😀", "it's", '"', "back\\slash", "\x01", "\x7f",
     "\u2028", "\ufeff", "\U0010ffff", "\ud7ff", "7", "007", "1e3", "true", "a|b", "a#b", "a%7Cb", "{}",
@@ -54,6 +56,7 @@ INTEGER: Final = ColumnType(
     ("0", "1", "2", "3", "-1", "2147483647"),
     ("text", "integer", "decimal"),
     ("boolean", "date"),
+    keys=_NUMBERS,
 )
 BIGINT: Final = ColumnType(
     "bigint",
@@ -61,12 +64,14 @@ BIGINT: Final = ColumnType(
     ("0", "1", "2", "9007199254740993", "-9223372036854775808", "9223372036854775807"),
     ("text", "integer", "decimal"),
     ("boolean",),
+    keys=_NUMBERS,
 )
 WIDE: Final = ColumnType(
     "numeric(20,0)",
     Kind.NUMBER,
     ("0", "1", "2", "12345678901234567890", "-99999999999999999999"),
     ("text", "integer", "decimal"),
+    keys=_NUMBERS,
 )
 MONEY: Final = ColumnType(
     "numeric(12,3)", Kind.NUMBER, ("0", "1", "1.5", "-2.125", "999999999.999", "10"), ("text", "decimal"), ("integer",)
@@ -93,7 +98,7 @@ DOUBLE: Final = ColumnType(
     ("NaN", "-Infinity", "1e300", "5e-324"),
 )
 VARCHAR: Final = ColumnType("varchar(700)", Kind.TEXT, _TEXTS, ("text",), _MISFITS)
-KEY_VARCHAR: Final = ColumnType("varchar(700)", Kind.TEXT, _ODD_KEYS, ("text",))
+KEY_VARCHAR: Final = ColumnType("varchar(700)", Kind.TEXT, _ODD_KEYS, ("text",), keys=tuple(f"k-{n}" for n in range(9)))
 CHAR: Final = ColumnType("char(5)", Kind.TEXT, ("", "a", "A", "ab c", "éé", "12345"), ("text",), ("integer",))
 TEXT: Final = ColumnType("text", Kind.TEXT, _TEXTS, ("text",), _MISFITS)
 UUID: Final = ColumnType(
@@ -105,6 +110,7 @@ UUID: Final = ColumnType(
         "ffffffff-ffff-4fff-bfff-ffffffffffff",
     ),
     ("text",),
+    keys=tuple(f"{n}0000000-0000-4000-8000-00000000000{n}" for n in "23456789abcdef"),
 )
 DATE: Final = ColumnType(
     "date",
@@ -113,6 +119,7 @@ DATE: Final = ColumnType(
     ("text", "date", "timestamp"),
     ("integer",),
     ("infinity", "-infinity", "0044-03-15 BC", "10000-01-01"),
+    tuple(f"2021-01-{day}" for day in range(10, 26)),
 )
 TIMESTAMP: Final = ColumnType(
     "timestamp",
