@@ -48,10 +48,11 @@ def print_evolution(evolution: Evolution, estimate: Estimate, price_per_million:
 def _need(aggregate: AggregateNeeds) -> str:
     if aggregate.need is Need.DELETE:
         return "no mapping makes it any more: its documents stay until they are deleted"
+    command = f"nearview rebuild {aggregate.name}"
     words = {
         Need.NOTHING: "nothing to do",
-        Need.REBUILD: "rebuild its documents from the stored rows",
-        Need.RELOAD: f"reload {', '.join(aggregate.reloads)}, then rebuild its documents",
+        Need.REBUILD: f"rebuild its documents from the stored rows ({command})",
+        Need.RELOAD: f"reload {', '.join(aggregate.reloads)}, then rebuild its documents ({command})",
     }[aggregate.need]
     return f"new; {words}" if aggregate.old_generation is None else words
 

@@ -41,7 +41,7 @@ def test_something_to_do_with_its_cost(folders: tuple[Path, Path]) -> None:
 
     assert result.exit_code == 1
     assert result.output.splitlines() == [
-        "order: reload s.lines, then rebuild its documents",
+        "order: reload s.lines, then rebuild its documents (nearview rebuild order)",
         (
             "    generation: raise the generation to 2: else a worker with the old mapping undoes what a new one has"
             " written while both run"
