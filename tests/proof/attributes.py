@@ -116,9 +116,9 @@ def computed(rng: random.Random, node: Tree, table: Table, schema: Schema) -> li
     for number, (name, many) in enumerate(node.get("many", {}).items()):
         if rng.random() < 0.5:
             found.append({f"d{number}": {"count": name}})
-        function = rng.choice(("sum", "min", "max"))
+        function = rng.choice(("sum", "sum", "min", "max"))
         numbers = function == "sum" and rng.random() < 0.9  # the sum of anything else parks its documents
-        if rng.random() < 0.5 and (paths := list(_paths(name, many, schema, numbers=numbers))):
+        if rng.random() < 0.7 and (paths := list(_paths(name, many, schema, numbers=numbers))):
             found.append({f"e{number}": {function: rng.choice(paths)}})
     return found
 

@@ -148,7 +148,7 @@ class Child:
         pipeline = self._fleet.pipeline(self)
         records, progress, rng = self._fleet.shards[self.shard], self._fleet.progress, self._fleet.rng
         while not self._killed and self._at < len(records):
-            batch = records[self._at : self._at + rng.choice((1, 2, 4, 8, 30))]
+            batch = records[self._at : self._at + rng.choice(self._fleet.batches)]
             pipeline.process(batch)
             self._at += len(batch)
             self._pause()
@@ -158,11 +158,24 @@ class Child:
 class Fleet:
     """All children of a case, their store and what they parked."""
 
-    def __init__(self, rng: random.Random, plan: Plan, source: Source, shards: Shards, faults: int) -> None:
-        """`faults`: how many kills, zombies and rewinds there are at most."""
+    def __init__(
+        self,
+        rng: random.Random,
+        plan: Plan,
+        source: Source,
+        shards: Shards,
+        faults: int,
+        batches: Sequence[int] = (1, 2, 4, 8, 30),
+        store: StrictStore | None = None,
+    ) -> None:
+        """`faults`: how many kills, zombies and rewinds there are at most; `batches`: sizes to choose from.
+
+        With a `store` it goes on where another fleet ended.
+        """
         self.rng = rng
         self.shards = shards
-        self.store = StrictStore()
+        self.store = store or StrictStore()
+        self.batches = batches
         self.parked = Parked()
         self.progress = [0] * len(shards)
         self._plan = plan
