@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.model.mapping import Aggregate, Link, Node
@@ -146,7 +146,8 @@ def rebuild(worker: Worker, document: DocumentId) -> Steps:
         head = store.documents.get(document, Document())
         if head.generation > aggregate.generation and not worker.breaks("generation_not_conditioned"):
             raise NewerGeneration
-        if aggregate.generation > 1 and not worker.breaks("ready_ignored"):
+        new = head.revision == 0 and worker.breaks("new_document_does_not_wait")
+        if aggregate.generation > 1 and not new and not worker.breaks("ready_ignored"):
             yield
             if store.ready < aggregate.generation:
                 return  # `rebuild` will build it, once the edges of all rows stand
@@ -159,14 +160,14 @@ def rebuild(worker: Worker, document: DocumentId) -> Steps:
         if head.revision == 0 and (aggregate.root.table, document[1]) not in store.images:
             return  # nobody has ever seen this root
         yield
-        new = Document(head.revision + 1, fingerprint, aggregate.generation, body, aggregate.generation)
+        written = Document(head.revision + 1, fingerprint, aggregate.generation, body, aggregate.generation)
         if walk.waiting:
-            new = Document(new.revision, fingerprint, new.generation, head.body, head.body_generation, waiting=True)
+            written = replace(written, body=head.body, body_generation=head.body_generation, waiting=True)
         read = store.documents.get(document, head) if worker.breaks("document_not_conditioned") else head
-        if store.swap_document(document, read, new, not worker.breaks("generation_not_conditioned")):
+        if store.swap_document(document, read, written, not worker.breaks("generation_not_conditioned")):
             if worker.breaks("deleted_document_forgets_revision") and body is None and not walk.waiting:
                 del store.documents[document]
-            _watch(worker, document, new)
+            _watch(worker, document, written)
             return
 
 

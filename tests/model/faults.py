@@ -55,7 +55,7 @@ class Fleet:
 
     def start_job(self, job: Callable[[], Steps]) -> None:
         """A job beside the stream; when it is killed it starts from its beginning."""
-        self.running.append(Process(job(), again=job))
+        self.running.append(Process(job(), weight=self.rng.choice([1.0, 0.3, 0.1]), again=job))
 
     def passed(self, ends: list[int]) -> bool:
         """Whether every shard's checkpoint has reached this place."""

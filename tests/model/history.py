@@ -35,7 +35,7 @@ class Source:
     position: int = 0
     moving: float = 0.15
     reuse: bool = True
-    """Whether a key that a row has left, lacking columns, may be taken again; needs that key's records in order."""
+    """Whether a key that a row has left, lacking columns, may be taken again: only in one log that keeps its order."""
     left: set[RowId] = field(default_factory=set)
 
     def version(self, *, load: bool = False) -> int:

@@ -25,12 +25,14 @@ class Scenario:
     tables: tuple[str, ...] = tuple(TARGETS)
     lacks: str = ""
     moving: float = 0.15
+    keys: int = 0
 
 
 SCENARIOS: dict[str, Scenario] = {
     **{kind: Scenario(kind) for kind in KINDS},
     "partial": Scenario("plain", ("customer", "order"), "any"),
     "moves": Scenario("plain", ("product",), "values", 0.5),
+    "chains": Scenario("plain", ("product",), "values", 0.7, keys=3),
     "lines": Scenario("plain", ("order", "line")),
     "self": Scenario("plain", ("customer",)),
     "deep": Scenario("plain", ("order", "line", "option")),
@@ -66,8 +68,8 @@ class _Run:
         self.shards = rng.randint(1, 4)
         self.two, self.seen = rng.random() < 0.3, set[tuple[str, str]]()
         self.disorder = rng.random() < 0.3
-        self.source.moving = scenario.moving
-        self.source.reuse = not (self.two or self.disorder)
+        self.source.moving, self.source.keys = scenario.moving, scenario.keys or self.source.keys
+        self.source.reuse = self.shards == 1 and not self.two and not self.disorder
         self.store = Store()
         self.fleet = Fleet(
             rng, self.store, [[] for _ in range(self.shards)], A, broken, zombies_checkpoint=self.kind == "plain"
@@ -96,7 +98,7 @@ class _Run:
         self.store.settled = {row: image.version for row, image in self.store.images.items()}
         fleet.mapping = B
         for event in rng.sample(["handover", "rebuild"], 2):
-            for _ in range(rng.randint(0, 60)):
+            for _ in range(rng.randint(0, rng.choice([30, 120]))):
                 self._step()
             if event == "handover":
                 fleet.replace_old_mappings()
