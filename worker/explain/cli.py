@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,28 +12,22 @@ import click
 from worker.errors import SettingsError
 from worker.explain import report
 from worker.explain.dry_run import Journal, of_changes, of_document, of_row
-from worker.explain.overlay import Base
 from worker.explain.record import Explained, explain_record
-from worker.log import Log
+from worker.explain.tables import incarnations, open_store
 from worker.mapping.loader import load_mappings
 from worker.operator_cli import fail, one_line_errors, operator_settings
 from worker.parked_cli import DECODES
 from worker.projection.generations import NewerGeneration
-from worker.projection.operations import TableName
 from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord, TableLacks
+from worker.records.incarnations import Incarnations
 from worker.records.protect import LEAST_KEY_BYTES
-from worker.records.source import Source
 from worker.source_settings import source
-from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
-from worker.store.lean import LeanDynamoDB
 from worker.store.memory import MemoryStore
 
 EXIT_PARKED: Final = 1
 
 KEY_SETTINGS: Final = ("NEARVIEW_TOKEN_KEY", "NEARVIEW_TOKEN_KEY_FILE")
-
-SETTINGS: Final = ("region", "endpoint_url", "rows_table", "documents_table")
 
 
 @click.command()
@@ -76,7 +69,8 @@ def explain(
 
     Shows the decoded change, where it stands in which aggregates, the documents it touches, every read and write of
     the engine, and the capacity units. It is a dry run: nothing is ever written. Without --online the tables are taken
-    for empty; with it AWS_REGION, NEARVIEW_ROWS_TABLE and NEARVIEW_DOCUMENTS_TABLE say where they are.
+    for empty; with it AWS_REGION, NEARVIEW_ROWS_TABLE, NEARVIEW_DOCUMENTS_TABLE and, for a record,
+    NEARVIEW_PARKED_TABLE (it has the incarnations) say where they are.
 
     How records are read comes from the environment too, as the worker's: NEARVIEW_BEFORE_..., NEARVIEW_SOURCE_ENGINE,
     NEARVIEW_TOKEN_KEY... Without --online and without a key, tokens are those of a key made for the occasion.
@@ -89,7 +83,7 @@ def explain(
         raise click.UsageError("--key and --row look at stored items: add --online")
     try:
         plan = _plan(mappings)
-        explained = None if record is None else explain_record(record.read(), plan, _source(plan, online=online))
+        explained = None if record is None else _record(record.read(), plan, online=online)
         journal = _stored(plan, document, row) if explained is None else _journal(plan, explained, online=online)
     except (PoisonRecord, TableLacks) as problem:
         click.echo(f"nearview explain: it would be parked: {problem}", err=True)
@@ -107,47 +101,36 @@ def _plan(folder: Path) -> Plan:
     return make_plan(mapping)
 
 
-def _source(plan: Plan, *, online: bool) -> Source:
+def _record(data: bytes, plan: Plan, *, online: bool) -> Explained | str:
     environ = dict(os.environ)
     if not online and not any(environ.get(name) for name in KEY_SETTINGS):
         environ[KEY_SETTINGS[0]] = secrets.token_hex(LEAST_KEY_BYTES)
-    return source(operator_settings(environ, DECODES), plan.mapping)
+    read_as = source(operator_settings(environ, DECODES), plan.mapping)
+    return explain_record(data, plan, read_as, incarnations(environ) if online else Incarnations())
 
 
 def _journal(plan: Plan, explained: Explained | str, *, online: bool) -> Journal | None:
     if isinstance(explained, str):
         return None
-    changes = explained.changes
-    return (
-        _on_the_tables(lambda base: of_changes(plan, base, changes))
-        if online
-        else of_changes(plan, MemoryStore(), changes)
-    )
+    if not online:
+        return of_changes(plan, MemoryStore(), explained.changes)
+    with open_store(os.environ) as store:
+        return of_changes(plan, store, explained.changes)
 
 
 def _stored(plan: Plan, document: str | None, row: tuple[str, str] | None) -> Journal:
     if row is not None:
-        table, row_key = row
-        if table not in plan.mapping.tables:
-            raise SettingsError([f"no mapping uses table {table}"])
-        return _on_the_tables(lambda base: of_row(plan, base, table, row_key))
+        if row[0] not in plan.mapping.tables:
+            raise SettingsError([f"no mapping uses table {row[0]}"])
+        with open_store(os.environ) as store:
+            return of_row(plan, store, *row)
     name, _, key = (document or "").partition("/")
     aggregate = next((a for a in plan.mapping.aggregates if a.name == name), None)
     if aggregate is None or not key:
         known = ", ".join(a.name for a in plan.mapping.aggregates)
         raise SettingsError([f"--key: expected AGGREGATE/KEY with one of the aggregates {known}"])
-    return _on_the_tables(lambda base: of_document(plan, base, aggregate, key))
-
-
-def _on_the_tables(look: Callable[[Base], Journal]) -> Journal:
-    settings = operator_settings(os.environ, SETTINGS)
-    tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
-    client = LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT)
-    store = DynamoStore(client, tables, Log("warning"))
-    try:
-        return look(store)
-    finally:
-        store.close()
+    with open_store(os.environ) as store:
+        return of_document(plan, store, aggregate, key)
 
 
 def _show(explained: Explained | str | None, journal: Journal | None, regions: int, values: bool) -> None:

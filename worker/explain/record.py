@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from contract.mapping import Kind, Policy
 from worker.projection.plan import Place, Plan
 from worker.records.envelope import ChangeEvent, Operation
-from worker.records.incarnations import FIRST
+from worker.records.incarnations import Incarnations
 from worker.records.rows import RowChange, row_changes
 from worker.records.source import Source
+
+FIRST_ONLY: Final = Incarnations()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,10 @@ class Explained:
         return "only the stored row shows it: the before image has not all its foreign keys (look with --online)"
 
 
-def explain_record(data: bytes, plan: Plan, source: Source) -> Explained | str:
+def explain_record(data: bytes, plan: Plan, source: Source, incarnations: Incarnations = FIRST_ONLY) -> Explained | str:
     """The record explained, or one line on a record that changes no mapped table.
 
-    Sensitive columns are gone or tokens, as the worker would have them; the incarnation is taken for the first.
+    Sensitive columns are gone or tokens, as the worker would have them.
     Raises PoisonRecord for a record that would be parked, TableLacks when its whole table would be.
     """
     event = source.decode(data)
@@ -70,7 +72,7 @@ def explain_record(data: bytes, plan: Plan, source: Source) -> Explained | str:
         return f"{event.operation} of {event.table}: no mapping uses this table; the record is passed over"
     table = plan.mapping.tables[event.table]
     event = source.protection.event(event)
-    changes = row_changes(event, table, FIRST, source.order)
+    changes = row_changes(event, table, incarnations.of(event.built_micros), source.order)
     return Explained(
         event=event,
         changes=changes,

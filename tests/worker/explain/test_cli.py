@@ -160,3 +160,22 @@ def test_a_record_beside_the_stored_row_shows_its_move(folder: Path, environment
 
     assert found["joins"] == [["shop.customers#8", "shop.orders#customer_id#1"]]
     assert found["leaves"] == [["shop.customers#7", "shop.orders#customer_id#1"]]
+
+
+def test_a_record_of_a_later_incarnation_is_newer(
+    folder: Path, environment: dict[str, str], tables: Tables, ministack: MiniStack
+) -> None:
+    """After a restore positions begin again: the list in the parking table tells."""
+    client = ministack.client("dynamodb")
+    item = {
+        "pk": {"S": "incarnation"}, "sk": {"S": "0002"}, "from": {"N": "0"}, "raised_at": {"S": ""}, "why": {"S": ""},
+    }  # fmt: skip
+    older = change("update", "shop.orders", {**ORDER, "status": "placed"}, {}, position=0)
+    arguments = ("-", "--online", "--mappings", folder, "--json")
+    before = json.loads(_run(*arguments, record=older, env=environment).output)
+    client.put_item(TableName=tables.parked, Item=item)
+    after = json.loads(_run(*arguments, record=older, env=environment).output)
+
+    assert [d["outcome"] for d in before["dry_run"]["documents"]] == ["as it is stored"]
+    assert [d["outcome"] for d in after["dry_run"]["documents"]] == ["written"]
+    assert after["record"]["version_parts"]["incarnation"] == "2"
