@@ -24,6 +24,8 @@ OWN = (
     EntryPoint("explain", "worker.explain.cli:explain", GROUP),
     EntryPoint("plan", "worker.evolve.cli:plan", GROUP),
     EntryPoint("init", "worker.init.cli:init", GROUP),
+    EntryPoint("rebuild", "worker.rebuild.cli:rebuild", GROUP),
+    EntryPoint("sweep", "worker.rebuild.cli:sweep_command", GROUP),
 )
 
 
