@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
@@ -63,36 +64,41 @@ def digest(document: dict[str, Any], shape: Shape) -> bytes:
 
     An expected document that holds `ANYTHING` has a digest that no stored one has.
     """
-    hasher = hashlib.blake2b(digest_size=16)
-    for piece in _canonical(document, shape):
-        hasher.update(piece.encode())
-    return hasher.digest()
+    return hashlib.blake2b(_canonical(document, shape).encode(), digest_size=16).digest()
 
 
-def _canonical(value: Any, shape: Leaf | Shape | None) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield "{"
+def _canonical(value: Any, shape: Leaf | Shape | None) -> str:
+    """One text for all values that are equal."""
+    pieces: list[str] = []
+    _write(value, shape, pieces.append)
+    return "".join(pieces)
+
+
+def _write(value: Any, shape: Leaf | Shape | None, write: Callable[[str], None]) -> None:
+    if isinstance(value, str):
+        write(encode_basestring_ascii(_text(value, shape)))
+    elif isinstance(value, dict):
+        write("{")
         for name in _compared(value, shape):
-            yield json.dumps(name) + ":"
-            yield from _canonical(value[name], _below(shape, name))
-            yield ","
-        yield "}"
+            write(encode_basestring_ascii(name))
+            write(":")
+            _write(value[name], _below(shape, name), write)
+            write(",")
+        write("}")
     elif isinstance(value, list):
-        yield "["
+        write("[")
         for item in _ordered(value, shape):
-            yield from _canonical(item, shape)
-            yield ","
-        yield "]"
+            _write(item, shape, write)
+            write(",")
+        write("]")
     elif isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        yield _number(value, shape)
-    elif isinstance(value, str):
-        yield json.dumps(_text(value, shape))
+        write(_number(value, shape))
     elif isinstance(value, Unfit):
-        yield "unfit"  # no stored document has it
+        write("unfit")  # no stored document has it
     elif isinstance(value, Anything):
-        yield "anything"  # nor this: such a document is looked at value for value
+        write("anything")  # nor this: such a document is looked at value for value
     else:
-        yield {None: "null", True: "true", False: "false"}[value]
+        write({None: "null", True: "true", False: "false"}[value])
 
 
 def _compared(names: Iterable[str], shape: Leaf | Shape | None) -> list[str]:
@@ -103,7 +109,7 @@ def _ordered(items: list[Any], shape: Leaf | Shape | None) -> list[Any]:
     """In an order that depends on the items alone, where theirs is not known."""
     if _below(shape, "") is not Leaf.ANY_ORDER:
         return items
-    return sorted(items, key=lambda item: "".join(_canonical(item, shape)))
+    return sorted(items, key=lambda item: _canonical(item, shape))
 
 
 def _below(shape: Leaf | Shape | None, name: str) -> Leaf | Shape | None:
@@ -169,7 +175,7 @@ def _differences(
             )
     elif _kind(expected) != _kind(stored):
         yield Difference(path_text(path), f"{_kind(expected)} expected, {_kind(stored)} stored", expected, stored)
-    elif "".join(_canonical(expected, shape)) != "".join(_canonical(stored, shape)):
+    elif _canonical(expected, shape) != _canonical(stored, shape):
         yield Difference(path_text(path), f"another {_kind(expected)}", expected, stored)
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,6 +14,7 @@ from contract.mapping import Mapping
 from local.ministack import MiniStack
 from tests.worker.verify.business import Target
 from worker.mapping.loader import load_mappings
+from worker.records.protect import TokenKey
 from worker.verify.cli import verify
 from worker.verify.options import Settle
 
@@ -144,6 +146,8 @@ def test_json_is_one_object_with_exact_values_only_when_asked_for(run: Run, stor
         },
         "not_compared": [],
         "not_comparable": [],
+        "rebuilt": 0,
+        "reload": [],
         "first": [finding],
     }
     assert shown["first"] == [{**finding, "expected": '"Bo \\"b\\" ☃"', "stored": '"Mallory"'}]
@@ -292,3 +296,29 @@ def test_a_source_that_is_no_postgresql_is_refused(run: Run, monkeypatch: pytest
 
     assert result.exit_code == 2
     assert result.stderr == "nearview verify: NEARVIEW_SOURCE_ENGINE is oracle: verify reads PostgreSQL only\n"
+
+
+def test_tokens_are_compared_when_their_key_is_given(
+    run: Run, stored: Target, mappings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mappings / "tables.yaml").write_text("tables:\n  biz.people: {sensitive: {name: token}}\n")
+    secret = "s" * 32
+    token = TokenKey("k1", secret.encode()).token
+    mapping, _ = load_mappings(mappings)
+    assert mapping is not None
+    for key, body in BODIES.items():
+        boss: Any = body["boss"]
+        shown = {**body, "name": token(body["name"]), "boss": boss and {"name": token(boss["name"])}}
+        stored.put(mapping.aggregates[0], key, shown)
+
+    without = run()
+    monkeypatch.setenv("NEARVIEW_TOKEN_KEY", secret)
+    monkeypatch.setenv("NEARVIEW_TOKEN_KEY_ID", "k1")
+    with_key = run()
+    monkeypatch.setenv("NEARVIEW_TOKEN_KEY", "another" + secret)
+    with_another = run()
+
+    assert without.exit_code == 0
+    assert "not compared  person.name: a token, and no key is given" in without.stdout.splitlines()
+    assert (with_key.exit_code, len(with_key.stdout.splitlines())) == (0, 4)
+    assert (with_another.exit_code, "4 differences" in with_another.stdout) == (1, True)
