@@ -84,7 +84,7 @@ MAY_IMPORT = {
     "worker.mapping": {"contract", "worker.mapping", "worker.projection.convert"},
     "worker.projection": {"contract", "worker.records", "worker.projection"},
     "worker.dms": {"contract", "worker.mapping", "worker.dms"},
-    "worker.verify": {"contract", "worker.dms", "worker.mapping", "worker.repair", "worker.verify"},
+    "worker.verify": {"contract", "worker.dms", "worker.mapping", "worker.pace", "worker.repair", "worker.verify"},
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},
 }

@@ -18,6 +18,7 @@ from worker.errors import FatalError, SettingsError
 from worker.log import Log
 from worker.mapping.loader import load_mappings
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, fail, one_line_errors, operator_settings
+from worker.pace import Pace
 from worker.patience import Patience
 from worker.projection.generations import NewerGeneration
 from worker.projection.operations import TableName
@@ -30,7 +31,6 @@ from worker.settings import Settings
 from worker.source_notes import SourceNotes
 from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
 from worker.store.lean import LeanDynamoDB
-from worker.verify.pace import Pace
 
 NEEDED: Final = ("region", "endpoint_url", "rows_table", "documents_table", "parked_table", "mappings")
 DEFAULT_PER_SECOND: Final = 500.0

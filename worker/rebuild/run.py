@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from contract.mapping import Aggregate
+from worker.pace import Pace
 from worker.projection.engine import rebuild_roots
 from worker.projection.image import Image
 from worker.projection.images import Counts, RowId, cover
@@ -31,7 +32,6 @@ from worker.rebuild.state import (
     write_progress,
 )
 from worker.store.dynamodb import DynamoStore
-from worker.verify.pace import Pace
 
 NO_COMMIT: Final = ""
 """A rebuild has seen no commit: documents keep the time they are complete up to."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from worker.pace import Pace
 from worker.projection.engine import project
 from worker.projection.plan import Plan
 from worker.rebuild.run import NO_COMMIT, ROWS_AT_ONCE
@@ -18,7 +19,6 @@ from worker.rebuild.scan import RowScan
 from worker.records.rows import RowChange
 from worker.records.version import load_version
 from worker.store.dynamodb import DynamoStore
-from worker.verify.pace import Pace
 
 BEFORE_ANY_LOAD: Final = 0
 

@@ -13,10 +13,10 @@ import click
 from contract.mapping import Mapping
 from worker.dms.documents import NotSettings, Settings, settings_of
 from worker.mapping.loader import load_mappings
+from worker.pace import Pace
 from worker.verify import show
 from worker.verify.errors import VerifyError
 from worker.verify.options import Options, Settle
-from worker.verify.pace import Pace
 from worker.verify.report import Report
 from worker.verify.tokens import tokens_of
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.dms.documents import Settings
+from worker.pace import Pace, Sleep
 from worker.verify.marks import Tokens
-from worker.verify.pace import Pace, Sleep
 
 
 @dataclass(frozen=True, slots=True)

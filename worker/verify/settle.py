@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from worker.pace import Pace
 from worker.verify.judge import Outcome, digest_of, judge
 from worker.verify.look import Look, Sight
 from worker.verify.options import Settle
-from worker.verify.pace import Pace
 from worker.verify.report import Finding, Report
 from worker.verify.spool import Spool, Suspect
 

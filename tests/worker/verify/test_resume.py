@@ -10,9 +10,9 @@ import pytest
 
 from contract.mapping import Mapping, Policy, Sensitive
 from tests.worker.verify.business import EXPECTED, MAPPING, ORDER, PERSON, Target
+from worker.pace import Pace
 from worker.verify.errors import VerifyError
 from worker.verify.options import Options, Settle
-from worker.verify.pace import Pace
 from worker.verify.report import Report
 from worker.verify.run import verify
 from worker.verify.source import open_source

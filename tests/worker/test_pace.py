@@ -1,6 +1,6 @@
 """How fast a run may read."""
 
-from worker.verify.pace import Pace
+from worker.pace import Pace
 
 
 def test_without_a_number_nothing_waits() -> None:
