@@ -26,6 +26,7 @@ class Scenario:
     lacks: str = ""
     moving: float = 0.15
     keys: int = 0
+    repeats: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -44,6 +45,7 @@ SCENARIOS: dict[str, Scenario] = {
     "new lookup": Scenario("generations", ("order", "line", "product")),
     "new column": Scenario("generations", ("product",), "values"),
     "new column of moving rows": Scenario("generations", ("product",), "values", 0.5),
+    "repeated records": Scenario("generations", ("product",), "values", repeats=True),
     "vanished": Scenario("reload", ("order", "line")),
 }
 
@@ -67,6 +69,7 @@ class _Run:
         self.length = rng.randint(3, 16) if focused else rng.randint(6, 50)
         self.shards = rng.randint(1, 4)
         self.two, self.seen = rng.random() < 0.3, set[tuple[str, str]]()
+        self.repeats = scenario.repeats
         self.disorder = rng.random() < 0.3
         self.source.moving, self.source.keys = scenario.moving, scenario.keys or self.source.keys
         self.source.reuse = self.shards == 1 and not self.two and not self.disorder
@@ -169,6 +172,8 @@ class _Run:
         logs = spread(self.rng, records, self.shards, two=self.two, seen=self.seen, disorder=disorder)
         for log, more in zip(self.fleet.logs, logs, strict=True):
             log += more
+            if self.repeats and more:  # PutRecords stored a record twice, the second time much later
+                log.insert(self.rng.randint(len(log) - len(more), len(log)), self.rng.choice(more))
 
     def _step(self) -> None:
         if self.fleet.running:
