@@ -79,6 +79,9 @@ class Mender:
         found = False
         for place in self.finder.rows(of.aggregate, parts):
             lines = list(self.look.source.rows(of, place.sql, place.shape, self.look.tokens))
+            if not lines and place.root:
+                found = True
+                yield Stale(finding.aggregate, finding.key, place.table, finding.key, "the source has it no longer")
             stored = self.store.rows([(place.table, line.key) for line in lines])
             for line, image in zip(lines, stored, strict=True):
                 if why := _why(line.body, image, place.shape):
@@ -87,7 +90,7 @@ class Mender:
         self.look.source.end_snapshot()
         if not found:
             tables = dict.fromkeys(node.table for node in of.aggregate.root.walk() if not node.virtual)
-            why = "the rows it has are right: one that the source no longer has must be left"
+            why = "all rows it should show are right: it shows one that the source has no longer"
             yield Stale(finding.aggregate, finding.key, " or ".join(tables), "", why)
 
 

@@ -23,6 +23,7 @@ class Rows:
     table: str
     shape: Shape
     sql: str
+    root: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class RowFinder:
             attributes.field(Field(name, name), columns[name], _reference(alias, name), self.marks) for name in node.key
         )
         select = f"'[]', jsonb_build_array({key})::text, ({render.json_object(pairs)})::text"
-        return Rows(node.table, shape, f"SELECT DISTINCT {select} FROM {tables} WHERE {where}")
+        sql = f"SELECT DISTINCT {select} FROM {tables} WHERE {where}"
+        return Rows(node.table, shape, sql, node.kind is Kind.ROOT)
 
 
 def _table(node: Node) -> str:

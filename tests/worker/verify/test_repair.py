@@ -172,6 +172,17 @@ def test_a_row_that_is_deleted_here_and_there_again_in_the_source_is_named(store
     ]
 
 
+def test_a_root_that_only_the_store_has_is_named(stored: Stored) -> None:
+    run_sql(stored.url, "DELETE FROM p WHERE id = 2")
+
+    report = stored.repair()
+
+    assert [(finding.kind, finding.key) for finding in report.first] == [(Found.SURPLUS, "2")]
+    assert [(entry.table, entry.row, entry.why) for entry in report.stale] == [
+        ("public.p", "2", "the source has it no longer")
+    ]
+
+
 def test_rows_that_only_the_store_has_name_the_tables(stored: Stored) -> None:
     run_sql(stored.url, "DELETE FROM c WHERE id = 11")
 
