@@ -13,11 +13,12 @@ from typing import Final
 
 from contract.mapping import Mapping
 from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
-from worker.records.crossing import KeyMove, KeyMoves
+from worker.records.crossing import KeyMove, KeyMoves, RowId, State
 from worker.records.drift import Drift, DriftWatch, Ledger
 from worker.records.envelope import ChangeEvent, ControlEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.incarnations import Incarnations
+from worker.records.positions import Engine
 from worker.records.rows import RowChange, row_changes
 from worker.records.source import Source
 from worker.records.stream import StreamRecord
@@ -32,7 +33,10 @@ CROSSED: Final = (
 
 @dataclass(slots=True)
 class Taken:
-    """What a batch of records came to; the newest commit time is of the source, epoch microseconds."""
+    """What a batch of records came to; the newest commit time is of the source, epoch microseconds.
+
+    `moves`: records that change a primary key; whether they can be used depends on what is stored.
+    """
 
     changes: list[RowChange] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -42,6 +46,10 @@ class Taken:
     ignored: int = 0
     newest_commit_micros: int | None = None
     moves: list[tuple[KeyMove, StreamRecord, ChangeEvent, tuple[RowChange, ...]]] = field(default_factory=list)
+
+    def new_keys(self) -> list[RowId]:
+        """The rows that stand, or do not, where moves want to go."""
+        return sorted({(move.transaction[0], move.new_key) for move, *_ in self.moves})
 
     def use(self, event: ChangeEvent, changes: tuple[RowChange, ...]) -> None:
         """An event's changes go on to the tables."""
@@ -82,13 +90,23 @@ class Intake:
         return table_entry(self._protected(record), lack.table, lack.detail)
 
     def take(self, records: Sequence[StreamRecord]) -> Taken:
-        """The changes in a batch, and what to park instead of the rest."""
+        """The changes in a batch, and what to park instead of the rest. Its moves are still to be settled."""
         taken = Taken()
         for record in records:
             self._take(record, taken)
-        if taken.moves:
-            self._settle_moves(taken)
         return taken
+
+    def settle(self, taken: Taken, stored: dict[RowId, State]) -> None:
+        """Use or park the moves; `stored`: the images of rows at their new keys, as far as there are any."""
+        known = {row: [state] for row, state in stored.items()}
+        for change in taken.changes:
+            known.setdefault((change.table, change.key), []).append((change.version, change.row is not None))
+        crossed = self._moves.crossed((move for move, *_ in taken.moves), known)
+        for move, record, event, changes in taken.moves:
+            if move in crossed:
+                self._park(record, event.table, Reason.CROSSED_KEYS, CROSSED, taken)
+            else:
+                taken.use(event, changes)
 
     def _take(self, record: StreamRecord, taken: Taken) -> None:
         table = NO_TABLE
@@ -121,20 +139,12 @@ class Intake:
         changes = row_changes(event, table, incarnation, self._source.order)
         if self._notes_tables and event.operation is not Operation.LOAD:
             self._positions.see(event, incarnation, position_of(changes[0].version))
-        if len(changes) > 1 and event.transaction is not None:
+        if len(changes) > 1 and event.transaction is not None and self._source.order.engine is not Engine.MYSQL:
             put, gone = changes
             transaction = (event.table, event.transaction, event.commit_micros)
             taken.moves.append((KeyMove(transaction, put.version, gone.key, put.key), record, event, changes))
             return
         taken.use(event, changes)
-
-    def _settle_moves(self, taken: Taken) -> None:
-        crossed = self._moves.crossed(move for move, *_ in taken.moves)
-        for move, record, event, changes in taken.moves:
-            if move in crossed:
-                self._park(record, event.table, Reason.CROSSED_KEYS, CROSSED, taken)
-            else:
-                taken.use(event, changes)
 
     def _note_unknown(self, table: str, record: StreamRecord, taken: Taken) -> None:
         """A table nobody maps needs no document: it is noted once, so that a forgotten mapping is seen."""

@@ -9,14 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from contract.keys import ROW_SK, row_pk
 from worker.errors import FatalError
 from worker.intake import Intake
 from worker.log import Event, Log
 from worker.parking import Entry
 from worker.projection.engine import project
 from worker.projection.generations import NewerGeneration
+from worker.projection.image import read_image
 from worker.projection.images import Counts
+from worker.projection.operations import Get, Steps, TableName
 from worker.projection.plan import Plan
+from worker.records.crossing import RowId, State
 from worker.records.drift import Drift, Ledger
 from worker.records.errors import TableLacks
 from worker.records.incarnations import Incarnations
@@ -75,6 +79,7 @@ class BatchReport:
     documents_written: int = 0
     documents_skipped: int = 0
     documents_parked: int = 0
+    documents_waiting: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
     drift: Counter[str] = field(default_factory=Counter)
@@ -88,6 +93,7 @@ class BatchReport:
         self.documents_written += counts.documents_written
         self.documents_skipped += counts.documents_skipped
         self.documents_parked += counts.documents_parked
+        self.documents_waiting += counts.documents_waiting
 
 
 class Pipeline:
@@ -137,6 +143,8 @@ class Pipeline:
     def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
         retries = self._retries()
         taken = self._intake.take(records)
+        if taken.moves:
+            self._intake.settle(taken, self._store.drive(_stored_states(taken.new_keys())))
         report = BatchReport(
             len(records),
             ignored=taken.ignored,
@@ -181,6 +189,13 @@ class Pipeline:
         self._intake.parked_tables = self._parking.tables()
         self._intake.incarnations = self._notes.incarnations()
         self._refreshed = now
+
+
+def _stored_states(rows: list[RowId]) -> Steps[dict[RowId, State]]:
+    """Version of each row that is stored, and whether it is there: not deleted."""
+    items = yield [Get(TableName.ROWS, row_pk(*row), ROW_SK) for row in rows]
+    images = zip(rows, map(read_image, items), strict=True)
+    return {row: (image.version, image.row is not None) for row, image in images if image is not None}
 
 
 def _instant(micros: int | None) -> str:

@@ -406,13 +406,46 @@ def moved(old: int, new: int, number: int) -> dict[str, Any]:
 
 
 def test_swapped_keys_are_parked_and_other_key_changes_are_done(shop: Shop) -> None:
-    report = shop.process(order(1), order(2, position=2), moved(1, 2, 1), moved(2, 1, 2), moved(8, 9, 3))
+    swap = [moved(1, 2, 1), moved(2, 1, 2)]
+
+    report = shop.process(order(1), order(2, position=2), *swap, moved(8, 9, 3))
+    again = shop.child().process([record(one) for one in swap])
 
     assert (report.parked["crossed_keys"], report.changes["shop.orders", "update"]) == (2, 1)
-    assert sorted(shop.parked()) == [("record", "shop.orders", "crossed_keys")] * 2
+    assert again.parked["crossed_keys"] == 2
+    assert sorted(shop.parked()) == [("record", "shop.orders", "crossed_keys")] * 4
     assert shop.tables.document("order", "9")
     assert shop.tables.document("order", "1")
     assert shop.tables.document("order", "2")
+
+
+def test_keys_swapped_by_way_of_a_third_one_are_done(shop: Shop) -> None:
+    """In a batch of their own, too, and when they come again."""
+    first, second = with_data(order(1), note="one"), with_data(order(2, position=2), note="two")
+    swap = [
+        with_data(moved(1, -1, 1), note="one"),
+        with_data(moved(2, 1, 2), note="two"),
+        with_data(moved(-1, 2, 3), note="one"),
+    ]
+
+    shop.process(first, second)
+    reports = [shop.process(*swap), shop.child().process([record(one) for one in swap])]
+
+    assert [dict(report.parked) for report in reports] == [{}, {}]
+    notes = {key: document["note"]["S"] for key in "12" if (document := shop.tables.document("order", key))}
+    assert notes == {"1": "two", "2": "one"}
+
+
+def test_mysql_checks_keys_with_every_row_so_nothing_crosses(tables: Tables) -> None:
+    shop = Shop(tables, source=Source(order=Order(Engine.MYSQL)))
+    at = [{"stream_position": f"bin.000001:{n}:0:9:1:bin.000001:1"} for n in range(1, 4)]
+    shop.process({**order(2), "metadata": {**order(2)["metadata"], "stream-position": at[0]["stream_position"]}})
+    moves = [moved(1, 2, 1), moved(2, 3, 2)]
+    for move, where in zip(moves, at[1:], strict=True):
+        move["metadata"]["stream-position"] = where["stream_position"]
+
+    assert dict(shop.process(*moves).parked) == {}
+    assert shop.tables.document("order", "3")
 
 
 SECRET = TokenKey("k1", b"0123456789abcdef0123456789abcdef")
