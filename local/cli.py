@@ -6,7 +6,6 @@ import json
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
@@ -18,22 +17,17 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from local.demo import Summary, run_demo, summary_rows, verify_command
+from local.demo import run_demo
 from local.processes import ProcessError, wait_until
 from local.progress import checkpoints, health, is_quiet, metrics, sent, source_position
-from local.stack import DATABASE, Options, Running, Stack, StackError, run_sql
+from local.running import Options, Running, StackError
+from local.shell import Say, running_of, this_stack
+from local.source import run_sql
+from local.stack import DATABASE, Stack
+from local.summary import Summary, summary_rows
+from local.task_cli import reload_tables, start_task, stop_task
 
 SETTLE_SECONDS: Final = 2
-
-
-class Say:
-    """Prints lines with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        click.echo(f"{time.monotonic() - self._started:6.1f} s  {line}")
 
 
 @click.group()
@@ -41,16 +35,8 @@ def local() -> None:
     """Run the whole system on this machine: PostgreSQL, DMS stand-in, AWS stand-in, worker, API."""
 
 
-def _stack(say: Say | None = None) -> Stack:
-    return Stack(say=say or Say())
-
-
-def _running(stack: Stack) -> Running:
-    running = stack.running()
-    if running is None:
-        raise click.ClickException("no local stack runs; start one with `nearview local up`")
-    return running
-
+for _command in (stop_task, start_task, reload_tables):
+    local.add_command(_command)
 
 _PATH = click.Path(path_type=Path, exists=True)
 _OPTIONS = (
@@ -64,6 +50,12 @@ _OPTIONS = (
         "--source-url", envvar="NEARVIEW_SOURCE_URL", help="A PostgreSQL of your own, with wal_level=logical."
     ),
     click.option("--task", type=_PATH, help="DMS settings for the stand-in (as local/dms/default_task.json)."),
+    click.option(
+        "--stand-in",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A switch of the stand-in, over the task file's; may be repeated.",
+    ),
     click.option("--orders", default=2_000, show_default=True, help="Orders in the demo's seed data."),
     click.option("--seed", default=1, show_default=True, help="Seed of the demo's data."),
     click.option(
@@ -86,7 +78,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 def up(**options: object) -> None:
     """Start everything and leave it running."""
     say = Say()
-    stack = _stack(say)
+    stack = this_stack(say)
     if stack.is_up():
         say("the local stack already runs; options are for a new one, after `nearview local down`")
     else:
@@ -94,14 +86,14 @@ def up(**options: object) -> None:
             stack.up(Options(**options))  # type: ignore[arg-type]
         except StackError as error:
             raise click.ClickException(str(error)) from None
-    _print_urls(_running(stack))
+    _print_urls(running_of(stack))
 
 
 @local.command()
 def down() -> None:
     """Stop everything that was started here and remove its data; logs stay."""
     try:
-        found = _stack().down()
+        found = this_stack().down()
     except StackError as error:
         raise click.ClickException(str(error)) from None
     click.echo("stopped" if found else "nothing was running")
@@ -111,8 +103,8 @@ def down() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(as_json: bool) -> None:
     """What runs, how far it is, whether it is healthy."""
-    stack = _stack()
-    running = _running(stack)
+    stack = this_stack()
+    running = running_of(stack)
     names = stack.processes.names()
     state = sent(stack.folder)
     found = {
@@ -154,7 +146,7 @@ def _settles(stack: Stack, running: Running) -> bool:
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows.")
 def logs(name: str | None, lines: int, follow: bool) -> None:
     """Show the log of a process: postgres, ministack, monolith, dms or worker."""
-    stack = _stack()
+    stack = this_stack()
     found = sorted(path.stem for path in (stack.folder / "logs").glob("*.log"))
     if name is None or name not in found:
         raise click.ClickException(f"which log? there are: {', '.join(found) or 'none'}")
@@ -169,7 +161,7 @@ def logs(name: str | None, lines: int, follow: bool) -> None:
 @click.argument("script", type=_PATH)
 def sql(script: Path) -> None:
     """Run a SQL script against the source database, as a workload; its own BEGIN and COMMIT count."""
-    running = _running(_stack())
+    running = running_of(this_stack())
     with closing(psycopg2.connect(running.source_url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -184,8 +176,8 @@ def sql(script: Path) -> None:
 @click.option("--timeout", default=300, show_default=True, help="Seconds to wait.")
 def wait(timeout: int) -> None:
     """Wait until everything committed so far is in documents."""
-    stack = _stack()
-    running = _running(stack)
+    stack = this_stack()
+    running = running_of(stack)
     position = source_position(running.source_url)
     try:
         stack.processes.wait_until(lambda: is_quiet(stack, running, position), timeout, "quiescence", ["worker", "dms"])
@@ -201,23 +193,15 @@ def wait(timeout: int) -> None:
 @click.argument("more", nargs=-1)
 def verify_stack(more: tuple[str, ...]) -> None:
     """Compare every document with SQL on the source (`nearview verify` with this stack's settings)."""
-    command, environment = verify_command(_running(_stack()), *more)
+    command, environment = running_of(this_stack()).verify_command(*more)
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 @local.command("env")
 def environment() -> None:
     """Print the settings of this stack for a shell: eval "$(nearview local env)"."""
-    running = _running(_stack())
-    values = {
-        **running.ministack.environment(),
-        "NEARVIEW_SOURCE_URL": running.source_url,
-        "NEARVIEW_ROWS_TABLE": running.storage.rows_table,
-        "NEARVIEW_DOCUMENTS_TABLE": running.storage.documents_table,
-        "NEARVIEW_PARKED_TABLE": running.storage.parked_table,
-        "NEARVIEW_MAPPINGS": running.mappings,
-        "API": running.api_url or "",
-    }
+    running = running_of(this_stack())
+    values = {**running.settings, "API": running.api_url or ""}
     for name, value in values.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
@@ -229,13 +213,13 @@ def environment() -> None:
 def demo(keep: bool, as_json: bool, **options: object) -> None:
     """Show the main job: load, live changes, a command, kills, and the proof that nothing is lost."""
     say = Say()
-    stack = _stack(say)
+    stack = this_stack(say)
     chosen = Options(**options)  # type: ignore[arg-type]
     if not chosen.is_shop:
         raise click.ClickException("the demo needs its own shop; for a source of your own use `nearview local up`")
     try:
         summary = run_demo(stack, chosen, say)
-        running = _running(stack)
+        running = running_of(stack)
     except (StackError, ProcessError) as error:
         raise click.ClickException(f"{error}\nlogs: {stack.folder / 'logs'}") from None
     finally:

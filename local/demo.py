@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,15 +11,15 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-import psutil
-
+from local.kills import all_new, kill_child, kill_worker
 from local.probe import Probe, Samples, quantile
 from local.processes import ProcessError, wait_until
 from local.progress import is_quiet, metrics, sent, source_position, stored_items
-from local.stack import WORKER, Options, Running, Stack, StackError
+from local.running import Options, Running, StackError
+from local.stack import Stack
+from local.summary import Summary, millis
 
 LOAD_SECONDS: Final = 240
 RECOVERY_SECONDS: Final = 90
@@ -31,25 +29,6 @@ CALM_SECONDS: Final = 10
 MEASURE_AFTER_SECONDS: Final = 2
 
 Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Summary:
-    """What the demo measured; latencies and times in seconds."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    rows_loaded: int = 0
-    changes_streamed: int = 0
-    workload: dict[str, Any] = field(default_factory=dict)
-    folded: int = 0
-    command_seconds: float | None = None
-    latency_p50_seconds: float | None = None
-    latency_p99_seconds: float | None = None
-    latency_samples: int = 0
-    child_killed_seconds: float | None = None
-    worker_killed_seconds: float | None = None
-    documents: int = 0
-    differences: int = -1
 
 
 def run_demo(stack: Stack, options: Options, say: Say) -> Summary:
@@ -113,11 +92,12 @@ def _live(stack: Stack, running: Running, summary: Summary, samples: Samples, sa
     summary.latency_samples = len(calm)
     summary.latency_p50_seconds = quantile(calm, 0.50)
     summary.latency_p99_seconds = quantile(calm, 0.99)
-    say(f"commit to readable document: p50 {_ms(summary.latency_p50_seconds)}, p99 {_ms(summary.latency_p99_seconds)}")
+    p50, p99 = millis(summary.latency_p50_seconds), millis(summary.latency_p99_seconds)
+    say(f"commit to readable document: p50 {p50}, p99 {p99}")
     summary.folded += int(metrics(running).get("nearview_changes_folded_total", 0))
 
     killed = kill_child(stack)
-    wait_until(lambda: _all_new(stack, killed), RECOVERY_SECONDS, "new children after a child's death")
+    wait_until(lambda: all_new(stack, killed), RECOVERY_SECONDS, "new children after a child's death")
     summary.child_killed_seconds = _next_record(running, killed.at)
     say(f"one child killed with SIGKILL: next records durable after {summary.child_killed_seconds:.1f} s")
 
@@ -125,43 +105,6 @@ def _live(stack: Stack, running: Running, summary: Summary, samples: Samples, sa
     stack.start_worker(running)
     summary.worker_killed_seconds = _next_record(running, dead)
     say(f"whole worker killed with SIGKILL: next records durable after {summary.worker_killed_seconds:.1f} s")
-
-
-@dataclass(frozen=True, slots=True)
-class ChildKill:
-    """The moment, and the children of that time: with the daemon they all go."""
-
-    at: float
-    children: frozenset[int]
-
-
-def kill_child(stack: Stack) -> ChildKill:
-    """SIGKILL one shard's child."""
-    children = wait_until(lambda: _children(stack), RECOVERY_SECONDS, "a child to kill")
-    children[0].send_signal(signal.SIGKILL)
-    return ChildKill(time.monotonic(), frozenset(child.pid for child in children))
-
-
-def _all_new(stack: Stack, kill: ChildKill) -> bool:
-    pids = {child.pid for child in _children(stack)}
-    return bool(pids) and not pids & kill.children
-
-
-def kill_worker(stack: Stack) -> float:
-    """SIGKILL supervisor, daemon and children, as a lost host does; returns the moment."""
-    stack.processes.stop(WORKER, grace_seconds=0)
-    return time.monotonic()
-
-
-def _children(stack: Stack) -> list[psutil.Process]:
-    pid = stack.processes.pid(WORKER)
-    if pid is None:
-        raise StackError("the worker does not run")
-    try:
-        found = psutil.Process(pid).children(recursive=True)
-        return [process for process in found if "worker.child" in process.cmdline()]
-    except psutil.Error:
-        return []
 
 
 def _next_record(running: Running, killed: float) -> float:
@@ -182,7 +125,7 @@ def _command(running: Running, summary: Summary, say: Say) -> None:
     summary.command_seconds = time.monotonic() - started
     say(
         f"POST /commands/place-order, then GET /orders/{placed['order_id']}: {len(found['lines'])} line of"
-        f" {found['customer']['customer_id']}'s order readable after {_ms(summary.command_seconds)}"
+        f" {found['customer']['customer_id']}'s order readable after {millis(summary.command_seconds)}"
     )
 
 
@@ -249,20 +192,8 @@ def _wait_quiet(stack: Stack, running: Running, timeout_seconds: float) -> None:
         raise StackError(f"{error}; see `nearview local logs worker`") from None
 
 
-def verify_command(running: Running, *more: str) -> tuple[list[str], dict[str, str]]:
-    """`nearview verify` of this stack: command and environment."""
-    command = [sys.executable, "-m", "worker.cli", "verify", "--mappings", running.mappings]
-    environment = {
-        **os.environ,
-        **running.ministack.environment(),
-        "NEARVIEW_SOURCE_URL": running.source_url,
-        "NEARVIEW_DOCUMENTS_TABLE": running.storage.documents_table,
-    }
-    return [*command, *more], environment
-
-
 def _verify(running: Running, summary: Summary, say: Say) -> None:
-    command, environment = verify_command(running, "--json")
+    command, environment = running.verify_command("--json")
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     if done.returncode not in (0, 1):
         raise StackError(done.stderr.decode(errors="replace").strip() or "verify failed")
@@ -279,33 +210,3 @@ def _timed(summary: Summary, phase: str) -> Iterator[None]:
         yield
     finally:
         summary.seconds[phase] = round(time.monotonic() - started, 1)
-
-
-def _ms(seconds: float | None) -> str:
-    return "unknown" if seconds is None else f"{seconds * 1000:,.0f} ms"
-
-
-def summary_rows(summary: Summary) -> list[tuple[str, str]]:
-    """The summary as a table of two columns."""
-    return [
-        ("rows loaded", f"{summary.rows_loaded:,}"),
-        ("changes streamed", f"{summary.changes_streamed:,}"),
-        ("documents", f"{summary.documents:,}"),
-        ("changes folded into newer ones", f"{summary.folded:,}"),
-        (
-            "commit to readable document",
-            (
-                f"p50 {_ms(summary.latency_p50_seconds)}, p99 {_ms(summary.latency_p99_seconds)}"
-                f" ({summary.latency_samples} samples)"
-            ),
-        ),
-        ("command through the API to changed document", _ms(summary.command_seconds)),
-        ("one child killed: next records durable after", _seconds(summary.child_killed_seconds)),
-        ("whole worker killed: next records durable after", _seconds(summary.worker_killed_seconds)),
-        ("time", ", ".join(f"{phase} {seconds} s" for phase, seconds in summary.seconds.items())),
-        ("differences", f"{summary.differences:,}"),
-    ]
-
-
-def _seconds(seconds: float | None) -> str:
-    return "unknown" if seconds is None else f"{seconds:.1f} s"

@@ -11,7 +11,7 @@ from typing import Final
 import psycopg2
 
 from contract.keys import DOCUMENT_SK, document_pk
-from local.stack import Running
+from local.running import Running
 
 FIRST_CUSTOMER: Final = 900_000_001
 PAUSE_SECONDS: Final = 0.1

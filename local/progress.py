@@ -14,14 +14,16 @@ import psycopg2
 from prometheus_client.parser import text_string_to_metric_families
 
 from local.dms.state import parse_lsn
-from local.stack import Running, Stack
+from local.running import Running
+from local.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the DMS stand-in has done."""
+    """What the DMS stand-in has done; `loading` are the tables whose load, or reload, has not ended."""
 
     phase: str
+    loading: frozenset[str]
     rows_loaded: int
     changes: int
     confirmed_lsn: int
@@ -33,9 +35,10 @@ def sent(folder: Path) -> Sent:
     try:
         state = json.loads((folder / "dms" / "state.json").read_text())
     except (OSError, ValueError):
-        return Sent("starting", 0, 0, 0, {})
+        return Sent("starting", frozenset(), 0, 0, 0, {})
     return Sent(
         state["phase"],
+        frozenset(state["tables"]) - frozenset(state["loaded_tables"]),
         sum(state["rows_loaded"].values()),
         state["changes"],
         parse_lsn(state["confirmed_lsn"]),
@@ -69,7 +72,7 @@ def _number(checkpoint: str) -> int:
 def is_quiet(stack: Stack, running: Running, position: int) -> bool:
     """Whether everything committed up to a log position is in documents (or parked) and checkpointed."""
     state = sent(stack.folder)
-    if state.phase != "changes" or state.confirmed_lsn < position:
+    if state.phase != "changes" or state.loading or state.confirmed_lsn < position:
         return False
     done = checkpoints(running)
     return all(done.get(shard, -1) >= number for shard, number in state.last_sequence_numbers.items())

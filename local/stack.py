@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import fcntl
-import gzip
 import json
-import os
 import shutil
-import subprocess
 import sys
-import zlib
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
-from psycopg2 import extensions
 
 from api_lambdas.package import PackageError, build
 from contract.mapping import Mapping
 from local import ministack as ministack_process
 from local.deploy import DeployError, Storage, deploy_api, deploy_storage
-from local.dms.settings import DEFAULT_TASK
 from local.ministack import MiniStack
-from local.monolith.seed import create_schema, insert_seed
 from local.postgres import Postgres
 from local.postgres_files import PostgresError
 from local.processes import REPOSITORY, ProcessError, Processes, free_port, state_folder
-from local.sql_script import ScriptError, Statement, split
+from local.running import Options, Running, StackError
+from local.source import check_mapping, fill
+from local.standin import DMS, StandIn, make_task
 from worker.mapping.loader import load_mappings
-from worker.verify.errors import VerifyError
-from worker.verify.problems import problems
-from worker.verify.source import open_source
 
 DATABASE: Final = "source"
 MONOLITH: Final = "monolith"
-DMS: Final = "dms"
 WORKER: Final = "worker"
 START_SECONDS: Final = 60
 
@@ -61,60 +54,13 @@ FAST_WORKER: Final = {
 Say = Callable[[str], None]
 
 
-class StackError(Exception):
-    """Something could not be started or found; str() is for users."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to run. Without a source of one's own: the demo's shop, its seed data and the service over it."""
-
-    mappings: Path = REPOSITORY / "mappings"
-    schema: Path | None = None
-    source_url: str | None = None
-    task: Path | None = None
-    orders: int = 2_000
-    seed: int = 1
-    shards: int = 2
-    ministack_port: int | None = None
-    postgres_port: int | None = None
-    http_port: int | None = None
-
-    @property
-    def is_shop(self) -> bool:
-        """Whether the demo's monolith is the source."""
-        return self.schema is None and self.source_url is None
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """Where everything is; kept in the state folder (readable by its owner only: the URL holds a password)."""
-
-    source_url: str
-    ministack_port: int
-    storage: Storage
-    mappings: str
-    tables: tuple[str, ...]
-    worker_url: str
-    environment: dict[str, str] = field(default_factory=dict)
-    postgres_port: int | None = None
-    monolith_url: str | None = None
-    collection: str = ""
-    api_url: str | None = None
-    api_direct_url: str | None = None
-
-    @property
-    def ministack(self) -> MiniStack:
-        """The AWS stand-in."""
-        return MiniStack(self.ministack_port)
-
-
 class Stack:
     """One local stack per state folder."""
 
     def __init__(self, folder: Path | None = None, say: Say = lambda _: None) -> None:
         self.folder = folder or state_folder()
         self.processes = Processes(self.folder)
+        self.stand_in = StandIn(self.folder / "dms", self.processes)
         self._say = say
         self._file = self.folder / "stack.json"
         self._started_postgres: Postgres | None = None
@@ -159,10 +105,11 @@ class Stack:
     def up(self, options: Options) -> Running:
         """Start everything; what a crashed earlier run left is cleared first. Raises StackError with one clear text."""
         mapping = _mapping(options.mappings)
+        task = make_task(options, tuple(mapping.tables))
         with self.locked():
             self._clear()
             try:
-                return self._start(options, mapping)
+                return self._start(options, mapping, task)
             except (ProcessError, PostgresError, DeployError, PackageError, psycopg2.Error, OSError) as error:
                 self._clear()
                 raise StackError(str(error).strip()) from error
@@ -178,8 +125,9 @@ class Stack:
             return found
 
     def _clear(self) -> None:
-        for name in (WORKER, DMS, MONOLITH):
-            self.processes.stop(name, grace_seconds=12 if name == WORKER else 4)
+        self.processes.stop(WORKER, grace_seconds=12)
+        self.stand_in.stop()
+        self.processes.stop(MONOLITH, grace_seconds=4)
         self._leave_source()
         ministack_process.stop(self.processes)
         self.processes.stop_all()
@@ -192,17 +140,17 @@ class Stack:
     def _leave_source(self) -> None:
         """Remove slot and publication from a user's own database: an unread slot keeps its log for ever."""
         running = self.running()
-        if running is None or running.postgres_port is not None or not (self.folder / "dms").exists():
+        if running is None or running.postgres_port is not None or not self.stand_in.is_prepared:
             return
-        command, environment = self._dms("drop", running)
-        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
-        if done.returncode != 0:
+        try:
+            self.stand_in.drop(running)
+        except StackError:
             self._say("slot and publication could not be removed from the source; remove them there by hand:")
             self._say("  SELECT pg_drop_replication_slot('dms_nearview'); DROP PUBLICATION dms_nearview;")
 
-    def _start(self, options: Options, mapping: Mapping) -> Running:
+    def _start(self, options: Options, mapping: Mapping, task: dict[str, Any]) -> Running:
         url, postgres_port = self._source(options)
-        _check_mapping(mapping, url)
+        check_mapping(mapping, url)
         ministack = ministack_process.start(self.processes, options.ministack_port)
         self._say(f"MiniStack (the AWS stand-in) at {ministack.url}")
         storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
@@ -212,17 +160,6 @@ class Stack:
         api = deploy_api(ministack, lambda _: None, code, monolith_url or NOWHERE)
         self._say(f"API deployed from cloudformation/50-api.yaml: {api.url}")
         port = options.http_port or free_port()
-        environment = {
-            **ministack.environment(),
-            "NEARVIEW_APPLICATION": storage.application,
-            "NEARVIEW_STREAM": storage.stream,
-            "NEARVIEW_ROWS_TABLE": storage.rows_table,
-            "NEARVIEW_DOCUMENTS_TABLE": storage.documents_table,
-            "NEARVIEW_PARKED_TABLE": storage.parked_table,
-            "NEARVIEW_MAPPINGS": str(options.mappings.resolve()),
-            "NEARVIEW_HTTP_PORT": str(port),
-            **FAST_WORKER,
-        }
         running = Running(
             source_url=url,
             ministack_port=ministack.port,
@@ -230,7 +167,7 @@ class Stack:
             mappings=str(options.mappings.resolve()),
             tables=tuple(mapping.tables),
             worker_url=f"http://127.0.0.1:{port}",
-            environment=environment,
+            environment=_worker_environment(ministack, storage, options.mappings, port),
             postgres_port=postgres_port,
             monolith_url=monolith_url,
             collection=mapping.aggregates[0].collection,
@@ -238,7 +175,8 @@ class Stack:
             api_direct_url=api.direct_url,
         )
         self._keep(running)
-        self.start_dms(running, options.task)
+        self.stand_in.write_task(task)
+        self.stand_in.start(running)
         self._say("DMS stand-in: full load, then changes from the replication slot")
         self.start_worker(running)
         self._say(f"worker: supervisor, KCL's daemon, a child per shard; {running.worker_url}/metrics and /healthz")
@@ -254,17 +192,7 @@ class Stack:
         postgres.create_database(DATABASE)
         url = postgres.url(DATABASE)
         self._say(f"PostgreSQL on 127.0.0.1:{postgres.port}")
-        with closing(psycopg2.connect(url)) as connection:
-            connection.autocommit = options.schema is not None
-            with connection.cursor() as cursor:
-                if options.schema is not None:
-                    run_sql(cursor, options.schema)
-                    self._say(f"{options.schema} executed")
-                else:
-                    create_schema(cursor)
-                    counts = insert_seed(cursor, seed=options.seed, orders=options.orders)
-                    connection.commit()
-                    self._say(f"the shop's tables filled: {sum(counts.values()):,} rows in {len(counts)} tables")
+        self._say(fill(url, options))
         return url, postgres.port
 
     def _monolith(self, url: str) -> str:
@@ -285,27 +213,6 @@ class Stack:
         draft.write_text(json.dumps(asdict(running), indent=1))
         draft.replace(self._file)
 
-    def start_dms(self, running: Running, task: Path | None = None) -> None:
-        """Start the stand-in, or start it again: it resumes where the stream has confirmed its records."""
-        folder = self.folder / "dms"
-        folder.mkdir(parents=True, exist_ok=True)
-        made = folder / "task.json"
-        if not made.exists():
-            made.write_text(json.dumps(task_for(running.tables, json.loads((task or DEFAULT_TASK).read_text()))))
-        command, environment = self._dms("run", running)
-        self.processes.start(DMS, command, env=environment)
-        self.processes.wait_until((folder / "state.json").exists, START_SECONDS, "the DMS stand-in's start", [DMS])
-
-    def _dms(self, command: str, running: Running) -> tuple[list[str], dict[str, str]]:
-        folder = self.folder / "dms"
-        environment = {
-            **running.ministack.environment(),
-            "NEARVIEW_SOURCE_URL": running.source_url,
-            "NEARVIEW_STREAM": running.storage.stream,
-        }
-        task = ["--task", str(folder / "task.json"), "--state", str(folder)]
-        return [sys.executable, "-m", "local.dms", command, *task], environment
-
     def start_worker(self, running: Running) -> None:
         """Start the supervisor and return when it serves; its daemon needs some seconds more."""
         self.processes.start(WORKER, [sys.executable, "-m", "worker.supervisor"], env=running.environment)
@@ -314,72 +221,18 @@ class Stack:
         )
 
 
-def task_for(tables: tuple[str, ...], task: dict[str, Any]) -> dict[str, Any]:
-    """The DMS task of these tables: one selection rule for each, partitioned by primary key."""
-    rules: list[dict[str, Any]] = []
-    for table in tables:
-        schema, name = table.split(".", 1)
-        locator = {"schema-name": schema, "table-name": name}
-        selection = {"rule-type": "selection", "object-locator": locator, "rule-action": "include", "filters": []}
-        mapping = {
-            "rule-type": "object-mapping",
-            "rule-action": "map-record-to-record",
-            "object-locator": locator,
-            "mapping-parameters": {"partition-key-type": "primary-key"},
-        }
-        for rule in (selection, mapping):
-            number = str(len(rules) + 1)
-            rules.append({**rule, "rule-id": number, "rule-name": number})
-    return {**task, "TableMappings": {"rules": rules}}
-
-
-_FLUSH: Final = "RESET synchronous_commit; SELECT pg_logical_emit_message(true, 'nearview', '')"
-"""A commit that waits for the disk, and with it for all before it; the message itself is in no publication."""
-
-
-def run_sql(cursor: Any, path: Path) -> None:
-    """Execute a SQL script (.sql or .sql.gz) statement by statement; the cursor's connection has to be in autocommit.
-
-    Only the script's own BEGIN and COMMIT make transactions. It ends at the first error: StackError names the line.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        statements = split(content.decode("utf-8-sig"))
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise StackError(f"{path}: cannot be read as a UTF-8 SQL script: {error}") from None
-    except ScriptError as error:
-        raise StackError(f"{path}:{error.line}: {error}") from None
-    cursor.execute("SET synchronous_commit = off")  # thousands of commits without waiting for the disk each time
-    for statement in statements:
-        if statement.is_empty:
-            continue
-        try:
-            cursor.execute(statement.text)
-        except psycopg2.Error as error:
-            raise StackError(f"{path}:{statement.line}: {_sql_problem(statement, error)}") from None
-    if cursor.connection.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
-        cursor.execute("ROLLBACK")
-        raise StackError(f"{path}: ends inside a transaction, which was rolled back: its BEGIN has no COMMIT")
-    cursor.execute(_FLUSH)
-
-
-def _sql_problem(statement: Statement, error: psycopg2.Error) -> str:
-    """The first line of an error, with its own line in the script if that is not the statement's."""
-    text = str(error.diag.message_primary or error).strip().partition("\n")[0]
-    position = error.diag.statement_position
-    line = statement.line_at(int(position) - 1) if position else statement.line
-    return text if line == statement.line else f"{text} (at line {line})"
-
-
-def _check_mapping(mapping: Mapping, url: str) -> None:
-    """A misspelt table or column is said now; later it would look like a DMS that leaves columns out."""
-    try:
-        with open_source(url) as source:
-            found = problems(mapping, source.catalog(mapping.tables), source.tables())
-    except VerifyError as error:
-        raise StackError(str(error)) from None
-    if found:
-        raise StackError("\n".join(found))
+def _worker_environment(ministack: MiniStack, storage: Storage, mappings: Path, port: int) -> dict[str, str]:
+    return {
+        **ministack.environment(),
+        "NEARVIEW_APPLICATION": storage.application,
+        "NEARVIEW_STREAM": storage.stream,
+        "NEARVIEW_ROWS_TABLE": storage.rows_table,
+        "NEARVIEW_DOCUMENTS_TABLE": storage.documents_table,
+        "NEARVIEW_PARKED_TABLE": storage.parked_table,
+        "NEARVIEW_MAPPINGS": str(mappings.resolve()),
+        "NEARVIEW_HTTP_PORT": str(port),
+        **FAST_WORKER,
+    }
 
 
 def _mapping(folder: Path) -> Mapping:
@@ -390,9 +243,6 @@ def _mapping(folder: Path) -> Mapping:
 
 
 def _answers(url: str) -> bool:
-    import urllib.error
-    import urllib.request
-
     try:
         with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310  our own address
             return bool(reply.status == 200)

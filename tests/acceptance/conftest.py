@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import Options, Stack
+from local.running import Options
+from local.stack import Stack
 from tests.acceptance.live import Live
 
 SMALL_SHOP = 150

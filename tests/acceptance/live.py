@@ -20,10 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.values import Item
-from local.demo import verify_command
 from local.monolith.workload import WorkloadCounts, run_workload
 from local.progress import is_quiet, source_position
-from local.stack import DMS, WORKER, Running, Stack
+from local.running import Running
+from local.stack import WORKER, Stack
+from local.standin import DMS
 from worker.parking import ParkedItem, list_parked
 
 PATIENCE_SECONDS = 180.0
@@ -94,7 +95,7 @@ class Live:
 
     def verify(self) -> dict[str, Any]:
         """The report of `nearview verify --json`."""
-        command, environment = verify_command(self.running, "--json")
+        command, environment = self.running.verify_command("--json")
         done = subprocess.run(command, env=environment, capture_output=True, check=False)
         assert done.returncode in (0, 1), done.stderr.decode()
         report: dict[str, Any] = json.loads(done.stdout)

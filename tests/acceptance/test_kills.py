@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from local.demo import kill_child, kill_worker
-from local.stack import Options
+from local.kills import kill_child, kill_worker
+from local.running import Options
 from tests.acceptance.conftest import SMALL_SHOP
 from tests.acceptance.live import Live, wait_for, workload
 

@@ -7,7 +7,8 @@ import pytest
 
 from local.processes import free_port
 from local.progress import checkpoints
-from local.stack import WORKER, Options
+from local.running import Options
+from local.stack import WORKER
 from tests.acceptance.conftest import SMALL_SHOP
 from tests.acceptance.live import Live, wait_for, workload
 from worker.supervisor.leases import LeaseTables

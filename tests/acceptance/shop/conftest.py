@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stack import Options
+from local.running import Options
 from tests.acceptance.conftest import SMALL_SHOP, stacks
 from tests.acceptance.live import Live
 

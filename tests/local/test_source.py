@@ -11,7 +11,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from local.stack import StackError, run_sql
+from local.running import StackError
+from local.source import run_sql
 
 Run = Callable[[str], None]
 

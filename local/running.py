@@ -1,0 +1,81 @@
+"""What a local stack is to run, and what runs: options, addresses, the error that users see."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.deploy import Storage
+from local.ministack import MiniStack
+from local.processes import REPOSITORY
+
+
+class StackError(Exception):
+    """Something could not be started or found; str() is for users."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to run. Without a source of one's own: the demo's shop, its seed data and the service over it.
+
+    `task` is the stand-in's task file, `stand_in` its switches as `NAME=VALUE`.
+    """
+
+    mappings: Path = REPOSITORY / "mappings"
+    schema: Path | None = None
+    source_url: str | None = None
+    task: Path | None = None
+    stand_in: tuple[str, ...] = ()
+    orders: int = 2_000
+    seed: int = 1
+    shards: int = 2
+    ministack_port: int | None = None
+    postgres_port: int | None = None
+    http_port: int | None = None
+
+    @property
+    def is_shop(self) -> bool:
+        """Whether the demo's monolith is the source."""
+        return self.schema is None and self.source_url is None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where everything is; kept in the state folder (readable by its owner only: the URL holds a password)."""
+
+    source_url: str
+    ministack_port: int
+    storage: Storage
+    mappings: str
+    tables: tuple[str, ...]
+    worker_url: str
+    environment: dict[str, str] = field(default_factory=dict)
+    postgres_port: int | None = None
+    monolith_url: str | None = None
+    collection: str = ""
+    api_url: str | None = None
+    api_direct_url: str | None = None
+
+    @property
+    def ministack(self) -> MiniStack:
+        """The AWS stand-in."""
+        return MiniStack(self.ministack_port)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the operators' commands need in their environment."""
+        return {
+            **self.ministack.environment(),
+            "NEARVIEW_SOURCE_URL": self.source_url,
+            "NEARVIEW_ROWS_TABLE": self.storage.rows_table,
+            "NEARVIEW_DOCUMENTS_TABLE": self.storage.documents_table,
+            "NEARVIEW_PARKED_TABLE": self.storage.parked_table,
+            "NEARVIEW_MAPPINGS": self.mappings,
+        }
+
+    def verify_command(self, *more: str) -> tuple[list[str], dict[str, str]]:
+        """`nearview verify` of this stack: command and environment."""
+        command = [sys.executable, "-m", "worker.cli", "verify", "--mappings", self.mappings]
+        return [*command, *more], {**os.environ, **self.settings}
