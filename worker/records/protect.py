@@ -20,7 +20,7 @@ from typing import Any, Final
 from contract.keys import scalar_text
 from contract.mapping import Policy
 from worker.records.envelope import NO_BEFORE_COLUMNS, PROTECTED_MARK, BeforeColumns, ChangeEvent, parse
-from worker.records.errors import PoisonRecord
+from worker.records.errors import PoisonRecord, Reason
 
 LEAST_KEY_BYTES: Final = 32
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
@@ -85,12 +85,18 @@ class Protection:
             raise ValueError("tokens need a key")
 
     def event(self, event: ChangeEvent) -> ChangeEvent:
-        """The event without what must not be seen; itself when its table has nothing sensitive or it is protected."""
+        """The event without what must not be seen; itself when its table has nothing sensitive or it is protected.
+
+        Raises PoisonRecord for values nested so deeply that no token can be made of them.
+        """
         policies = self.policies.get(event.table)
         if policies is None or event.protected:
             return event
-        before = None if event.before is None else self._image(event.before, policies)
-        return replace(event, data=self._image(event.data, policies), before=before, protected=True)
+        try:
+            before = None if event.before is None else self._image(event.before, policies)
+            return replace(event, data=self._image(event.data, policies), before=before, protected=True)
+        except RecursionError:
+            raise PoisonRecord(Reason.BAD_VALUE, "a column is nested too deeply", event.table) from None
 
     def payload(self, data: bytes) -> bytes:
         """A payload as it may be parked: protected and marked, so that a retry does not protect it twice.

@@ -130,9 +130,11 @@ def test_what_names_no_table_is_parked_as_it_is(data: bytes) -> None:
 
 def test_a_record_nested_too_deeply_to_be_written_again_is_parked_without_its_body() -> None:
     deep = "[" * 700 + f'"{CANARY}"' + "]" * 700
-    text = json.dumps(change("insert", "shop.orders", {"id": "@"})).replace('"@"', deep).encode()
+    text = json.dumps(change("insert", "shop.orders", {"customer_id": "@"})).replace('"@"', deep).encode()
 
     assert CANARY.encode() not in PROTECTION.payload(text)
+    with pytest.raises(PoisonRecord, match="nested too deeply"):
+        PROTECTION.event(_event(text))
 
 
 def test_tokens_need_a_key() -> None:
