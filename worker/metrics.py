@@ -27,6 +27,9 @@ ROW_WRITES = Counter("nearview_row_writes", "Row images written.")
 DOCUMENT_WRITES = Counter("nearview_document_writes", "Documents written.")
 DOCUMENT_SKIPS = Counter("nearview_document_skips", "Documents found unchanged and not written.")
 DOCUMENTS_PARKED = Counter("nearview_documents_parked", "Documents whose newest state was parked.")
+DOCUMENTS_WAITING = Counter(
+    "nearview_documents_waiting", "Documents left as they are until a rebuild has put the edges of new relations."
+)
 RETRIES = Counter("nearview_retries", "Requests to the store that were tried again.")
 BATCH_SECONDS = Histogram("nearview_batch_seconds", "Time to make one batch durable.", buckets=SECONDS_BUCKETS)
 COMMIT_SECONDS = Histogram(
@@ -67,6 +70,7 @@ class BatchCounts(Protocol):
     documents_written: int
     documents_skipped: int
     documents_parked: int
+    documents_waiting: int
     retries: int
     newest_commit_micros: int | None
 
@@ -94,6 +98,7 @@ def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: f
     DOCUMENT_WRITES.inc(batch.documents_written)
     DOCUMENT_SKIPS.inc(batch.documents_skipped)
     DOCUMENTS_PARKED.inc(batch.documents_parked)
+    DOCUMENTS_WAITING.inc(batch.documents_waiting)
     RETRIES.inc(batch.retries)
     for (table, operation), count in batch.changes.items():
         CHANGES.labels(table, operation).inc(count)

@@ -53,8 +53,8 @@ class Head:
 def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generations, counts: Counts) -> Steps[None]:
     """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen.
 
-    A document of other relations than the mapping's stays as it is until their edges are known to be there; the
-    rebuild that makes sure of it comes to every document afterwards. Raises NewerGeneration.
+    A document of other relations than the mapping's stays as it is, or unwritten, until their edges are known to be
+    there; the rebuild that makes sure of it comes to every document afterwards. Raises NewerGeneration.
     """
     for start in range(0, len(roots), GROUP):
         pending = list(roots[start : start + GROUP])
@@ -74,7 +74,7 @@ def _rebuild_once(
     parked: set[int] = set()
     for at, ((aggregate, key), head) in enumerate(zip(roots, heads, strict=True)):
         refuse_newer(aggregate, head.generation)
-        if head.revision and not generations.may_follow(plan, aggregate, head.relations):
+        if not generations.may_follow(plan, aggregate, head.relations):
             counts.documents_waiting += 1
             continue
         assembled = assemble(aggregate, key, memory)

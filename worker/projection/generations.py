@@ -26,18 +26,21 @@ class NewerGeneration(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """By aggregate: the generation that is fenced off against older ones; the relations whose edges are all there."""
+    """By aggregate: the generation that is fenced off against older ones; the relations whose edges are all there.
+
+    `ready` is None where nobody keeps a record of it: a store that began with this mapping.
+    """
 
     fence: dict[str, int] = field(default_factory=dict, hash=False)
-    ready: dict[str, str] = field(default_factory=dict, hash=False)
+    ready: dict[str, str] | None = field(default=None, hash=False)
 
     def may_follow(self, plan: Plan, aggregate: Aggregate, relations: str) -> bool:
-        """Whether a document that was written for these relations may be rebuilt for those of the mapping.
+        """Whether a document that was written for these relations ("": not written yet) may be built for the mapping's.
 
         Else children that an older mapping stored without an edge would be missing in it.
         """
         ours = plan.relations[aggregate.name]
-        return relations == ours or self.ready.get(aggregate.name) == ours
+        return relations == ours or self.ready is None or self.ready.get(aggregate.name) == ours
 
     def text(self) -> str:
         """Canonical text for `parse_generations`."""

@@ -54,13 +54,14 @@ def raise_fence(plan: Plan, names: frozenset[str]) -> Steps[None]:
 def say_ready(plan: Plan, names: frozenset[str]) -> Steps[None]:
     """The edges of these aggregates' relations are all there: documents may follow them."""
     relations = {name: digest for name, digest in plan.relations.items() if name in names}
-    yield from _change_generations(lambda old: replace(old, ready={**old.ready, **relations}))
+    yield from _change_generations(lambda old: replace(old, ready={**(old.ready or {}), **relations}))
 
 
 def _change_generations(change: Callable[[Generations], Generations]) -> Steps[None]:
     while True:
         (item,) = yield [Get(TableName.ROWS, GENERATIONS_PK, GENERATIONS_SK)]
-        new = change(parse_generations(item)).text()
+        # from now on there is a record of what is ready, and so far nothing is
+        new = change(parse_generations(item) if item else Generations(ready={})).text()
         keys: Item = {"pk": text(GENERATIONS_PK), "sk": text(GENERATIONS_SK), "state": text(new)}
         if item is None:
             replies = yield [Insert(TableName.ROWS, GENERATIONS_PK, GENERATIONS_SK, keys)]

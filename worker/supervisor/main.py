@@ -39,6 +39,7 @@ class Parts:
     child_module: str
     mapping_problems: Callable[[Settings], list[str]]
     parked_tables: Callable[[Settings], list[str]]
+    first_start: Callable[[Settings, Log], None]
 
 
 def run(environ: Mapping[str, str], parts: Parts | None = None) -> int:
@@ -67,8 +68,9 @@ def run(environ: Mapping[str, str], parts: Parts | None = None) -> int:
 
 def _parts() -> Parts:
     from worker.parking import parked_tables
+    from worker.rebuild.first_start import note_first_start
 
-    return Parts("worker.child", mapping_problems, parked_tables)
+    return Parts("worker.child", mapping_problems, parked_tables, note_first_start)
 
 
 def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log: Log) -> None:
@@ -76,6 +78,7 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
     java = find_java(settings.java, environ)
     aws = clients(settings)
     _check(settings, aws, parts)
+    parts.first_start(settings, log)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -165,6 +165,8 @@ def _deploy(seed: int) -> tuple[dict[tuple[str, str], Any], dict[tuple[str, str]
     live, log = source_history(rng, rng.randint(4, 30), rng.choice([1, 2, 3]), TABLES)
     fleet = Fleet(rng, shards_of(rng, log))
     fleet.progress = [0] * len(fleet.logs)
+    for _ in fleet.drive(say_ready(OLD, frozenset(OLD.relations))):
+        pass
     fleet.running = [(fleet.worker(OLD, shard), 1.0) for shard in range(len(fleet.logs))]
     fleet.go_on(rng.randint(0, 150))
     for shard in range(len(fleet.logs)):  # the old owners may go on as zombies and sleep long

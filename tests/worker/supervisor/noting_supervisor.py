@@ -20,5 +20,5 @@ def mapping_problems(_settings: Settings) -> list[str]:
 
 
 if __name__ == "__main__":
-    parts = Parts("tests.worker.supervisor.noting_child", mapping_problems, parked_tables)
+    parts = Parts("tests.worker.supervisor.noting_child", mapping_problems, parked_tables, lambda *_: None)
     sys.exit(run(os.environ, parts))

@@ -1,0 +1,46 @@
+"""The first start of an installation: with an empty rows table every relation's edges are there.
+
+Later mappings find the item and wait for `nearview rebuild` where they follow foreign keys that it does not name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from worker.errors import SettingsError
+from worker.log import Log
+from worker.mapping.loader import load_mappings
+from worker.patience import Patience
+from worker.projection.generations import GENERATIONS_PK, GENERATIONS_SK, Generations
+from worker.projection.operations import text
+from worker.projection.plan import make_plan
+from worker.settings import Settings
+from worker.store.dynamodb import dynamodb_client
+
+ATTEMPTS = 5
+
+
+def note_first_start(settings: Settings, log: Log) -> None:
+    """Store what is ready unless it is stored already. Raises FatalError, TransientError, SettingsError."""
+    mapping, problems = load_mappings(Path(settings.mappings))
+    if mapping is None:
+        raise SettingsError([str(problem) for problem in problems])
+    client = dynamodb_client(settings.region, settings.endpoint_url)
+    relations = make_plan(mapping).relations
+    patience = Patience("the rows table", log, attempts=ATTEMPTS)
+    patience.all(lambda table: _note(client, table, relations), [settings.rows_table])
+
+
+def _note(client: Any, table: str, relations: dict[str, str]) -> None:
+    if client.scan(TableName=table, Limit=1, ConsistentRead=True)["Items"]:
+        relations = {}  # rows of a time before: who knows for which mapping
+    state = text(Generations(ready=relations).text())
+    try:
+        client.put_item(
+            TableName=table,
+            Item={"pk": text(GENERATIONS_PK), "sk": text(GENERATIONS_SK), "state": state},
+            ConditionExpression="attribute_not_exists(pk)",
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return  # the usual case: not the first start
