@@ -1,0 +1,176 @@
+"""The sweep after a reload: what vanished goes, whatever interrupts it; what is newer stays; and its command."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from local.ministack import MiniStack
+from tests.worker.conftest import Tables
+from tests.worker.rebuild.sweeping import (
+    AS_OF,
+    BEFORE,
+    GONE,
+    MAPPING,
+    PLAN,
+    RIGHT,
+    TABLES,
+    Killed,
+    Scan,
+    changed,
+    documents,
+    reloaded,
+    swept,
+)
+from worker.cli import main
+from worker.log import Log
+from worker.projection.engine import project
+from worker.projection.image import Image
+from worker.projection.operations import TableName
+from worker.records.rows import Row
+from worker.records.version import change_version, load_version
+from worker.store.dynamodb import DynamoStore
+from worker.store.lean import LeanDynamoDB
+
+
+def test_rows_that_the_reload_did_not_bring_go_with_all_that_shows_them() -> None:
+    store = reloaded()
+    assert documents(store) != RIGHT
+    done = swept(store)
+    assert (done.gone, documents(store)) == (len(GONE), RIGHT)
+    assert (store.image_regressions, store.document_regressions) == (0, 0)
+
+
+def test_a_second_sweep_writes_nothing() -> None:
+    store = reloaded()
+    swept(store)
+    before = store.applied_writes
+    assert swept(store).documents_written == 0
+    assert store.applied_writes == before
+
+
+def test_only_counting_changes_nothing() -> None:
+    store = reloaded()
+    before = store.applied_writes
+    assert swept(store, dry_run=True).gone == len(GONE)
+    assert store.applied_writes == before
+
+
+def test_tables_that_are_not_named_stay() -> None:
+    store = reloaded()
+    assert swept(store, tables=frozenset({"shop.lines"})).gone == 1
+    assert documents(store)["order#1"] == RIGHT["order#1"]
+    assert documents(store)["order#2"]["customer"] == {"name": "Ben"}
+    assert "order#3" in documents(store)
+
+
+def test_a_load_that_comes_after_the_sweep_puts_its_row_back() -> None:
+    store = reloaded()
+    swept(store)
+    late: dict[tuple[str, str], Row] = {("shop.customers", "2"): {"id": 2, "name": "Eve"}}
+    store.drive(project(PLAN, changed(late, load_version(2, 1)), AS_OF))
+    assert documents(store)["order#2"]["customer"] == {"name": "Eve"}
+
+
+def test_an_old_record_that_comes_after_the_sweep_does_not() -> None:
+    store = reloaded()
+    swept(store)
+    store.drive(project(PLAN, changed(BEFORE, change_version(1, 900, 1)), AS_OF))
+    assert documents(store) == RIGHT
+
+
+def test_a_row_that_changed_in_the_new_incarnation_stays_though_no_load_brought_it() -> None:
+    store = reloaded()
+    born: dict[tuple[str, str], Row] = {("shop.orders", "3"): {"id": 3, "note": "new", "customer_id": 1}}
+    store.drive(project(PLAN, changed(born, change_version(2, 1, 1)), AS_OF))
+    swept(store)
+    assert documents(store)["order#3"]["note"] == "new"
+
+
+def _torn_everywhere(scan: Callable[[Any], Scan]) -> Iterator[tuple[int, Any]]:
+    """What is in the documents after a sweep died before its nth operation and another one ran, for every n."""
+    for operations in count():
+        store = reloaded()
+        try:
+            swept(store, scan(store), operations)
+        except Killed:
+            swept(store, scan(store))
+            assert (store.image_regressions, store.document_regressions) == (0, 0)
+            yield operations, documents(store)
+        else:
+            return
+
+
+def test_a_sweep_that_is_killed_between_any_two_operations_is_made_good_by_the_next() -> None:
+    ends = list(_torn_everywhere(Scan))
+    assert len(ends) > 20
+    assert [operations for operations, found in ends if found != RIGHT] == []
+
+
+def test_a_sweep_that_passed_over_the_rows_it_had_removed_would_be_caught() -> None:
+    """The planted defect: a row that has the sweep's own version counts as done, with its documents."""
+
+    def passes_over(image: Image) -> bool:
+        return image.version != load_version(2, 0)
+
+    wrong = [n for n, found in _torn_everywhere(lambda store: Scan(store, passes_over)) if found != RIGHT]
+    assert len(wrong) > 3
+
+
+# the command
+
+
+@pytest.fixture
+def store(tables: Tables, ministack: MiniStack) -> Iterator[DynamoStore]:
+    """The engine's store on the test's tables."""
+    lean = LeanDynamoDB(ministack.environment()["AWS_REGION"], ministack.url, 4)
+    made = DynamoStore(
+        lean, {TableName.ROWS: tables.rows, TableName.DOCUMENTS: tables.documents}, Log("error", io.StringIO())
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(tables: Tables, ministack: MiniStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs the program as in a shell with the settings of the tables."""
+    (tmp_path / "order.yaml").write_text(MAPPING)
+    for name, value in {**ministack.environment(), **tables.environment(), "NEARVIEW_MAPPINGS": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: CliRunner().invoke(main, ["sweep", *arguments])
+
+
+def test_the_command_sweeps_the_newest_incarnation(
+    run: Callable[..., Result], store: DynamoStore, tables: Tables
+) -> None:
+    def shown() -> set[str]:
+        return {item["pk"]["S"] for item in tables.items(tables.documents) if "_deleted" not in item}
+
+    store.drive(project(PLAN, changed(BEFORE, change_version(1, 100, 1)), AS_OF))
+    refused = run(*TABLES)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "no incarnation was raised" in refused.stderr
+    assert CliRunner().invoke(main, ["incarnation", "raise", "--yes"]).exit_code == 0
+    kept = {row_id: row for row_id, row in BEFORE.items() if row_id not in GONE}
+    store.drive(project(PLAN, changed(kept, load_version(2, 1_000)), AS_OF))
+
+    counted = run("--dry-run", *TABLES)
+    assert (counted.exit_code, counted.stdout) == (0, "3 rows would be removed, 0 documents written\n")
+    assert shown() == {"order#1", "order#2", "order#3"}
+    done = run("--json", *TABLES)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["gone"] == len(GONE)
+    assert shown() == {"order#1", "order#2"}
+
+
+def test_a_table_that_no_mapping_uses_is_refused(run: Callable[..., Result]) -> None:
+    refused = run("shop.order")
+    assert refused.exit_code == 2
+    assert "no mapping uses the table shop.order" in refused.stderr
