@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,13 @@ def is_quiet(stack: Stack, running: Running, position: int) -> bool:
     state = sent(stack.folder)
     if state.phase != "changes" or state.loading or state.confirmed_lsn < position:
         return False
+    return is_passed(running, state.last_sequence_numbers)
+
+
+def is_passed(running: Running, sequence_numbers: Mapping[str, int]) -> bool:
+    """Whether the worker's checkpoint of each shard has reached such a record; later ones do not matter."""
     done = checkpoints(running)
-    return all(done.get(shard, -1) >= number for shard, number in state.last_sequence_numbers.items())
+    return all(done.get(shard, -1) >= number for shard, number in sequence_numbers.items())
 
 
 def stored_items(running: Running) -> tuple[int, int]:

@@ -90,8 +90,9 @@ class Live:
         )
 
     def nearview(self, *arguments: str, exit_code: int = 0) -> str:
-        """Standard output of a `nearview` command that must end with that exit code."""
-        return nearview(*arguments, environment=self.running.environment, exit_code=exit_code)
+        """Standard output of a `nearview` command on this stack that must end with that exit code."""
+        environment = {**self.running.environment, "NEARVIEW_LOCAL_DIR": str(self.stack.folder)}
+        return nearview(*arguments, environment=environment, exit_code=exit_code)
 
     def verify(self) -> dict[str, Any]:
         """The report of `nearview verify --json`."""
