@@ -37,7 +37,7 @@ IMPORTERS = {
         *("worker.source_cli", "worker.verify.cli", "worker.verify.show"),
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
-        *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli"),
+        *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
     },
     "rich": {
         "worker.dms.cli",
@@ -45,6 +45,7 @@ IMPORTERS = {
         "worker.verify.show",
         "worker.examples.report",
         "worker.explain.report",
+        "worker.rebuild.cli",
     },
 }
 
@@ -54,6 +55,7 @@ ROOTS = {
     "worker.parked_cli",
     "worker.source_cli",
     "worker.explain.cli",
+    "worker.rebuild.cli",
     "worker.child.__main__",
     "worker.supervisor.__main__",
     "worker.verify.cli",
