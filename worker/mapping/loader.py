@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contract.mapping import Aggregate, Mapping, Sensitive
 from worker.mapping.conflicts import conflicts
 from worker.mapping.facts import Facts
 from worker.mapping.problems import File, Problem
+from worker.mapping.prune import without_unseen
 from worker.mapping.reader import read_file
 
 
@@ -70,5 +71,6 @@ def read(texts: dict[str, str]) -> Reading:
     problems = [problem for file in files.values() for problem in file.problems]
     problems = sorted({*problems, *conflicts(aggregates, sensitive, facts)})
     ordered = tuple(sorted(sensitive, key=lambda entry: (entry.table, entry.column)))
-    mapping = None if problems else Mapping(tuple(aggregates.values()), ordered)
+    seen = (replace(found, root=without_unseen(found.root)) for found in aggregates.values())
+    mapping = None if problems else Mapping(tuple(seen), ordered)
     return Reading(mapping, problems, aggregates, facts)
