@@ -75,7 +75,8 @@ def _parts(file: str, path: str, document: Any) -> Iterator[tuple[str, Any]]:
     if not isinstance(document, dict):
         return
     for name in ("ReplicationTasks", "Endpoints"):
-        for number, entry in enumerate(document.get(name) or ()):
+        listed = document.get(name)
+        for number, entry in enumerate(listed if isinstance(listed, list) else ()):
             yield from _parts(file, f"{path}.{name}[{number}]", entry)
     for name in ("ReplicationTask", "Endpoint"):
         yield from _parts(file, f"{path}.{name}", document.get(name))
@@ -114,15 +115,16 @@ def _endpoint(file: str, path: str, document: dict[str, Any]) -> Iterator[tuple[
     engine = str(document["EngineName"]).lower()
     extra = _extra(str(document.get("ExtraConnectionAttributes") or ""))
     if engine == "kinesis":
-        values = document.get("KinesisSettings") or {}
-        yield "target", Part(file, f"{path}.KinesisSettings", {**_recognised(extra, known.KINESIS), **values})
+        place = f"{path}.KinesisSettings"
+        values = _object(file, place, document.get("KinesisSettings") or {})
+        yield "target", Part(file, place, {**_recognised(extra, known.KINESIS), **values})
         return
     if str(document.get("EndpointType", "source")).lower() == "target":
         raise NotSettings(f"{file}: the target endpoint is {engine}, not kinesis: nearview reads a Kinesis stream")
     ours = _ENGINES.get(engine, engine)
     name = next((name for name, of in _SETTINGS_OF.items() if of == ours and name in document), "")
-    values = document.get(name) or {}
     place = f"{path}.{name}" if name else path
+    values = _object(file, place, (document.get(name) if name else None) or {})
     yield "source", Source(ours, Part(file, place, {**_recognised(extra, known.SOURCES.get(ours, ())), **values}))
 
 

@@ -101,7 +101,8 @@ def _covers(mapping: TableRule, selection: TableRule) -> bool:
 def _object_mapping(rule: TableRule) -> Iterator[Finding]:
     kind = rule.parameters.get("partition-key-type")
     if kind != _WANTED_KEY:
-        severity, message = _PARTITION_KEYS.get(kind, (_WARNING, "DMS knows no such partition key type"))
+        named = None if kind is None else str(kind)  # a file written by hand may hold an object
+        severity, message = _PARTITION_KEYS.get(named, (_WARNING, "DMS knows no such partition key type"))
         path = "mapping-parameters.partition-key-type"
         yield rule.finding(severity, path, message, f"set partition-key-type to {_WANTED_KEY}")
     if rule.parameters.get("target-table-name"):

@@ -65,6 +65,9 @@ def test_a_path_leads_through_settings_that_are_text() -> None:
         ({"a.json": {"ReplicationTaskSettings": "{"}}, "a.json: $.ReplicationTaskSettings is no JSON object"),
         ({"a.json": TASK, "b.json": TASK}, "b.json: a second task"),
         ({"a.json": {"EndpointType": "TARGET", "EngineName": "s3"}}, "the target endpoint is s3, not kinesis"),
+        ({"a.json": {"ReplicationTasks": 5, "Endpoints": True}}, "a.json: holds neither task settings"),
+        ({"a.json": {"EngineName": "kinesis", "KinesisSettings": [1]}}, "a.json: $.KinesisSettings is no JSON object"),
+        ({"a.json": {"EngineName": "oracle", "OracleSettings": 7}}, "a.json: $.OracleSettings is no JSON object"),
     ],
 )
 def test_what_is_no_such_file_is_refused(documents: dict[str, Any], line: str) -> None:

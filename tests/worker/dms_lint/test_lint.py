@@ -207,6 +207,7 @@ def test_table_mappings(findings: Found, rules: list[dict[str, Any]], expected: 
         ({"partition-key-type": "attribute-name"}, W, "partition-key-type"),
         ({"partition-key-type": "schema-table"}, I, "partition-key-type"),
         ({"partition-key-type": "primary_key"}, W, "partition-key-type"),
+        ({"partition-key-type": {"a": 1}}, W, "partition-key-type"),
         ({"partition-key-type": "primary-key", "target-table-name": "x"}, W, "target-table-name"),
         ({"partition-key-type": "primary-key", "exclude-columns": ["a"]}, W, "exclude-columns"),
         ({"partition-key-type": "primary-key", "attribute-mappings": [{}]}, W, "attribute-mappings"),
