@@ -106,6 +106,7 @@ def run_case(url: str, seed: int) -> Outcome:
             _play(url, rng, connection, schema, trees, mapping, outcome)
         finally:
             with connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")  # a case that broke may have left a transaction open
                 cursor.execute(f"DROP SCHEMA IF EXISTS {identifier(schema.name)} CASCADE")
     return outcome
 

@@ -30,7 +30,6 @@ class Source:
         self._tables = list(schema.tables.values())
         self._retiring = _retiring(schema)
         self._retired: set[tuple[str, Row]] = set()
-        self._rekeyed = False
         self.transactions = 0
         self.statements = 0
 
@@ -45,12 +44,20 @@ class Source:
     def transaction(self) -> None:
         """One to six statements, now and then rolled back."""
         self._run("BEGIN")
-        self._rekeyed = False
         for _ in range(self._rng.choice((1, 1, 2, 3, 6))):
             table = self._rng.choice(self._tables)
             (statement,) = self._rng.choices(
-                (self._insert, self._update, self._move, self._delete, self._rekey, self._update_some, self._touch),
-                (25, 30, 20, 12, 8, 4, 3),
+                (
+                    self._insert,
+                    self._update,
+                    self._move,
+                    self._delete,
+                    self._rekey,
+                    self._swap,
+                    self._update_some,
+                    self._touch,
+                ),
+                (25, 30, 20, 12, 8, 4, 4, 3),
             )
             self._try(statement(table))
         if self._rng.random() < 0.1:
@@ -110,12 +117,9 @@ class Source:
         return None if key is None else f"DELETE FROM {self._schema.qualified(table.name)} WHERE {self._is(table, key)}"
 
     def _rekey(self, table: Table) -> str | None:
-        key = None if self._rekeyed else self._some_key(table)
+        key = self._some_key(table)
         if key is None:
             return None
-        self._rekeyed = (
-            True  # a second one could cross the first: such halves are parked, for no record tells them apart
-        )
         old = dict(zip(table.key, key, strict=True))
         new: dict[str, str | None] = {}
         own = [name for name in table.key if not any(name in r.columns for r in self._schema.of(table.name))]
@@ -134,6 +138,19 @@ class Source:
             plain = [name for name in plain if not any(name in r.columns for r in self._schema.of(table.name))]
             new |= {name: self._value(table, name) for name in plain[:1]}
         return self._set(table, new, key)
+
+    def _swap(self, table: Table) -> str | None:
+        """Two rows exchange their keys by way of a third one, as one has to where keys are checked at once."""
+        keys = self._rows(table, table.key)
+        free = tuple(self._value(table, name) for name in table.key)
+        if table.name in self._retiring or len(keys) < 2 or free in keys:
+            return None
+        one, other = self._rng.sample(keys, 2)
+        steps = (
+            self._set(table, dict(zip(table.key, new, strict=True)), old)
+            for old, new in ((one, free), (other, one), (free, other))
+        )
+        return "; ".join(step for step in steps if step)
 
     def _update_some(self, table: Table) -> str | None:
         """One statement that changes many rows."""
