@@ -144,8 +144,7 @@ class DriftWatch:
         """What a control record says; that a table is made or dropped is said at every start of a task."""
         if event.operation in _QUIET:
             return []
-        name = "".join(character if character.isprintable() else "?" for character in event.operation[:MAX_NAME])
-        drift = Drift(What.CONTROL, name, event.built_micros, "")
+        drift = Drift(What.CONTROL, _printable(event.operation), event.built_micros, "")
         return [] if drift in self._ledgers.get(event.table, _EMPTY).events else [drift]
 
 
@@ -157,7 +156,7 @@ def _late(event: ChangeEvent, ledger: Ledger) -> bool:
 
 
 def _columns(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
-    position = event.stream_position or ""
+    position = _printable(event.stream_position or "")
     room = max(0, MAX_COLUMNS - len(ledger.columns))
     new = [name for name in event.data if name not in ledger.columns and _storable(name)][:room]
     gone = [] if event.operation is Operation.UPDATE else [name for name in ledger.columns if name not in event.data]
@@ -171,7 +170,7 @@ def _columns(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
 
 
 def _types(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
-    position = event.stream_position or ""
+    position = _printable(event.stream_position or "")
     found = []
     for name, value in event.data.items():
         now, known = kind(value), ledger.columns.get(name)
@@ -180,6 +179,11 @@ def _types(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
         detail = f"{known}{_ARROW}{now}" if known else now
         found.append(Drift(What.RETYPED, name, event.built_micros, position, detail))
     return found
+
+
+def _printable(text: str) -> str:
+    """What a record says, as a line and an item can hold it: any text may stand there."""
+    return "".join(character if character.isprintable() else "?" for character in text[:MAX_NAME])
 
 
 def _storable(name: str) -> bool:

@@ -232,6 +232,8 @@ def _micros(metadata: dict[str, Any], name: str, table: str) -> int | None:
         if match is None:
             raise ValueError
         seconds = _seconds(match.group(1))
+        if seconds < 0:  # a version has no sign
+            raise ValueError
     except ValueError:
         raise PoisonRecord(Reason.BAD_ENVELOPE, f"metadata {name} is not a UTC time", table) from None
     return seconds * 1_000_000 + int((match.group(2) or "0").ljust(6, "0")[:6])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from worker.records.drift import MAX_COLUMNS, MAX_EVENTS, TYPES_EVERY, Drift, DriftWatch, Ledger, What, kind
+from worker.records.drift import MAX_COLUMNS, MAX_EVENTS, MAX_NAME, TYPES_EVERY, Drift, DriftWatch, Ledger, What, kind
 from worker.records.envelope import ChangeEvent, ControlEvent, Operation
 
 KNOWN = Ledger({"id": "number", "note": "text", "old": ""})
@@ -45,6 +46,14 @@ def test_a_new_column_is_told_once() -> None:
 
     assert watch.see(event) == [Drift(What.APPEARED, "fresh", 100, "1/2", "boolean")]
     assert watch.see(event) == []
+
+
+def test_a_position_that_no_item_can_hold_is_noted_as_far_as_one_can() -> None:
+    event = replace(_event(id=1, note="x", old=None, fresh=True), stream_position="1/2.\ud800\n" + "9" * 500)
+
+    (drift,) = _watch().see(event)
+
+    assert drift.position == "1/2.??" + "9" * (MAX_NAME - 6)
 
 
 def test_a_column_missing_from_a_whole_row_has_vanished() -> None:
