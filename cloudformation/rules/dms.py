@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
@@ -14,18 +15,48 @@ ENGINES = {
 }  # fmt: skip
 FORMATS = {"json", "json-unformatted"}
 LOSSLESS = ("IncludeTransactionDetails", "IncludeNullAndEmpty", "IncludePartitionValue", "PartitionIncludeSchemaTable")
-SETTINGS_OF = {"postgres": "PostgreSqlSettings", "aurora-postgresql": "PostgreSqlSettings"}
+SETTINGS_OF = {
+    "aurora": "MySqlSettings",
+    "aurora-postgresql": "PostgreSqlSettings",
+    "mariadb": "MySqlSettings",
+    "mysql": "MySqlSettings",
+    "oracle": "OracleSettings",
+    "postgres": "PostgreSqlSettings",
+    "sqlserver": "MicrosoftSqlServerSettings",
+}
 Path = list[Any]
 
 
-def json_of(value: Any) -> Any:
-    """The JSON document in a string or in the text of an Fn::Sub. Raises ValueError."""
-    if isinstance(value, dict) and "Fn::Sub" in value:
-        text = value["Fn::Sub"]
-        value = text if isinstance(text, str) else text[0]
-    if not isinstance(value, str):
-        raise ValueError("not a text")
-    return json.loads(value)
+def branches(value: Any) -> list[Any]:
+    """What a value may be: both sides of an Fn::If, without AWS::NoValue."""
+    if isinstance(value, dict) and "Fn::If" in value:
+        return [found for branch in value["Fn::If"][1:] for found in branches(branch)]
+    return [] if value == {"Ref": "AWS::NoValue"} else [value]
+
+
+def texts(value: Any) -> Iterator[str]:
+    """What a text may be; of an Fn::Sub, its variables are filled in and parameters are left. Raises ValueError."""
+    for branch in branches(value):
+        if isinstance(branch, dict) and "Fn::Sub" in branch:
+            sub = branch["Fn::Sub"]
+            text, variables = (sub, {}) if isinstance(sub, str) else sub
+            for values in product(*(texts(variable) for variable in variables.values())):
+                filled = text
+                for name, given in zip(variables, values, strict=True):
+                    filled = filled.replace(f"${{{name}}}", given)
+                yield filled
+        elif isinstance(branch, str):
+            yield branch
+        else:
+            raise ValueError("not a text")
+
+
+def engines(value: Any, cfn: Template) -> list[Any]:
+    """The engines that an EngineName may be: of a parameter, all that it allows."""
+    if not isinstance(value, dict):
+        return [value]
+    parameter = cfn.template.get("Parameters", {}).get(value.get("Ref"), {})
+    return list(parameter.get("AllowedValues", ["(anything)"]))
 
 
 class Endpoint(CloudFormationLintRule):  # type: ignore[misc]
@@ -40,20 +71,22 @@ class Endpoint(CloudFormationLintRule):  # type: ignore[misc]
         found = []
         for name, body in cfn.get_resources("AWS::DMS::Endpoint").items():
             path: Path = ["Resources", name, "Properties"]
-            found += [RuleMatch(path, problem) for problem in self._problems(body.get("Properties", {}))]
+            properties = body.get("Properties", {})
+            names = engines(properties.get("EngineName"), cfn)
+            problems = [problem for engine in names for problem in self._problems(engine, properties)]
+            found += [RuleMatch(path, problem) for problem in dict.fromkeys(problems)]
         return found
 
-    def _problems(self, properties: dict[str, Any]) -> Iterator[str]:
-        engine = properties.get("EngineName")
+    def _problems(self, engine: Any, properties: dict[str, Any]) -> Iterator[str]:
         if engine not in ENGINES:
             yield f"DMS has no engine {engine}"
         if "Password" in properties:
             yield "a password belongs into Secrets Manager (SecretsManagerSecretId)"
         if properties.get("EndpointType") == "source" and engine in SETTINGS_OF:
-            secret = properties.get(SETTINGS_OF[engine], {})
-            for setting in ("SecretsManagerSecretId", "SecretsManagerAccessRoleArn"):
-                if setting not in secret:
-                    yield f"{SETTINGS_OF[engine]} lacks {setting}"
+            for secret in branches(properties.get(SETTINGS_OF[engine], {})):
+                for setting in ("SecretsManagerSecretId", "SecretsManagerAccessRoleArn"):
+                    if setting not in secret:
+                        yield f"{SETTINGS_OF[engine]} lacks {setting}"
         if engine == "kinesis":
             yield from self._kinesis(properties.get("KinesisSettings"))
 
@@ -87,11 +120,11 @@ class Task(CloudFormationLintRule):  # type: ignore[misc]
             for key, problems in (("TableMappings", self._mappings), ("ReplicationTaskSettings", self._settings)):
                 path: Path = ["Resources", name, "Properties", key]
                 try:
-                    document = json_of(properties.get(key, "{}"))
+                    documents = [json.loads(text) for text in texts(properties.get(key, "{}"))]
                 except ValueError as error:
                     found.append(RuleMatch(path, f"not JSON: {error}"))
                     continue
-                found += [RuleMatch(path, problem) for problem in problems(document)]
+                found += [RuleMatch(path, problem) for document in documents for problem in problems(document)]
         return found
 
     @staticmethod

@@ -24,6 +24,10 @@ class Planted:
 OWN_REPLICA = "        - Region: !Ref AWS::Region\n          Point"
 PITR = "Region: !Ref AWS::Region\n          PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}"
 DELETION = "DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain"
+MYSQL_SECRET = (
+    "SecretsManagerSecretId: !Ref SourceSecretArn\n          SecretsManagerAccessRoleArn: !GetAtt SourceRole.Arn\n"
+    "          ServerTimezone"
+)
 SHARDS = "      ShardCount: !If [IsProvisioned, !Ref ShardCount, !Ref AWS::NoValue]\n"
 
 PLANTED = [
@@ -80,6 +84,9 @@ PLANTED = [
         "password",
     ),
     Planted("E9301", "35-dms.yaml", "SecretsManagerSecretId: ", "DatabaseMode: ", "lacks SecretsManagerSecretId"),
+    Planted("E9301", "35-dms.yaml", "[postgres, aurora-", "[postgress, aurora-", "no engine postgress"),
+    Planted("E9301", "35-dms.yaml", MYSQL_SECRET, "ServerTimezone", "MySqlSettings lacks SecretsManagerSecretId"),
+    Planted("E9302", "35-dms.yaml", '"data-type": {"type"', '"data-type": {{"type"', "not JSON"),
     Planted("E9302", "35-dms.yaml", '"rules": [', '"rules": [,', "not JSON"),
     Planted("E9302", "35-dms.yaml", '"rule-type": "selection"', '"rule-type": "selections"', "no selection rule"),
     Planted("E9302", "35-dms.yaml", '"primary-key"}', '"schema-table"}', "partition-key-type"),

@@ -13,8 +13,8 @@ import pytest
 from api_lambdas import settings as api_settings
 from local import templates
 from local.processes import REPOSITORY
+from tests.cloudformation.render import Rendered
 from worker import settings as worker_settings
-from worker.log import Event
 
 FILES = sorted(templates.FOLDER.glob("*.yaml"))
 BOUNDS = {"AllowedPattern", "AllowedValues", "MinLength", "MinValue"}
@@ -82,81 +82,6 @@ def all_text(prefix: str) -> str:
     return next(path.read_text() for path in FILES if path.name.startswith(prefix))
 
 
-def container() -> dict[str, Any]:
-    found: dict[str, Any] = template("40")["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
-    return found
-
-
-def environment() -> dict[str, str]:
-    return {entry["Name"]: text_of(entry["Value"]) for entry in container()["Environment"]}
-
-
-def test_the_workers_environment_is_what_its_settings_take() -> None:
-    resolved = {name: value for name, value in environment().items() if value != "eu-west-1"}
-    parsed = worker_settings.parse({**resolved, "AWS_REGION": "eu-west-1"})
-    assert parsed.application == "nearview-worker"
-    known = {spec.name for _, spec in worker_settings.specs()}
-    assert set(environment()) <= known
-
-
-def test_every_choice_a_template_offers_is_one_the_worker_takes() -> None:
-    parameters = template("40")["Parameters"]
-    for attribute, parameter in (("initial_position", "InitialPosition"), ("log_level", "LogLevel")):
-        spec = dict(worker_settings.specs())[attribute]
-        assert tuple(parameters[parameter]["AllowedValues"]) == spec.choices
-
-
-def test_the_container_has_more_time_to_stop_than_the_worker_takes() -> None:
-    assert container()["StopTimeout"] >= int(environment()["NEARVIEW_SHUTDOWN_GRACE_SECONDS"]) + 5
-
-
-def test_the_health_check_asks_the_port_that_is_served() -> None:
-    command = " ".join(container()["HealthCheck"]["Command"])
-    assert f":{environment()['NEARVIEW_HTTP_PORT']}/livez" in command
-
-
-def allowed(role: str, where: str) -> set[str]:
-    """The DynamoDB actions that a role may do on the table of that name."""
-    found: set[str] = set()
-    for policy in template("40")["Resources"][role]["Properties"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            resources = statement.get("Resource", [])
-            for resource in resources if isinstance(resources, list) else [resources]:
-                if text_of(resource).endswith(f":table/nearview-{where}"):
-                    found |= {action.removeprefix("dynamodb:") for action in statement["Action"]}
-    return found
-
-
-def called(*files: str) -> set[str]:
-    """The DynamoDB actions that this code calls; statements count as what they begin with."""
-    source = "".join((REPOSITORY / file).read_text() for file in files)
-    methods = set(re.findall(r"[\w)]\.((?:batch_get|put|get|update|delete)_item|query|describe_table)\(", source))
-    statements = set(re.findall(r'f"""?(INSERT|UPDATE|DELETE)|f\'(INSERT|UPDATE|DELETE) ', source))
-    verbs = {verb.capitalize() for pair in statements for verb in pair if verb}
-    return {"".join(map(str.capitalize, name.split("_"))) for name in methods} | {f"PartiQL{verb}" for verb in verbs}
-
-
-def test_the_worker_may_do_what_it_does_on_its_tables_and_no_more() -> None:
-    looked_at = {"DescribeTable"}  # the supervisor asks whether they are there
-    store = called("worker/store/dynamodb.py", "worker/store/requests.py")
-    assert allowed("TaskRole", "rows") == store | looked_at
-    assert allowed("TaskRole", "documents") < store | looked_at
-    assert allowed("TaskRole", "parked") == called("worker/parking.py") | looked_at
-
-
-def test_the_image_has_the_mappings_where_the_template_looks() -> None:
-    assert (
-        f"NEARVIEW_MAPPINGS={template('40')['Parameters']['Mappings']['Default']} "
-        in (REPOSITORY / "Dockerfile").read_text()
-    )
-
-
-def test_log_filters_count_events_that_exist() -> None:
-    events = set(re.findall(r'\$\.event = "(\w+)"', all_text("40")))
-    assert events
-    assert events <= {event.value for event in Event}
-
-
 @pytest.mark.parametrize(
     ("function", "read"),
     [("QueryFunction", api_settings.query_settings), ("CommandFunction", api_settings.command_settings)],
@@ -207,16 +132,15 @@ def without(settings: dict[str, Any], *names: str) -> dict[str, Any]:
 def test_dms_and_its_stand_in_have_the_same_settings() -> None:
     """All settings of the stand-in's task that DMS knows are in the template, with the same values."""
     stand_in = json.loads((REPOSITORY / "local" / "dms" / "default_task.json").read_text())
-    resources = template("35")["Resources"]
+    stack = Rendered(template("35"), {})
     # CloudFormation has no UseLargeIntegerValue: the stack's output has the command that sets it.
     kinesis = without(stand_in["KinesisSettings"], "UseLargeIntegerValue")
     assert stand_in["KinesisSettings"]["UseLargeIntegerValue"] is True
-    assert "UseLargeIntegerValue=true" in text_of(template("35")["Outputs"]["EnableLargeIntegers"]["Value"])
-    assert kinesis.items() <= resources["TargetEndpoint"]["Properties"]["KinesisSettings"].items()
-    postgres = resources["SourceEndpoint"]["Properties"]["PostgreSqlSettings"]
+    assert "UseLargeIntegerValue=true" in stack.output("EnableLargeIntegers")
+    assert kinesis.items() <= stack.properties("TargetEndpoint")["KinesisSettings"].items()
+    postgres = stack.properties("SourceEndpoint")["PostgreSqlSettings"]
     assert without(stand_in["PostgreSQLSettings"], "SlotName").items() <= postgres.items()
-    task = resources["ReplicationTask"]["Properties"]
-    settings = json.loads(task["ReplicationTaskSettings"])
+    settings = json.loads(stack.properties("ReplicationTask")["ReplicationTaskSettings"])
     for group, expected in stand_in["TaskSettings"].items():
         # Threads make DMS fast enough; they change the order of records only, which the object mapping allows.
         wanted = without(expected, "ParallelLoadThreads", "ParallelApplyThreads")
@@ -225,12 +149,12 @@ def test_dms_and_its_stand_in_have_the_same_settings() -> None:
 
 def test_dms_and_its_stand_in_capture_the_same_tables() -> None:
     stand_in = json.loads((REPOSITORY / "local" / "dms" / "default_task.json").read_text())
-    mappings = template("35")["Resources"]["ReplicationTask"]["Properties"]["TableMappings"]["Fn::Sub"]
+    task = Rendered(template("35"), {"SourceSchema": "shop"}).properties("ReplicationTask")
 
     def rules(document: dict[str, Any]) -> list[dict[str, Any]]:
         return [without(rule, "rule-name") for rule in document["rules"]]
 
-    assert rules(json.loads(mappings.replace("${SourceSchema}", "shop"))) == rules(stand_in["TableMappings"])
+    assert rules(json.loads(task["TableMappings"])) == rules(stand_in["TableMappings"])
 
 
 def test_the_before_image_has_the_name_the_worker_looks_for() -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from local import templates
 from local.dms.settings import DEFAULT_TASK
 from tests.worker.dms_lint.samples import described
 from worker.cli import main
-from worker.dms.documents import settings_of
-from worker.dms.findings import Severity
-from worker.dms.lint import lint
 
 MAPPINGS = Path(__file__).parents[3] / "mappings"
 
@@ -82,24 +77,3 @@ def test_mappings_with_problems_end_with_two(tmp_path: Path) -> None:
 def test_the_stand_in_s_task_sends_what_the_demo_s_mappings_use() -> None:
     done = _lint(DEFAULT_TASK, "--mappings", MAPPINGS)
     assert done.exit_code == 0, done.output
-
-
-def test_our_own_template_loses_nothing() -> None:
-    """With the command of its output EnableLargeIntegers, for which CloudFormation has no property."""
-    template = templates.load(templates.FOLDER / "35-dms.yaml")
-    resources = template["Resources"]
-    target = dict(resources["TargetEndpoint"]["Properties"]["KinesisSettings"])
-    name, value = re.findall(r"--kinesis-settings (\w+)=(\w+)", str(template["Outputs"]["EnableLargeIntegers"]))[0]
-    target[name] = json.loads(value)
-    task = resources["ReplicationTask"]["Properties"]
-    rules = re.sub(r"\$\{SourceSchema\}", "shop", task["TableMappings"]["Fn::Sub"])
-    documents = {
-        "task": {
-            "MigrationType": task["MigrationType"],
-            "ReplicationTaskSettings": task["ReplicationTaskSettings"],
-            "TableMappings": rules,
-        },
-        "source": resources["SourceEndpoint"]["Properties"],
-        "target": {"EngineName": "kinesis", "KinesisSettings": target},
-    }
-    assert [finding for finding in lint(settings_of(documents)) if finding.severity is not Severity.INFO] == []
