@@ -28,7 +28,6 @@ from worker.verify.run import verify
 from worker.verify.source import open_source
 from worker.verify.target import Documents
 
-_BATCHES: Final = (100, 300, 1_000)
 _SHOWN: Final = 20
 _AT_ONCE: Final = Options(Settle(seconds=0, rounds=1))
 
@@ -87,9 +86,9 @@ class Replay:
         changes: list[Record],
         *,
         faults: int,
-        batches: Sequence[int] = _BATCHES,
+        batches: Sequence[int],
     ) -> None:
-        """A new fleet does all these records, with so many kills, zombies and rewinds at most."""
+        """A new fleet does all these records in batches like these, with so many kills, zombies and rewinds at most."""
         shards = deliver(self._rng, self._settings, loads, changes)
         fleet = Fleet(self._rng, self._plan, Intake(), shards, faults, batches=batches, store=self.store)
         fleet.run()
