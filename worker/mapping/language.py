@@ -76,7 +76,8 @@ def named(words: str, definition: str, names: str = "") -> Shape:
 TEXT: Final = refer("text", "text")
 COLUMNS: Final = refer("column or list of columns", "texts")
 ATTRIBUTE: Final = "[^_].*"
-NAME: Final = Shape("name", {"type": "string", "pattern": f"^{NAME_PATTERN}$"})
+# an editor reads a plain `true` as no text; here it is a name like any other
+NAME: Final = Shape("name", {"type": ["string", "boolean"], "pattern": f"^{NAME_PATTERN}$"})
 SOURCE: Final = Shape("`schema.table`", {"type": "string", "pattern": f"^{TABLE_PATTERN}$"})
 FIELDS: Final = Shape("list of attributes", {"type": "array", "items": {"$ref": "#/definitions/attribute"}})
 WHERE: Final = named("columns with values or tests", "where")

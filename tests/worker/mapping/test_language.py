@@ -121,6 +121,13 @@ def test_the_schema_and_the_reader_refuse_the_same_forms(text: str) -> None:
         validate()(as_an_editor_sees_it(text))
 
 
+def test_a_plain_word_of_yaml_is_a_name_for_both() -> None:
+    text = BASE.replace("order\n", "true\n", 1) + "collection: false\n"
+
+    assert read_mappings({"m.yaml": text})[1] == []
+    validate()(as_an_editor_sees_it(text))
+
+
 def test_every_key_is_used_in_the_feature_examples() -> None:
     def keys_of(value: Any) -> set[str]:
         if isinstance(value, dict):
