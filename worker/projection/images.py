@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from contract.keys import ROW_SK, row_pk
 from worker.projection.image import NO_FORMER, Copy, Image, make_image, read_image
-from worker.projection.merge import RowState, forwards, merge
+from worker.projection.merge import RowState, forwards, merge, storable
 from worker.projection.operations import (
     APPLIED,
     Condition,
@@ -31,7 +31,7 @@ RowId = tuple[str, str]
 
 @dataclass(slots=True)
 class Folded:
-    """The changes of one row in a batch that can still matter, oldest first, and every version seen."""
+    """The changes of one row in a batch, oldest first, and every version seen."""
 
     changes: list[RowChange]
     versions: set[str]
@@ -64,7 +64,10 @@ class Counts:
 
 
 def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
-    """Per row what a complete newest change does not make needless; a version seen twice is the same change."""
+    """The changes of a batch by row; a version seen twice is the same change.
+
+    None is left out, not even under a complete newer one: it may be of a life that moved on to another key.
+    """
     rows: dict[RowId, Folded] = {}
     for change in changes:
         folded = rows.setdefault((change.table, change.key), Folded([], set()))
@@ -72,10 +75,7 @@ def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
             folded.versions.add(change.version)
             folded.changes.append(change)
     for folded in rows.values():
-        if len(folded.changes) > 1:
-            folded.changes.sort(key=lambda change: change.version)
-            complete = [at for at, change in enumerate(folded.changes) if not change.missing and not change.life]
-            del folded.changes[: complete[-1] if complete else 0]
+        folded.changes.sort(key=lambda change: change.version)
     return rows
 
 
@@ -83,7 +83,7 @@ def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[l
     """Bring every row's image to its newest version; return the rows whose documents must be rebuilt.
 
     A row that is already newer in the store is touched as well: whoever stored it may have died before its documents
-    were written. Of a changed key the put is stored first: it must be there when the tombstone hands on what it lacks.
+    were written. Of a changed key the put is stored first: it must be there when the old key hands on what it lacks.
     """
     touched: dict[RowId, Touched] = {}
     moved = {row_id: folded for row_id, folded in rows.items() if any(c.moved_from for c in folded.changes)}
@@ -116,7 +116,9 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
             after = before
             for change in pending[row_id].changes:
                 after = merge(after, change)
-            handed_on += forwards(row_id[0], after)
+            handed_on += forwards(row_id[0], after, pending[row_id].changes)
+            if after is not before and (after := storable(after)) == before:
+                after = before
             if after is not before or (stored is not None and not _covers(plan, row_id, stored)):
                 writes[row_id] = (_next_image(plan, row_id, after, stored), stored)
                 continue

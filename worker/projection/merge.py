@@ -4,8 +4,8 @@ A change record may lack a column: an unchanged large value (PostgreSQL does not
 not NULL. So every column has a version: that of the row, unless the image says an older one. A late record still
 fills the columns that are older than itself; a delete empties all columns up to its own version.
 
-A primary-key change is a put of the new key and a delete of the old one. What the put lacks, the old key's tombstone
-keeps; it names the new key, so that records of the old key that come late follow it.
+A primary-key change is a put of the new key and a delete of the old one. What the put lacks, the old key keeps as a
+move; it names the new key, so that records of the old key that come late follow it, also when the key is taken again.
 
 A column that the image was written without, because no mapping kept it then, is not seen: it is filled by the row's own
 version or a newer one. An older record may hold a value that the row no longer has.
@@ -14,13 +14,25 @@ version or a newer one. An older record may hold a value that the row no longer 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
+from worker.projection.lives import (
+    L,
+    Life,
+    Move,
+    begun,
+    ended,
+    filled,
+    handed_on,
+    handing_on,
+    is_load_beside,
+    read_by_load,
+)
 from worker.records.errors import TableLacks
 from worker.records.rows import MAX_ROW_BYTES, Row, RowChange, raw_number, row_body
 from worker.records.version import NEVER, just_below
@@ -28,28 +40,21 @@ from worker.records.version import NEVER, just_below
 SHORTEST_LARGE_VALUE: Final = 32
 """A value as short as this is never stored out of line, so its column cannot be absent because it is unchanged."""
 
-
 SHORTEST_WIDE_NUMBER: Final = 19
 """A whole number of so many digits may leave 64 bits, which orjson cannot write."""
 
+MOST_MOVES: Final = 8
+"""Moves that a key remembers, the newest ones. Of an older one late records are not handed on: the row waits."""
+
 
 @dataclass(frozen=True, slots=True)
-class RowState:
+class RowState(Life):
     """One row as stored. `row` is None for a deleted one (or one never seen: version NEVER).
 
-    `older`: versions of columns that are older than the row's. For a column not seen yet (absent in `row`) it says what
-    a version must exceed to fill it, NEVER mostly.
-    `deleted`: changes of this row up to that version belong to an earlier life of its key and fill nothing; of a row
-    that came from another key it is the version of that key change.
-    `moved_to`, `kept`: of a tombstone that a key change left: the new key, and what its put lacked, with versions.
+    `moves`: earlier lives of the key that ended with a changed key, oldest first, and what to hand on of each.
     """
 
-    version: str = NEVER
-    row: Row | None = field(default=None, hash=False)
-    older: dict[str, str] = field(default_factory=dict, hash=False)
-    deleted: str = NEVER
-    moved_to: str | None = None
-    kept: dict[str, tuple[str, Any]] = field(default_factory=dict, hash=False)
+    moves: tuple[Move, ...] = ()
 
 
 def merge(state: RowState, change: RowChange) -> RowState:
@@ -57,35 +62,72 @@ def merge(state: RowState, change: RowChange) -> RowState:
 
     Raises TableLacks when an absent column cannot be an unchanged large value.
     """
-    if change.life:
-        return _handed_on(state, change)
     if change.row is None:
-        return _delete(state, change)
-    if state.moved_to is not None and change.version < state.version:
-        return _keep(_reborn(state, change), change)
-    if change.version <= _dead_until(state) and not (change.moved_from and change.version == state.version):
-        return state
+        after = _delete(state, change)
+    elif not change.life and change.version > state.version:
+        return _newest(state, change)
+    else:
+        after = _fill(state, change)
+    return state if after == state else after
+
+
+def forwards(table: str, state: RowState, changes: Iterable[RowChange]) -> Iterator[RowChange]:
+    """What the moves of a key have to hand on after these changes, old ones and what was handed on to it among them.
+
+    Also if they changed nothing: whoever stored them may have died before handing on. What was itself handed on goes
+    on along the same row only; the versions of its moves rise, so it ends, even if keys were exchanged in a circle.
+    """
+    if not state.moves:
+        return
+    lives = {change.life for change in changes if change.life}
+    oldest = min((change.version for change in changes if not change.life), default=None)
+    for move in state.moves:
+        if move.birth in lives or (oldest is not None and oldest <= move.version):
+            yield from handing_on(table, move)
+
+
+def storable(state: RowState) -> RowState:
+    """The state with as many of its moves, the newest, as an item holds beside the row."""
+    while state.moves and (len(state.moves) > MOST_MOVES or _bytes(state) > MAX_ROW_BYTES):
+        state = replace(state, moves=state.moves[1:])
+    return state
+
+
+def _bytes(state: RowState) -> int:
+    kept = [move.row for move in state.moves if move.row]
+    return sum(len(row_body(row)) for row in (state.row or {}, *kept))
+
+
+def _newest(state: RowState, change: RowChange) -> RowState:
+    row, older = dict(change.row or {}), {}
+    if not change.missing:
+        return RowState(change.version, row, moves=state.moves)
+    if change.moved_from is not None:
+        return _born(state, change)
     known = _with_bounds(state, change)
-    if change.version > state.version:
-        return _newest(known, change)
-    born = _reborn(known, change)
-    filled = _fill(born, change)
-    return state if filled is known else filled
+    for column in change.missing:
+        if known.row is not None and column in known.row:
+            _require_large(change, column, known.row[column])
+            row[column] = known.row[column]
+        older[column] = NEVER if known.row is None else known.older.get(column, known.version)
+    if len(row_body(row)) > MAX_ROW_BYTES:  # one item cannot hold both: its documents wait, and say so
+        row = dict(change.row or {})
+    if known.row is None:
+        return RowState(change.version, row, older, ended=state.version, moves=state.moves)
+    return RowState(change.version, row, older, state.ended, state.birth, state.moves)
 
 
-def _reborn(state: RowState, change: RowChange) -> RowState:
-    """A key change that put this row comes late: what is older than it belongs to an earlier life of the key."""
-    if change.moved_from is None or not change.missing or change.version <= state.deleted:
-        return state
-    return _end_life(state, change.version)
+def _born(state: RowState, change: RowChange) -> RowState:
+    """A row under its new key, which has no past: what its record lacks comes from the old key.
 
-
-def _end_life(state: RowState, version: str) -> RowState:
-    """Columns and kept columns up to that version are empty, and nothing up to it fills them any more."""
-    gone = {column for column, at in state.older.items() if at <= version}
-    row = None if state.row is None else {column: value for column, value in state.row.items() if column not in gone}
-    kept = {column: (NEVER, None) if entry[0] <= version else entry for column, entry in state.kept.items()}
-    return replace(state, row=row, older={**state.older, **dict.fromkeys(gone, NEVER)}, deleted=version, kept=kept)
+    Unless all that is known of the new key was read by the load beside this change: perhaps it read this very row.
+    """
+    older = dict.fromkeys(change.missing, NEVER)
+    row = RowState(change.version, dict(change.row or {}), older, state.version, change.version, state.moves)
+    if state.row is None or not is_load_beside(state.version, change.version):
+        return row
+    load = RowChange(change.table, change.key, state.version, state.row)
+    return _limited(row, read_by_load(replace(row, ended=state.ended), load))
 
 
 def _with_bounds(state: RowState, change: RowChange) -> RowState:
@@ -99,92 +141,66 @@ def _with_bounds(state: RowState, change: RowChange) -> RowState:
     return replace(state, older={**state.older, **dict.fromkeys(unseen, just_below(state.version))})
 
 
-def forwards(table: str, state: RowState) -> Iterable[RowChange]:
-    """What a moved row's tombstone has to hand on to the new key."""
-    if state.moved_to is None:
-        return
-    for column, (version, value) in state.kept.items():
-        if version != NEVER:
-            yield RowChange(table, state.moved_to, version, {column: value}, life=state.version)
-
-
-def _dead_until(state: RowState) -> str:
-    return state.version if state.row is None else state.deleted
-
-
-def _newest(state: RowState, change: RowChange) -> RowState:
-    row, older = dict(change.row or {}), {}
-    for column in change.missing:
-        inherits = state.row is not None and change.moved_from is None
-        if state.row is not None and inherits and column in state.row:
-            _require_large(change, column, state.row[column])
-            row[column] = state.row[column]
-        older[column] = state.older.get(column, state.version) if inherits else NEVER
-    if older and len(row_body(row)) > MAX_ROW_BYTES:  # one item cannot hold both: its documents wait, and say so
-        row = dict(change.row or {})
-        older = dict.fromkeys(older, NEVER)
-    deleted = NEVER
-    if older:  # a moved row's own key has no past; its columns come from the old key
-        deleted = change.version if change.moved_from is not None else _dead_until(state)
-    return RowState(change.version, row, older, deleted)
-
-
 def _fill(state: RowState, change: RowChange) -> RowState:
-    columns = {c: v for c, v in (change.row or {}).items() if c in state.older and state.older[c] < change.version}
-    return _filled(state, columns, change.version)
-
-
-def _handed_on(state: RowState, change: RowChange) -> RowState:
-    """A column of the old key: it belongs to the life that began with that key change, and to no other."""
-    if state.deleted != change.life:
+    """A change that comes late, or what a former key hands on, fills what is older, of its own life."""
+    if state.moves:
+        state = replace(state, moves=tuple(_fill_life(move, change) for move in state.moves))
+    if state.row is None:
         return state
-    if state.moved_to is not None:
-        return _kept_of(state, change)
-    return _fill(state, change) if state.row is not None else state
-
-
-def _filled(state: RowState, columns: Row, version: str) -> RowState:
-    if not columns:
+    known = _with_bounds(state, change)
+    after = _limited(known, _fill_life(known, change))
+    if after == known:
         return state
-    row = {**(state.row or {}), **columns}
-    if len(row_body(row)) > MAX_ROW_BYTES:
-        return state
-    older = {column: at for column, at in state.older.items() if column not in columns}
-    if version != state.version:
-        older |= dict.fromkeys(columns, version)
-    return replace(state, row=row, older=older)
+    older = {c: rank for c, rank in after.older.items() if c not in (after.row or {}) or rank != after.version}
+    if not older:
+        return replace(after, older=older, ended=NEVER, birth=NEVER)
+    return replace(after, older=older)
 
 
-def _keep(state: RowState, change: RowChange) -> RowState:
-    """A late change of a key that has moved on."""
-    return state if change.version <= state.deleted else _kept_of(state, change)
+def _fill_life(life: L, change: RowChange) -> L:
+    if change.life:
+        return handed_on(life, change)
+    if change.version > life.version or not life.older:
+        return life
+    if change.moved_from is not None and change.missing:
+        life = begun(life, change.version)
+    if change.version > life.dead or change.version == life.birth:
+        return filled(life, change.row or {}, change.version)
+    return read_by_load(life, change)
 
 
-def _kept_of(state: RowState, change: RowChange) -> RowState:
-    late = {
-        column: (change.version, value)
-        for column, value in (change.row or {}).items()
-        if column in state.kept and state.kept[column][0] < change.version
-    }
-    return replace(state, kept={**state.kept, **late}) if late else state
+def _limited(before: RowState, after: RowState) -> RowState:
+    """The later of the two, unless its row is more than an item holds."""
+    return before if after.row and len(row_body(after.row)) > MAX_ROW_BYTES else after
 
 
 def _delete(state: RowState, change: RowChange) -> RowState:
+    moves = [ended(move, change.version) if change.version < move.version else move for move in state.moves]
+    if change.moved_to is not None and change.version not in {move.version for move in moves}:
+        moves = sorted([*moves, *_moved(state, change)], key=lambda move: move.version)
     if change.version > state.version:
-        if change.moved_to is None or not change.missing:
-            return RowState(change.version)
-        kept = {column: _column(state, column) for column in change.missing}
-        born = state.deleted if state.row is not None else NEVER
-        return RowState(change.version, deleted=born, moved_to=change.moved_to, kept=kept)
-    if change.version <= state.deleted or change.version == state.version:
-        return state
-    return _end_life(state, change.version) if state.older or state.kept else state
+        return RowState(change.version, moves=tuple(moves))
+    state = replace(state, moves=tuple(moves))
+    return ended(state, change.version) if state.older and change.version < state.version else state
 
 
-def _column(state: RowState, column: str) -> tuple[str, Any]:
-    if state.row is None or column not in state.row:
-        return NEVER, None
-    return state.older.get(column, state.version), state.row[column]
+def _moved(state: RowState, change: RowChange) -> Iterator[Move]:
+    """The life that a changed key ends, with what the put of the new key lacks.
+
+    If the key was taken again before, only what the later life still has, or has never seen, of this one.
+    """
+    version, to = change.version, change.moved_to or ""
+    if state.row is None:
+        if version > state.version and change.missing:
+            older = dict.fromkeys(change.missing, NEVER)
+            yield Move(version, {}, older, ended=state.version, moved_to=to)
+        return
+    unseen = just_below(state.version)
+    ranks = {c: state.older.get(c, state.version if c in state.row else unseen) for c in change.missing}
+    ranks = {column: rank for column, rank in ranks.items() if rank < version}
+    if ranks and state.dead < version:
+        row = {column: state.row[column] for column in ranks if column in state.row}
+        yield Move(version, row, ranks, state.ended, state.birth, to)
 
 
 def _require_large(change: RowChange, column: str, value: Any) -> None:
@@ -199,9 +215,9 @@ def _require_large(change: RowChange, column: str, value: Any) -> None:
 
 def lag_text(state: RowState) -> str:
     """Canonical text of what is not simply `the row at its version`; "" for the ordinary row."""
-    if not state.older and state.moved_to is None:
+    if not state.older and not state.moves:
         return ""
-    parts = {"columns": state.older, "deleted": state.deleted, "moved_to": state.moved_to, "kept": state.kept}
+    parts = {"columns": state.older, "ended": state.ended, "birth": state.birth, "moves": state.moves}
     return orjson.dumps(parts, default=raw_number, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -211,8 +227,8 @@ def parse_state(version: str, body: str, lag: str) -> RowState:
     if not lag:
         return RowState(version, row)
     parts = read_stored(lag)
-    kept = {column: (entry[0], entry[1]) for column, entry in parts["kept"].items()}
-    return RowState(version, row, parts["columns"], parts["deleted"], parts["moved_to"], kept)
+    moves = tuple(Move(**move) for move in parts["moves"])
+    return RowState(version, row, parts["columns"], parts["ended"], parts["birth"], moves)
 
 
 def read_stored(text: str) -> Any:

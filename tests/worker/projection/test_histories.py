@@ -183,7 +183,7 @@ def _fill_without_its_condition(patch: pytest.MonkeyPatch) -> Faults:
 
 
 def _changed_key_loses_its_large_column(patch: pytest.MonkeyPatch) -> Faults:
-    patch.setattr(images, "forwards", lambda _table, _state: ())
+    patch.setattr(images, "forwards", lambda *_: ())
     return Faults()
 
 

@@ -90,12 +90,12 @@ def test_a_changed_key_takes_its_large_value_along() -> None:
     gone = RowChange("t", "1", _version(3), None, missing, moved_to="2")
     old = _after(_put(1, id=1, big=A, small=0), gone)
     new = merge(RowState(), put)
-    for change in forwards("t", old):
+    for change in forwards("t", old, [gone]):
         new = merge(new, change)
     assert new.row == {"id": 2, "big": A, "small": 1}
 
     later = merge(old, _put(2, id=1, big=B, small=0))
-    for change in forwards("t", later):
+    for change in forwards("t", later, [gone]):
         new = merge(new, change)
     assert new.row == {"id": 2, "big": B, "small": 1}
 
