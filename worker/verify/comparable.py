@@ -115,14 +115,15 @@ class Comparable:
         if derived.function is Function.COUNT:
             return Traits()
         shown = real(many)
-        traits = self._path(unwrapped(shown) or shown, derived.path[1:])
+        element = real(unwrapped(shown) or shown)
+        traits = self._path(element, derived.path[1:])
         if traits.reason:
             return traits
         if traits.leaf in JSON_LEAVES:
             return Traits(reason=JSON_VALUE)
         if derived.function is Function.SUM:
             return Traits(reason=_as_text(traits.leaf))
-        return Traits(traits.leaf, TOKEN_ORDER if self._tokened(unwrapped(shown) or shown, derived.path[1:]) else "")
+        return Traits(traits.leaf, TOKEN_ORDER if self._tokened(element, derived.path[1:]) else "")
 
     def _path(self, node: Node, path: tuple[str, ...]) -> Traits:
         for step in path[:-1]:

@@ -11,7 +11,7 @@ are made of the row's finished jsonb, one select further out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contract.mapping import Aggregate, Computed, Constant, Derived, Field, FieldType, Kind, Misfit, Node, Template
 from worker.verify import attributes, render
@@ -124,10 +124,11 @@ class _Writer:
             below: Shape = {}
             if self.leaves_out(child, shape, place):
                 continue
-            value = self.relation(node, child, alias, below, f"{place}.{child.name}")
-            (hidden if child.hidden else pairs).append((child.name, value))
-            if below and not child.hidden:
-                shape[child.name] = below
+            if not child.hidden:
+                pairs.append((child.name, self.relation(node, child, alias, below, f"{place}.{child.name}")))
+                shape.update({child.name: below} if below else {})
+            if child.hidden or (_hides(child) and _feeds(child, computed)):
+                hidden.append((child.name, self.bared(node, child, alias, f"{place}.{child.name}")))
         if not computed and not hidden:
             return render.json_object(pairs)
         names = frozenset(name for name, _ in hidden)
@@ -177,6 +178,14 @@ class _Writer:
         if child.kind is Kind.ONE:
             return self.one(parent, child, alias, shape, place)
         return self.many(parent, parent.key, child, alias, shape, place)
+
+    def bared(self, parent: Node, child: Node, alias: str, place: str) -> str:
+        """A relation with all that is hidden in it, for the computed attributes above, which may read it."""
+        known = len(self.uncompared)
+        value = self.relation(parent, _bared(child), alias, {}, place)
+        if not child.hidden:
+            del self.uncompared[known:]  # named where it is shown
+        return value
 
     def one(self, parent: Node, child: Node, parent_alias: str, shape: Shape, place: str) -> str:
         """The row that my columns point at; a NULL in any of them points nowhere, as SQL's `=` has it."""
@@ -233,6 +242,14 @@ def _feeds(child: Node, computed: Iterable[Computed]) -> bool:
         else isinstance(entry, Template) and any(not isinstance(p, str) and p[0] == child.name for p in entry.parts)
         for entry in computed
     )
+
+
+def _hides(node: Node) -> bool:
+    return any(place.hidden for place in node.walk())
+
+
+def _bared(node: Node) -> Node:
+    return replace(node, hidden=False, children=tuple(map(_bared, node.children)))
 
 
 def _may_park(node: Node) -> bool:

@@ -1,5 +1,7 @@
 """What the generated SQL makes of every feature of the mapping language, by hand, on a real PostgreSQL."""
 
+import itertools
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -253,9 +255,9 @@ def test_what_does_not_fit_in_a_hidden_relation_parks_its_document(shop: str) ->
     ],
 )
 def test_derived_attributes(shop: str, function: Function, path: tuple[str, ...], values: list[Any]) -> None:
-    """NULL does not count; the sum of nothing is 0, the smallest and largest of nothing are null."""
-    for hidden in (False, True):
-        documents = expected(shop, orders((Derived("it", function, path),), lines(PRODUCT, hidden=hidden)))
+    """NULL does not count; the sum of nothing is 0, the smallest and largest of nothing are null; paths see all."""
+    for hidden, product in itertools.product((False, True), (PRODUCT, replace(PRODUCT, hidden=True))):
+        documents = expected(shop, orders((Derived("it", function, path),), lines(product, hidden=hidden)))
 
         assert [document["it"] for document in documents.values()] == values
         assert all(("lines" in document) is not hidden for document in documents.values())
@@ -376,11 +378,16 @@ def test_a_one_joined_to_a_unique_column_inside_a_list_and_unwrapped(shop: str) 
     by_ean = virtual_one("product", "public.products", "ean", "ean", below)
     links = many("found", "public.lines", ("id", "no"), ("id",), (), (by_ean,), unwrap="product")
     nested = lines(by_ean, hidden=True)
-    computed = (Derived("n", Function.COUNT, ("found",)), Derived("price", Function.SUM, ("lines", "product", "price")))
+    computed = (
+        Derived("n", Function.COUNT, ("found",)),
+        Derived("first", Function.MIN, ("found", "sku")),
+        Derived("price", Function.SUM, ("lines", "product", "price")),
+    )
 
     document = expected(shop, orders(computed, links, nested))["1"]
 
-    assert document == {"n": 1, "price": Decimal("1.25"), "found": [{"sku": "p", "price": Decimal("1.25")}]}
+    found = [{"sku": "p", "price": Decimal("1.25")}]
+    assert document == {"n": 1, "first": "p", "price": Decimal("1.25"), "found": found}
 
 
 def test_a_many_joined_to_a_column_of_mine_that_is_not_my_key(shop: str) -> None:
