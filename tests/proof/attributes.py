@@ -52,9 +52,10 @@ def field(rng: random.Random, column: Column, number: int) -> Any:
     return column.name
 
 
-def untyped(entries: list[Any]) -> list[Any]:
-    """The same columns as delivered: `verify` does not see copies, so a misfit in one could not be foreseen."""
-    return [{name: column_of(name, spec)} for name, spec in map(names_of, entries)]
+def untyped(entries: list[Any], table: Table) -> list[Any]:
+    """The same columns as delivered: `verify` does not see copies, so what parks in one could not be foreseen."""
+    shown = {name: column_of(name, spec) or "" for name, spec in map(names_of, entries)}
+    return [{name: column} for name, column in shown.items() if not table.columns[column].strange] or [table.key[0]]
 
 
 def _values(rng: random.Random, column: Column) -> Tree:

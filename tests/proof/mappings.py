@@ -89,7 +89,7 @@ class _Maker:
         if via is not None:
             node |= self._join(via)
         if via is not None and via.relation == "one" and "to" not in node and self._rng.random() < 0.08:
-            return {**node, "lookup": "copy", "fields": attributes.untyped(self._fields(table, depth))}
+            return {**node, "lookup": "copy", "fields": attributes.untyped(self._fields(table, depth), table)}
         if self._rng.random() < 0.3 and (where := attributes.where(self._rng, table)):
             node["where"] = where
         if via is not None and via.relation == "many" and self._rng.random() < 0.5:
