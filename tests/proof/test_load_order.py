@@ -182,3 +182,12 @@ def test_a_repeated_load_never_beats_a_change(shop: Shop) -> None:
     shop.changes()
     shop.deliver(shop.load("shop.orders"))
     assert shop.document(10)["note"] == "once more"
+
+
+@pytest.mark.parametrize("load_first", [True, False])
+def test_a_changed_key_that_the_load_shows_already_keeps_its_large_column(shop: Shop, load_first: bool) -> None:
+    """The change does not carry the letter, and no record of the old key ever will: the load is the only one."""
+    shop.sql("UPDATE shop.customers SET id = 3 WHERE id = 1; UPDATE shop.orders SET customer_id = 3")
+    late, changes = shop.load(*TABLES), shop.changes()
+    shop.deliver(*((late, changes) if load_first else (changes, late)))
+    shop.assert_right()
