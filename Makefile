@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-long check fmt lock clean help
+.PHONY: demo test test-long fuzz check fmt lock clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test: $(INSTALLED)
 ## make test-long   the long runs as well: more histories, more kills
 test-long: $(INSTALLED)
 	@$(BIN)/pytest $(ARGS)
+
+## make fuzz        search for inputs that break a parser, MINUTES=10 in all, or TARGET=records alone
+fuzz: $(INSTALLED)
+	@$(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
+	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),10) $(TARGET)
 
 ## make check       formatting, lint, types, templates
 check: $(INSTALLED)
