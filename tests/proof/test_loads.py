@@ -7,17 +7,28 @@ import pytest
 from local.postgres import Postgres
 from tests.proof.loads import Defects, Kind, run_load_case
 
-SEEDS = 12
+SEEDS = range(12)
+MANY = range(1_000, 1_200)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_whatever_the_order_of_loads_and_changes_the_documents_are_the_join(postgres: Postgres, kind: Kind) -> None:
+def _prove(url: str, kind: Kind, seeds: range) -> None:
     documents = 0
-    for seed in range(SEEDS):
-        outcome = run_load_case(postgres.url(), seed, kind)
+    for seed in seeds:
+        outcome = run_load_case(url, seed, kind)
         assert not outcome.findings, f"{kind.name}\n{outcome.story()}"
         documents += outcome.documents
-    assert documents > SEEDS
+    assert documents > len(seeds)
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
+def test_whatever_the_order_of_loads_and_changes_the_documents_are_the_join(postgres: Postgres, kind: Kind) -> None:
+    _prove(postgres.url(), kind, SEEDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
+def test_the_same_of_many_more_cases(postgres: Postgres, kind: Kind) -> None:
+    _prove(postgres.url(), kind, MANY)
 
 
 @pytest.mark.parametrize("defects", [Defects(forgets_raise=True), Defects(forgets_sweep=True)], ids=str)
