@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import fastjsonschema
 import yaml
@@ -18,6 +18,9 @@ from api_lambdas.settings import MAX_DISPATCH_TIMEOUT_SECONDS
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDPOINT: Final = re.compile(r"(POST|PUT|PATCH|DELETE) (/\S*)")
 _MEMBERS: Final = ("endpoint", "body", "timeout_seconds")
+_SCHEMES: Final = ("http", "https", "ftp", "file", "data")
+# what PyYAML lets out for a 13th month, a text under a number's tag, and a file nested too deeply
+_WRONG_SCALAR: Final = (ValueError, AttributeError, RecursionError)
 
 
 def read_commands(text: str, file: str) -> tuple[tuple[Command, ...], tuple[str, ...]]:
@@ -25,7 +28,7 @@ def read_commands(text: str, file: str) -> tuple[tuple[Command, ...], tuple[str,
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *_WRONG_SCALAR) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         return (), (f"{file}{line}: not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}",)
@@ -76,15 +79,24 @@ def _timeout_problems(seconds: object) -> Iterator[str]:
         yield f"timeout_seconds: expected a number above 0 and up to {MAX_DISPATCH_TIMEOUT_SECONDS:g}"
 
 
+def _no_other_document(uri: str) -> NoReturn:
+    raise fastjsonschema.JsonSchemaDefinitionException(f"$ref to another document: {uri}")
+
+
 def _body_problems(body: object, in_path: list[str]) -> Iterator[str]:
     if not isinstance(body, dict) or body.get("type") != "object":
         yield "body: expected a JSON Schema with `type: object`"
         return
     try:
-        fastjsonschema.compile(body)
-    except (fastjsonschema.JsonSchemaDefinitionException, TypeError, ValueError, AttributeError) as error:
+        json.dumps(body, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        yield "body: holds what JSON cannot: put dates in quotes, and let all names be text"
+        return
+    try:
+        fastjsonschema.compile(body, handlers=dict.fromkeys(_SCHEMES, _no_other_document))
+    except (fastjsonschema.JsonSchemaDefinitionException, TypeError, ValueError, AttributeError, re.error) as error:
         yield f"body: not a JSON Schema: {error}"
     required = body.get("required", [])
     for member in in_path:
-        if member not in required:
+        if not isinstance(required, list) or member not in required:
             yield f"body: `required` must list '{member}', because the endpoint's path names it"

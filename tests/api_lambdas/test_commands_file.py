@@ -57,6 +57,16 @@ def test_a_command_is_read() -> None:
         (f"a:\n  endpoint: POST /x\n  timeout_seconds: 26\n  {BODY}", "c.yaml:1: a: timeout_seconds: expected"),
         (f"a:\n  endpoint: POST /x\n  timeout_seconds: yes\n  {BODY}", "c.yaml:1: a: timeout_seconds: expected"),
         ("a:\n  endpoint: POST /x\n  body: {type: array}", "c.yaml:1: a: body: expected a JSON Schema"),
+        ("a: 2024-13-45", "c.yaml: not YAML: "),
+        ("a: !!timestamp x", "c.yaml: not YAML: "),
+        ("[" * 3000, "c.yaml: not YAML: "),
+        ("a:\n  endpoint: POST /x/{a}\n  body: {type: object, required: 5}", "c.yaml:1: a: body: not a JSON Schema"),
+        ("a:\n  endpoint: POST /x\n  body: {type: object, default: 2024-01-01}", "c.yaml:1: a: body: holds what JSON"),
+        ("a:\n  endpoint: POST /x\n  body: {type: object, pattern: '('}", "c.yaml:1: a: body: not a JSON Schema"),
+        (
+            "a:\n  endpoint: POST /x\n  body: {type: object, properties: {a: {$ref: 'http://127.0.0.1:9/a'}}}",
+            "c.yaml:1: a: body: not a JSON Schema: $ref to another document",
+        ),
         ("a:\n  endpoint: POST /x\n  body: {type: object, required: 5}", "c.yaml:1: a: body: not a JSON Schema"),
         (
             "a:\n  endpoint: POST /x\n  body: {type: object, properties: {x: {type: nothing}}}",

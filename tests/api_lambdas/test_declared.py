@@ -1,0 +1,50 @@
+"""A body is checked as JSON Schema means it, and becomes the monolith's request with the value of every number."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from api_lambdas.declared import Command, InvalidBody
+from api_lambdas.json_text import loads
+
+
+def _dispatched(rule: dict[str, Any], value: str, path: str = "/a") -> str:
+    schema = json.dumps({"type": "object", "properties": {"x": rule}})
+    found = Command("a", "POST", path, schema).dispatch(loads(f'{{"x": {value}}}'))
+    return f"{found.path} {found.body.decode()}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ({"multipleOf": 0.01}, "19.95"),
+        ({"enum": [0.5, 1.5]}, "1.5"),
+        ({"const": 1.5}, "1.5"),
+        ({"type": "integer"}, "7.0"),
+        ({"type": "number", "minimum": 0}, "0.10000000000000000000001"),
+    ],
+)
+def test_numbers_with_decimals_meet_every_rule_and_keep_their_value(rule: dict[str, Any], value: str) -> None:
+    assert _dispatched(rule, value) == f'/a {{"x":{value}}}'
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ({"multipleOf": 0.01}, "19.955"),
+        ({"enum": [0.5]}, "0.25"),
+        ({"multipleOf": 0.01}, "1e400"),
+        ({"uniqueItems": True}, "[" * 600 + "1.5" + "]" * 600),
+    ],
+)
+def test_what_breaks_a_rule_or_the_check_is_an_invalid_body(rule: dict[str, Any], value: str) -> None:
+    with pytest.raises(InvalidBody):
+        _dispatched(rule, value)
+
+
+@pytest.mark.parametrize(("value", "path"), [("7", "7"), ("7.0", "7"), ('"a/b"', "a%2Fb"), ("true", "true")])
+def test_a_member_in_the_path_is_its_plain_text(value: str, path: str) -> None:
+    assert _dispatched({}, value, "/a/{x}") == f"/a/{path} {{}}"
