@@ -26,7 +26,7 @@ from worker.projection.plan import Plan, make_plan
 from worker.rebuild.run import Rebuild, Result
 from worker.rebuild.scan import RowScan
 from worker.rebuild.state import COVERING, Progress
-from worker.rebuild.sweep import Swept, sweep
+from worker.rebuild.sweep import Found, Swept, look, sweep
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
 from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
@@ -80,40 +80,63 @@ def rebuild(aggregates: tuple[str, ...], every: bool, restart: bool, per_second:
 
 @click.command("sweep")
 @click.argument("tables", nargs=-1, required=True, metavar="SCHEMA.TABLE...")
-@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--yes", is_flag=True, help="Remove them; without it they are only counted.")
+@click.option("--empty", multiple=True, metavar="SCHEMA.TABLE", help="A table that the source has empty now.")
 @_rate_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @one_line_errors("sweep")
-def sweep_command(tables: tuple[str, ...], dry_run: bool, per_second: float, as_json: bool) -> None:
+def sweep_command(tables: tuple[str, ...], yes: bool, empty: tuple[str, ...], per_second: float, as_json: bool) -> None:
     """After a reload in a raised incarnation: remove rows that the reload did not bring.
 
-    Run it once every shard has passed the reload's last record (`nearview incarnation raise` before the reload).
+    Run it once every shard has passed the reload's last record (`nearview incarnation raise` before the reload). A
+    table of which nothing was loaded in the newest incarnation is refused: all of it would go.
 
-    Exit codes: 0 swept, 2 could not run.
+    Exit codes: 0 swept or nothing to sweep, 1 rows counted that --yes would remove, 2 could not run.
     """
     settings = operator_settings(os.environ, NEEDED)
     mapping = _mapping(settings)
-    if unknown := sorted(set(tables) - mapping.tables.keys()):
+    chosen = frozenset(tables)
+    if unknown := sorted((chosen | {*empty}) - mapping.tables.keys()):
         fail("sweep", f"no mapping uses the table {', '.join(unknown)}")
+    incarnation = _newest_incarnation(settings)
+    plan, store, scan = _open(settings, mapping)
+    try:
+        found = look(scan, chosen, incarnation)
+        if unloaded := [name for name, rows in found.items() if rows.gone and not rows.loaded and name not in empty]:
+            fail(
+                "sweep",
+                f"no row of {', '.join(unloaded)} was loaded in incarnation {incarnation}: reload first, or give"
+                " --empty for a table that the source has empty",
+            )
+        # a sweep that was killed may have left documents behind, so it runs even if no row is left to remove
+        done = sweep(plan, store, scan, chosen, incarnation, Pace(per_second), _tell_sweep) if yes else None
+    except NewerGeneration as error:
+        raise FatalError(str(error)) from None
+    finally:
+        store.close()
+    _print_sweep(found, done, as_json=as_json)
+    sys.exit(EXIT_NOT_ALL if done is None and any(rows.gone for rows in found.values()) else EXIT_DONE)
+
+
+def _newest_incarnation(settings: Settings) -> int:
     client = dynamodb_client(settings.region, settings.endpoint_url)
     patience = Patience("the parking table", Log(settings.log_level), attempts=ATTEMPTS)
     raised = SourceNotes(client, settings.parked_table, patience).raised()
     if not raised:
         fail("sweep", "no incarnation was raised, so nothing tells old rows from loaded ones: raise one, then reload")
-    plan, store, scan = _open(settings, mapping)
-    try:
-        done = sweep(
-            plan, store, scan, frozenset(tables), raised[-1].number, Pace(per_second), _tell_sweep, dry_run=dry_run
-        )
-    except NewerGeneration as error:
-        raise FatalError(str(error)) from None
-    finally:
-        store.close()
+    return raised[-1].number
+
+
+def _print_sweep(found: dict[str, Found], done: Swept | None, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(asdict(done), indent=1))
-    else:
-        what = "would be removed" if dry_run else "removed"
-        click.echo(f"{done.gone:,} rows {what}, {done.documents_written:,} documents written")
+        tables = {name: asdict(rows) for name, rows in found.items()}
+        click.echo(json.dumps({"tables": tables, "swept": asdict(done) if done else None}, indent=1))
+        return
+    if done is not None:
+        click.echo(f"{done.gone:,} rows removed, {done.documents_written:,} documents written")
+        return
+    for name, rows in found.items():
+        click.echo(f"{name}: {rows.gone:,} rows would be removed, {rows.loaded:,} were loaded or changed since")
 
 
 def _mapping(settings: Settings) -> Mapping:

@@ -24,12 +24,31 @@ BEFORE_ANY_LOAD: Final = 0
 
 
 @dataclass(slots=True)
+class Found:
+    """Rows of a table that are there: of the incarnation, so loaded or changed since it began, and of older ones."""
+
+    loaded: int = 0
+    gone: int = 0
+
+
+@dataclass(slots=True)
 class Swept:
-    """Counts of a sweep; `gone` rows became tombstones (or their documents were looked at again)."""
+    """Counts of a sweep: items of the table read, rows that became tombstones, documents written."""
 
     examined: int = 0
     gone: int = 0
     documents_written: int = 0
+
+
+def look(scan: RowScan, tables: frozenset[str], incarnation: int) -> dict[str, Found]:
+    """What a sweep would find in each table. Raises FatalError, TransientError."""
+    found = {table: Found() for table in sorted(tables)}
+    version = load_version(incarnation, BEFORE_ANY_LOAD)
+    for page in scan.pages(tables.__contains__):
+        for (table, _), image in page.images.items():
+            found[table].gone += image.row is not None and image.version < version
+            found[table].loaded += image.row is not None and image.version > version
+    return found
 
 
 def sweep(
@@ -40,8 +59,6 @@ def sweep(
     incarnation: int,
     pace: Pace,
     told: Callable[[Swept], None],
-    *,
-    dry_run: bool = False,
 ) -> Swept:
     """Sweep some tables after a reload of that incarnation. Raises NewerGeneration, FatalError.
 
@@ -51,16 +68,13 @@ def sweep(
     done = Swept()
     version = load_version(incarnation, BEFORE_ANY_LOAD)
     for page in scan.pages(tables.__contains__):
-        changes = [
-            RowChange(*row_id, version, None)
-            for row_id, image in page.images.items()
-            if image.version <= version and (image.row is not None or image.version == version)
-        ]
+        old = {row_id: image for row_id, image in page.images.items() if image.version <= version}
+        left = [row_id for row_id, image in old.items() if image.row is not None or image.version == version]
         done.examined += page.examined
-        done.gone += len(changes)
-        for at in range(0, 0 if dry_run else len(changes), ROWS_AT_ONCE):
-            part = changes[at : at + ROWS_AT_ONCE]
-            done.documents_written += store.drive(project(plan, part, NO_COMMIT)).documents_written
-            pace.after(len(part))
+        done.gone += sum(image.row is not None for image in old.values())
+        for at in range(0, len(left), ROWS_AT_ONCE):
+            changes = [RowChange(*row_id, version, None) for row_id in left[at : at + ROWS_AT_ONCE]]
+            done.documents_written += store.drive(project(plan, changes, NO_COMMIT)).documents_written
+            pace.after(len(changes))
         told(done)
     return done

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -34,6 +34,8 @@ from worker.log import Log
 from worker.projection.engine import project
 from worker.projection.image import Image
 from worker.projection.operations import TableName
+from worker.rebuild.scan import RowScan
+from worker.rebuild.sweep import look
 from worker.records.rows import Row
 from worker.records.version import change_version, load_version
 from worker.store.dynamodb import DynamoStore
@@ -52,14 +54,17 @@ def test_a_second_sweep_writes_nothing() -> None:
     store = reloaded()
     swept(store)
     before = store.applied_writes
-    assert swept(store).documents_written == 0
+    again = swept(store)
+    assert (again.gone, again.documents_written) == (0, 0)
     assert store.applied_writes == before
 
 
 def test_only_counting_changes_nothing() -> None:
     store = reloaded()
     before = store.applied_writes
-    assert swept(store, dry_run=True).gone == len(GONE)
+    found = look(cast("RowScan", Scan(store)), TABLES, 2)
+    assert sum(rows.gone for rows in found.values()) == len(GONE)
+    assert sum(rows.loaded for rows in found.values()) == len(BEFORE) - len(GONE)
     assert store.applied_writes == before
 
 
@@ -161,13 +166,31 @@ def test_the_command_sweeps_the_newest_incarnation(
     kept = {row_id: row for row_id, row in BEFORE.items() if row_id not in GONE}
     store.drive(project(PLAN, changed(kept, load_version(2, 1_000)), AS_OF))
 
-    counted = run("--dry-run", *TABLES)
-    assert (counted.exit_code, counted.stdout) == (0, "3 rows would be removed, 0 documents written\n")
+    counted = run(*TABLES)
+    assert counted.exit_code == 1
+    assert "shop.orders: 1 rows would be removed, 2 were loaded or changed since\n" in counted.stdout
     assert shown() == {"order#1", "order#2", "order#3"}
-    done = run("--json", *TABLES)
+    done = run("--yes", "--json", *TABLES)
     assert done.exit_code == 0
-    assert json.loads(done.stdout)["gone"] == len(GONE)
+    assert json.loads(done.stdout)["swept"]["gone"] == len(GONE)
     assert shown() == {"order#1", "order#2"}
+    assert run(*TABLES).exit_code == 0
+
+
+def test_a_table_that_was_not_reloaded_is_refused_unless_it_is_said_to_be_empty(
+    run: Callable[..., Result], store: DynamoStore, tables: Tables
+) -> None:
+    """Else an incarnation raised for another reason would cost all rows and documents."""
+    store.drive(project(PLAN, changed(BEFORE, change_version(1, 100, 1)), AS_OF))
+    assert CliRunner().invoke(main, ["incarnation", "raise", "--yes"]).exit_code == 0
+
+    refused = run("--yes", "shop.orders")
+    assert refused.exit_code == 2
+    assert "no row of shop.orders was loaded in incarnation 2: reload first, or give --empty for" in refused.stderr
+    assert len(tables.items(tables.documents)) == 3
+
+    assert run("--yes", "--empty", "shop.orders", "shop.orders").exit_code == 0
+    assert {"_deleted" in item for item in tables.items(tables.documents)} == {True}
 
 
 def test_a_table_that_no_mapping_uses_is_refused(run: Callable[..., Result]) -> None:
