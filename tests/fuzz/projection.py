@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, Final
 
 from api_lambdas.json_text import dumps, loads
@@ -12,11 +11,10 @@ from contract.mapping import Lookup, Mapping
 from contract.values import Item, item_bytes, number_text
 from tests.fuzz import records
 from tests.fuzz.parts import Target, split
-from tests.fuzz.records import MAX_ITEM_BYTES, MAX_PK_BYTES, MAX_SK_BYTES, mappings, source_of, stream_records
+from tests.fuzz.records import MAX_ITEM_BYTES, MAX_PK_BYTES, MAX_SK_BYTES, plans, source_of, stream_records
 from worker.intake import Intake
 from worker.projection.engine import project
 from worker.projection.operations import Applied, Operation, Query, TableName
-from worker.projection.plan import Plan, make_plan
 from worker.records.errors import TableLacks
 from worker.records.rows import RowChange
 from worker.store.memory import Address, MemoryStore
@@ -72,12 +70,6 @@ def _value(value: Any, depth: int) -> None:
             _value(below, depth + 1)
     else:
         assert (kind, inner) in (("NULL", True), ("BOOL", True), ("BOOL", False))
-
-
-@cache
-def plans() -> tuple[Plan, ...]:
-    """The plans of the mappings."""
-    return tuple(make_plan(mapping) for mapping in mappings())
 
 
 def check(data: bytes) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +17,18 @@ from tests.fuzz.parts import Target, is_line, join, split
 from tests.worker.dms_records import change
 from tests.worker.records import test_record_forms as forms
 from worker.examples.suite import read_suite
+from worker.explain.record import explain_record
+from worker.explain.report import print_json, print_record, record_as_json
 from worker.intake import Intake, Taken
 from worker.log import Log
 from worker.mapping.loader import read
 from worker.parking import UNKNOWN_PK, Entry, _items, record_entry, table_label
 from worker.patience import Patience
 from worker.projection.merge import read_stored
+from worker.projection.plan import Plan, make_plan
 from worker.records.drift import MAX_NAME, Drift, What
 from worker.records.envelope import BeforeColumns, ChangeEvent
-from worker.records.errors import PoisonRecord, Reason
+from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.positions import Engine, Order
 from worker.records.protect import Protection, TokenKey
 from worker.records.rows import row_body
@@ -57,6 +62,12 @@ def mappings() -> tuple[Mapping, ...]:
     return tuple(mapping for mapping in found if mapping is not None and mapping.aggregates)
 
 
+@cache
+def plans() -> tuple[Plan, ...]:
+    """The plans of them."""
+    return tuple(make_plan(mapping) for mapping in mappings())
+
+
 def source_of(choice: int, mapping: Mapping) -> Source:
     """One of the settings of a source, with more sensitive columns than the mapping itself names."""
     columns = BEFORE[choice // len(ORDERS) % len(BEFORE)]
@@ -77,7 +88,8 @@ def stream_records(parts: list[bytes]) -> list[StreamRecord]:
 def check(data: bytes) -> None:
     """Take the parts in as one batch, then each on its own. Raises for a finding."""
     head, parts = split(data, HEAD_BYTES)
-    mapping = mappings()[head[0] % len(mappings())]
+    plan = plans()[head[0] % len(plans())]
+    mapping = plan.mapping
     source = source_of(head[1] % 128, mapping)
     intake = Intake(mapping, source, notes_tables=head[1] < 128)
     records = stream_records(parts)
@@ -90,6 +102,7 @@ def check(data: bytes) -> None:
     _drift(taken)
     for record in records:
         _alone(record, source, mapping)
+        _explained(record, source, plan)
         assert intake.table(record) is None or isinstance(intake.table(record), str)
 
 
@@ -144,6 +157,20 @@ def _drift(taken: Taken) -> None:
         notes.note(table, [Drift(What.APPEARED, "seen before", 0, "", "text")])  # a first sight reports nothing
         ledger, _ = notes.note(table, drift)
         assert notes.ledgers() == {table_label(table): ledger}, "what is stored of a table's columns is read as another"
+
+
+def _explained(record: StreamRecord, source: Source, plan: Plan) -> None:
+    """`nearview explain` says what the record is, or why it would be parked."""
+    try:
+        found = explain_record(record.data, plan, source)
+    except (PoisonRecord, TableLacks):
+        return
+    if isinstance(found, str):
+        is_line(found)
+    else:
+        with redirect_stdout(StringIO()):
+            print_json(record_as_json(found, values=True))
+            print_record(found, values=True)
 
 
 def _alone(record: StreamRecord, source: Source, mapping: Mapping) -> None:

@@ -66,10 +66,11 @@ def explain_record(data: bytes, plan: Plan, source: Source, incarnations: Incarn
     Raises PoisonRecord for a record that would be parked, TableLacks when its whole table would be.
     """
     event = source.decode(data)
+    name = printable(event.table)
     if not isinstance(event, ChangeEvent):
-        return f"{type(event).__name__}: a record about {event.table} that changes no row; it is passed over"
+        return f"{type(event).__name__}: a record about {name} that changes no row; it is passed over"
     if event.table not in plan.mapping.tables:
-        return f"{event.operation} of {event.table}: no mapping uses this table; the record is passed over"
+        return f"{event.operation} of {name}: no mapping uses this table; the record is passed over"
     table = plan.mapping.tables[event.table]
     event = source.protection.event(event)
     changes = row_changes(event, table, incarnations.of(event.built_micros), source.order)
@@ -77,11 +78,16 @@ def explain_record(data: bytes, plan: Plan, source: Source, incarnations: Incarn
         event=event,
         changes=changes,
         kept=tuple(column for column in table.columns if column in event.data),
-        dropped=tuple(sorted(event.data.keys() - set(table.columns))),
+        dropped=tuple(map(printable, sorted(event.data.keys() - set(table.columns)))),
         sensitive=dict(plan.mapping.policies.get(event.table, {})),
         stands=tuple(_stand(place) for place in plan.places[event.table]),
         pointers=tuple(_pointers(event, changes[0], plan)),
     )
+
+
+def printable(text: str) -> str:
+    """Names in a record as a terminal can show them: any character may stand there."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _stand(place: Place) -> Stand:
@@ -105,7 +111,8 @@ def _way(place: Place) -> str:
 
 def _pointers(event: ChangeEvent, change: RowChange, plan: Plan) -> list[Pointer]:
     now = {(link.parent, link.columns): link.key for link in plan.links(change.table, change.row)}
-    old_row: dict[str, Any] = {**(change.row or {}), **(event.before or {})}
+    before = {name: value for name, value in (event.before or {}).items() if not isinstance(value, (dict, list))}
+    old_row: dict[str, Any] = {**(change.row or {}), **before}
     old = {(link.parent, link.columns): link.key for link in plan.links(change.table, old_row)}
     return [
         Pointer(ref.columns, ref.parent, now.get((ref.parent, ref.columns)), old.get((ref.parent, ref.columns)))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from worker.explain.dry_run import Journal
 from worker.explain.overlay import Step
-from worker.explain.record import Explained
+from worker.explain.record import Explained, printable
 from worker.projection.operations import Delete, Get, Insert, Operation, Query, Replace, TableName
 from worker.records.rows import raw_number
 
@@ -22,7 +22,7 @@ _VERSION_PARTS: Final = ((0, 4, "incarnation"), (4, 36, "position"), (36, 50, "r
 def print_record(explained: Explained, *, values: bool) -> None:
     """The change, where it stands, where it points."""
     for name, text in _record_lines(explained):
-        click.echo(f"{name:<14} {text}")
+        click.echo(f"{name:<14} {printable(text)}")
     for stand in explained.stands:
         click.echo(f"{'stands at':<14} {stand.aggregate}: {stand.path}, {stand.way}")
     if values:
@@ -60,7 +60,7 @@ def _version(explained: Explained) -> dict[str, str]:
     parts = {name: str(int(version[start:end], 16)) for start, end, name in _VERSION_PARTS}
     if explained.event.stream_position is None:
         return {"incarnation": parts["incarnation"], "position": "none (older than every change)"}
-    return {**parts, "position": f"{explained.event.stream_position} ({parts['position']})"}
+    return {**parts, "position": f"{printable(explained.event.stream_position)} ({parts['position']})"}
 
 
 def print_journal(journal: Journal, regions: int, *, values: bool) -> None:
@@ -139,7 +139,7 @@ def record_as_json(explained: Explained, *, values: bool) -> dict[str, Any]:
         "absent": list(first.missing),
         "not_kept": list(explained.dropped),
         "sensitive": {column: str(policy) for column, policy in explained.sensitive.items()},
-        "before_image": None if explained.event.before is None else list(explained.event.before),
+        "before_image": None if explained.event.before is None else list(map(printable, explained.event.before)),
         "stands": [{"aggregate": stand.aggregate, "path": stand.path, "way": stand.way} for stand in explained.stands],
         "points_at": [
             {"table": pointer.parent, "key": pointer.key, "columns": list(pointer.columns)}

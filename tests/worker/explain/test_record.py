@@ -9,6 +9,7 @@ import pytest
 
 from tests.worker.dms_records import change
 from worker.explain.record import Explained, explain_record
+from worker.explain.report import print_json, print_record, record_as_json
 from worker.mapping.loader import read_mappings
 from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord
@@ -100,3 +101,20 @@ def test_a_record_that_cannot_be_used_raises(plan: Plan) -> None:
     """As the worker would park it."""
     with pytest.raises(PoisonRecord):
         explain_record(b"{", plan, Source())
+
+
+def test_names_and_values_that_nothing_can_show_are_shown_all_the_same(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A before image may hold an object where a foreign key should be, a name any character."""
+    strange = {**ORDER, "a\ud800\n": 1}
+    explained = _explain(plan, "update", "shop.orders", strange, {**strange, "customer_id": {"a": [1]}})
+
+    print_record(explained, values=True)
+    print_json(record_as_json(explained, values=True))
+
+    assert explained.dropped == ("a??", "note")
+    assert explained.moves == "no"
+    assert "a??" in capsys.readouterr().out
+    other = explain_record(json.dumps(change("insert", "shop.a\ud800", {})).encode(), plan, Source())
+    assert other == "insert of shop.a?: no mapping uses this table; the record is passed over"
