@@ -18,7 +18,7 @@ from worker.records.drift import Drift, DriftWatch, Ledger
 from worker.records.envelope import ChangeEvent, ControlEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.incarnations import Incarnations
-from worker.records.positions import Engine
+from worker.records.positions import CHECKS_KEYS_LATE
 from worker.records.rows import RowChange, row_changes
 from worker.records.source import Source
 from worker.records.stream import StreamRecord
@@ -139,7 +139,7 @@ class Intake:
         changes = row_changes(event, table, incarnation, self._source.order)
         if self._notes_tables and event.operation is not Operation.LOAD:
             self._positions.see(event, incarnation, position_of(changes[0].version))
-        if len(changes) > 1 and event.transaction is not None and self._source.order.engine is not Engine.MYSQL:
+        if len(changes) > 1 and event.transaction is not None and self._source.order.engine in CHECKS_KEYS_LATE:
             put, gone = changes
             transaction = (event.table, event.transaction, event.commit_micros)
             taken.moves.append((KeyMove(transaction, put.version, gone.key, put.key), record, event, changes))

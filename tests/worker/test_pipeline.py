@@ -405,11 +405,21 @@ def moved(old: int, new: int, number: int) -> dict[str, Any]:
     return {**record, "before-image": {"order_id": old}}
 
 
-def test_swapped_keys_are_parked_and_other_key_changes_are_done(shop: Shop) -> None:
-    swap = [moved(1, 2, 1), moved(2, 1, 2)]
+def sequenced(*payloads: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records with DMS's change sequence, in this order."""
+    return [with_data(payload, seq=f"20260301080000{at:021}") for at, payload in enumerate(payloads, start=1)]
 
-    report = shop.process(order(1), order(2, position=2), *swap, moved(8, 9, 3))
-    again = shop.child().process([record(one) for one in swap])
+
+ORACLE = Source(order=Order(Engine.ORACLE, "seq"))
+
+
+def test_swapped_keys_are_parked_and_other_key_changes_are_done(tables: Tables) -> None:
+    """Of a database that checks keys at the end of a statement."""
+    shop = Shop(tables, source=ORACLE)
+    records = sequenced(order(1), order(2), moved(1, 2, 1), moved(2, 1, 2), moved(8, 9, 3))
+
+    report = shop.process(*records)
+    again = shop.child().process([record(one) for one in records[2:4]])
 
     assert (report.parked["crossed_keys"], report.changes["shop.orders", "update"]) == (2, 1)
     assert again.parked["crossed_keys"] == 2
@@ -419,14 +429,17 @@ def test_swapped_keys_are_parked_and_other_key_changes_are_done(shop: Shop) -> N
     assert shop.tables.document("order", "2")
 
 
-def test_keys_swapped_by_way_of_a_third_one_are_done(shop: Shop) -> None:
+@pytest.mark.parametrize("engine", [Engine.POSTGRESQL, Engine.ORACLE])
+def test_keys_swapped_by_way_of_a_third_one_are_done(tables: Tables, engine: Engine) -> None:
     """In a batch of their own, too, and when they come again."""
-    first, second = with_data(order(1), note="one"), with_data(order(2, position=2), note="two")
-    swap = [
+    shop = Shop(tables, source=Source(order=Order(engine, "seq")))
+    first, second, *swap = sequenced(
+        with_data(order(1), note="one"),
+        with_data(order(2), note="two"),
         with_data(moved(1, -1, 1), note="one"),
         with_data(moved(2, 1, 2), note="two"),
         with_data(moved(-1, 2, 3), note="one"),
-    ]
+    )
 
     shop.process(first, second)
     reports = [shop.process(*swap), shop.child().process([record(one) for one in swap])]
@@ -436,15 +449,11 @@ def test_keys_swapped_by_way_of_a_third_one_are_done(shop: Shop) -> None:
     assert notes == {"1": "two", "2": "one"}
 
 
-def test_mysql_checks_keys_with_every_row_so_nothing_crosses(tables: Tables) -> None:
-    shop = Shop(tables, source=Source(order=Order(Engine.MYSQL)))
-    at = [{"stream_position": f"bin.000001:{n}:0:9:1:bin.000001:1"} for n in range(1, 4)]
-    shop.process({**order(2), "metadata": {**order(2)["metadata"], "stream-position": at[0]["stream_position"]}})
-    moves = [moved(1, 2, 1), moved(2, 3, 2)]
-    for move, where in zip(moves, at[1:], strict=True):
-        move["metadata"]["stream-position"] = where["stream_position"]
+def test_where_keys_are_checked_with_every_row_nothing_crosses(shop: Shop) -> None:
+    """A row that takes the key of another has the next place in the order, whatever is known of the other."""
+    report = shop.process(order(2), moved(1, 2, 1), moved(2, 3, 2))
 
-    assert dict(shop.process(*moves).parked) == {}
+    assert dict(report.parked) == {}
     assert shop.tables.document("order", "3")
 
 

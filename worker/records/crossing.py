@@ -3,7 +3,7 @@
 An update of row A from key 1 to 2, then one from key 2 to 1: either the rows A and B swapped keys, or A went to 2 and
 back. The records are the same, the results are not. What tells them apart is whether a row stood at key 2 before: if
 none did, A has gone on (as when keys are swapped by way of a third one); if one did, and no earlier record of the
-transaction took it away, both records are set aside. MySQL has no such case: it checks a key with every row.
+transaction took it away, both records are set aside. Databases that check a key with every row have no such case.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ NAMES: Final = {
     Engine.SQLSERVER: "SQL Server",
 }
 
+CHECKS_KEYS_LATE: Final = frozenset({Engine.ORACLE, Engine.SQLSERVER})
+"""They check keys at the end of a statement or transaction, so that one statement may swap the keys of two rows."""
+
 NEEDS_SEQUENCE: Final = frozenset({Engine.ORACLE, Engine.SQLSERVER})
 """No position of theirs is known to order: Oracle's transactions may share one, of SQL Server no record was seen."""
 
