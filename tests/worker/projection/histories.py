@@ -113,15 +113,10 @@ def _change(
 def source_history(
     rng: random.Random, steps: int, keys: int, tables: tuple[str, ...]
 ) -> tuple[dict[tuple[str, str], SourceRow], Log]:
-    """Committed changes and the rows at the end; few keys and values, so that rows toggle and move back often.
-
-    A key that was left without its large column is not used again: the column could then be lost with the old key's
-    image if the records come in another order (the row would wait, and say so).
-    """
+    """Committed changes and the rows at the end; few keys and values, so that rows toggle and move back often."""
     live: dict[tuple[str, str], SourceRow] = {}
     log: Log = []
     version = 0
-    retired: set[tuple[str, str]] = set()
 
     def name(table: str) -> str:
         return f"{table}{rng.randrange(keys)}"
@@ -129,8 +124,6 @@ def source_history(
     for _ in range(steps):
         table = rng.choice(tables)
         key = name(table)
-        if (table, key) in retired:
-            continue
         version += 1
         if (table, key) in live and rng.random() < 0.2:
             del live[table, key]
@@ -148,12 +141,11 @@ def source_history(
         live[table, key] = row
         log.append((_change(table, key, row, version, ("big",) if same else ()),))
         moved = name(table)
-        if rng.random() < 0.08 and (table, moved) not in live and (table, moved) not in retired:
+        if rng.random() < 0.08 and (table, moved) not in live:
             version += 1  # key change: both halves have one version
             del live[table, key]
             live[table, moved] = row
             if table in LARGE and rng.random() < 0.5:
-                retired.add((table, key))
                 put = _change(table, moved, row, version, ("big",), moved_from=key)
                 log.append((put, _change(table, key, None, version, ("big",), moved_to=moved)))
             else:  # as two records, which may come by two shards
@@ -224,6 +216,32 @@ def stored_documents(store: StrictStore) -> dict[tuple[str, str], Any]:
             values = from_item(item)
             found[aggregate, key] = {n: v for n, v in values.items() if not n.startswith("_") and n not in ("pk", "sk")}
     return found
+
+
+def differences(store: StrictStore, wanted: dict[tuple[str, str], Any], logs: list[Log]) -> int:
+    """How many documents are not the wanted ones.
+
+    One that waits, and says so, counts unless a key that was left without its large column was taken again and the
+    records did not come in their order: the column may then be gone with the old key's image.
+    """
+    stored, waiting = stored_documents(store), set()
+    if not in_order(logs) and _takes_a_left_key([record for log in logs for record in log]):
+        documents = ((pk, item) for (table, pk, _), item in store.items.items() if table is TableName.DOCUMENTS)
+        waiting = {tuple(pk.split("#", 1)) for pk, item in documents if "_parked" in item}
+    return sum(stored.get(key) != wanted.get(key) for key in {*stored, *wanted} - waiting)
+
+
+def in_order(logs: list[Log]) -> bool:
+    """Whether every record comes after all that were committed before it."""
+    versions = [record[0].version for record in logs[0]]
+    return len(logs) == 1 and versions == sorted(versions)
+
+
+def _takes_a_left_key(log: Log) -> bool:
+    changes = [change for record in log for change in record]
+    left = {(change.table, change.key, change.version) for change in changes if change.moved_to}
+    taken = ((change.table, change.key, change.version) for change in changes if change.row is not None)
+    return any((table, key) == other[:2] and version > other[2] for table, key, version in taken for other in left)
 
 
 def worker(
@@ -304,9 +322,8 @@ def run(seed: int, faults: Faults) -> Result:
     logs = shards_of(rng, log)
     left, often = (rng.randint(1, 6), 0.15) if focus else (rng.randint(0, 10), 0.05)
     store = play(rng, logs, faults, left, often)
-    stored, wanted = stored_documents(store), _decimals(expected(live))
-    differences = sum(stored.get(key) != wanted.get(key) for key in {*stored, *wanted})
-    return Result(differences, store.image_regressions, store.document_regressions)
+    wrong = differences(store, _decimals(expected(live)), logs)
+    return Result(wrong, store.image_regressions, store.document_regressions)
 
 
 def _fault(
