@@ -27,11 +27,10 @@ from worker.verify.compare import first_difference
 
 _FOLDER: Final = os.environ.get("TEST_CHINOOK")
 _MAPPINGS: Final = Path(__file__).parent / "chinook"
-_FAULTS: Final = 3
-_PARTS: Final = 3  # the changes come in so many parts, each with faults of its own
-# playlists of 3,000 tracks are written anew by nearly every batch: small ones would take an hour
-_LOAD_BATCHES: Final = (2_000, 5_000)
-_CHANGE_BATCHES: Final = (500, 2_000)
+_FAULTS: Final = 2  # for the load, and for each part of the changes
+# playlists of 3,000 tracks are written anew by nearly every batch, so small ones take very long
+_LARGE: Final = (3_000, 10_000)
+_SMALL: Final = (500, 2_000)
 
 pytestmark = pytest.mark.skipif(
     _FOLDER is None, reason="TEST_CHINOOK names no folder with the Chinook data, which is not in this repository"
@@ -81,7 +80,16 @@ def assert_same(found: Found, wanted: Found) -> None:
     assert [(at, difference.path) for at, difference in different.items() if difference is not None] == []
 
 
-def test_documents_after_the_load_and_after_all_changes(url: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("parts", "batches"),
+    [
+        pytest.param(1, _LARGE, id="large batches"),
+        pytest.param(4, _SMALL, id="small batches, four parts", marks=pytest.mark.long),
+    ],
+)
+def test_documents_after_the_load_and_after_all_changes(
+    url: str, folder: Path, parts: int, batches: tuple[int, ...]
+) -> None:
     """Each equals the document that the other queries gave; workers are killed, come back as zombies, repeat."""
     rng = random.Random(321)
     settings = settings_of(random_task(rng, "public"))
@@ -89,7 +97,7 @@ def test_documents_after_the_load_and_after_all_changes(url: str, folder: Path) 
     capture = Capture(url, "public", settings)
     tables = capture.begin()
     try:
-        replay.run([capture.load(table) for table in tables], [], faults=_FAULTS, batches=_LOAD_BATCHES)
+        replay.run([capture.load(table) for table in tables], [], faults=_FAULTS, batches=_LARGE)
         assert replay.wrongs() == []
         assert_same(replay.documents(), expected(folder / "expected_after_load.jsonl.gz"))
 
@@ -100,9 +108,9 @@ def test_documents_after_the_load_and_after_all_changes(url: str, folder: Path) 
         changes = capture.changes()
     finally:
         capture.end()
-    size = len(changes) // _PARTS + 1
+    size = len(changes) // parts + 1
     for start in range(0, len(changes), size):
-        replay.run([], changes[start : start + size], faults=_FAULTS, batches=_CHANGE_BATCHES)
+        replay.run([], changes[start : start + size], faults=_FAULTS, batches=batches)
 
     assert replay.wrongs() == []
     assert_same(replay.documents(), expected(folder / "expected_after_changes.jsonl.gz"))
