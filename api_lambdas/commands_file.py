@@ -19,6 +19,11 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDPOINT: Final = re.compile(r"(POST|PUT|PATCH|DELETE) (/\S*)")
 _MEMBERS: Final = ("endpoint", "body", "timeout_seconds")
 _SCHEMES: Final = ("http", "https", "ftp", "file", "data")
+# what fastjsonschema lets out; the last is of one nested too deeply for the code it writes
+_WRONG_SCHEMA: Final = (
+    *(fastjsonschema.JsonSchemaDefinitionException, TypeError, ValueError, AttributeError, re.error),
+    *(RecursionError, SyntaxError),
+)
 # what PyYAML lets out for a 13th month, a text under a number's tag, and a file nested too deeply
 _WRONG_SCALAR: Final = (ValueError, AttributeError, RecursionError)
 
@@ -94,8 +99,9 @@ def _body_problems(body: object, in_path: list[str]) -> Iterator[str]:
         return
     try:
         fastjsonschema.compile(body, handlers=dict.fromkeys(_SCHEMES, _no_other_document))
-    except (fastjsonschema.JsonSchemaDefinitionException, TypeError, ValueError, AttributeError, re.error) as error:
-        yield f"body: not a JSON Schema: {error}"
+    except _WRONG_SCHEMA as error:
+        reason = "nested too deeply" if isinstance(error, (RecursionError, SyntaxError)) else error
+        yield f"body: not a JSON Schema: {reason}"
     required = body.get("required", [])
     for member in in_path:
         if not isinstance(required, list) or member not in required:

@@ -58,6 +58,10 @@ def test_a_command_is_read() -> None:
         (f"a:\n  endpoint: POST /x\n  timeout_seconds: yes\n  {BODY}", "c.yaml:1: a: timeout_seconds: expected"),
         ("a:\n  endpoint: POST /x\n  body: {type: array}", "c.yaml:1: a: body: expected a JSON Schema"),
         ("a: 2024-13-45", "c.yaml: not YAML: "),
+        (
+            f"a: {{endpoint: POST /x, body: {{type: object, not: {'{not: ' * 150}{{}}{'}' * 150}}}}}",
+            "c.yaml:1: a: body: not a JSON Schema: nested too deeply",
+        ),
         ("a: !!timestamp x", "c.yaml: not YAML: "),
         ("[" * 3000, "c.yaml: not YAML: "),
         ("a:\n  endpoint: POST /x/{a}\n  body: {type: object, required: 5}", "c.yaml:1: a: body: not a JSON Schema"),

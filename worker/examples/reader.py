@@ -23,7 +23,6 @@ PARKED: Final = "parked"
 
 # JSON's own grammar: `012` is text, as everywhere in a mapping
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _PLAIN: Final[dict[str, Scalar]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
@@ -57,11 +56,6 @@ class _Reader:
 
     def example(self, node: yaml.Node) -> Example | None:
         before = len(self.file.problems)
-        for scalar in _scalars(node):
-            if _LONE_SURROGATE.search(scalar.value):
-                self.file.problem(scalar, "example: a text that is not Unicode (a lone surrogate)")
-        if len(self.file.problems) > before:
-            return None
         entries = self.file.known(node, "example", EXAMPLE_KEYS)
         if missing := [key for key in NEEDED_KEYS if key not in entries]:
             if len(self.file.problems) == before:
@@ -166,18 +160,6 @@ class _Reader:
             items = [self.wanted(item, what) for item in node.value]
             return Wanted(tuple(item for item in items if item is not None), self.at(node))
         return Wanted(_scalar(node), self.at(node)) if isinstance(node, yaml.ScalarNode) else None
-
-
-def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    if isinstance(node, yaml.ScalarNode):
-        yield node
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _scalars(item)
-    elif isinstance(node, yaml.MappingNode):
-        for pair in node.value:
-            for part in pair:
-                yield from _scalars(part)
 
 
 def _scalar(node: yaml.ScalarNode) -> Scalar:

@@ -25,6 +25,10 @@ def read_indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
         parts = {part: file.texts(entry, f"index {name}: {part}") for part, entry in entries.items()}
         for part, named in parts.items():
             _check_part(file, entries[part], f"index {name}: {part}", named, root)
+        if len(name) > language.MAX_NAME_CHARACTERS:
+            file.problem(at, f"indexes: a name has at most {language.MAX_NAME_CHARACTERS} characters")
+        if len(parts.get("sort", ())) > language.MAX_SORT:
+            file.problem(entries["sort"], f"index {name}: sort: at most {language.MAX_SORT} attributes")
         if len(parts.get("partition", ())) != 1:
             why = "must be one attribute" if "partition" in parts else "is missing"
             file.problem(entries.get("partition", at), f"index {name}: partition {why}")

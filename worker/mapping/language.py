@@ -18,8 +18,17 @@ MAX_LEVELS: Final = 24
 MAX_PLACES: Final = 500
 """Tables at places of one aggregate, repetitions by `depth` included."""
 
+MAX_NAME_CHARACTERS: Final = 128
+"""Of names of our own: aggregates, collections, indexes. Keys hold them."""
+
+MAX_NAMED_BYTES: Final = 500
+"""Of a table's name with the columns of a join: with a row's key they are a DynamoDB sort key of 1,024 bytes."""
+
 MAX_SPREAD: Final = 256
 MAX_INDEXES: Final = 3
+MAX_SORT: Final = 8
+"""Attributes of an index's order: eight numbers of 38 digits still fit into a key."""
+
 NAME_PATTERN: Final = "[a-z][a-z0-9_-]*"
 TABLE_PATTERN: Final = r"[^#@\s.]+\.[^#@\s]+"
 
@@ -75,7 +84,7 @@ def named(words: str, definition: str, names: str = "") -> Shape:
 
 TEXT: Final = refer("text", "text")
 COLUMNS: Final = refer("column or list of columns", "texts")
-ATTRIBUTE: Final = "[^_].*"
+ATTRIBUTE: Final = r"[^_][\s\S]*"
 # an editor reads a plain `true` as no text; here it is a name like any other
 NAME: Final = Shape("name", {"type": ["string", "boolean"], "pattern": f"^{NAME_PATTERN}$"})
 SOURCE: Final = Shape("`schema.table`", {"type": "string", "pattern": f"^{TABLE_PATTERN}$"})

@@ -32,6 +32,7 @@ from contract.values import MAX_DEPTH
 from worker.mapping.facts import Facts, Pair, Spot
 from worker.mapping.loader import Reading
 from worker.mapping.paths import is_list
+from worker.mapping.problems import one_line
 
 
 class Code(StrEnum):
@@ -61,7 +62,7 @@ class Warned:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.spot.path}:{self.spot.line}:{self.spot.column}: warning: {self.message} [{self.code}]"
+        return one_line(f"{self.spot.path}:{self.spot.line}:{self.spot.column}: warning: {self.message} [{self.code}]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,6 +38,7 @@ _ELSEWHERE: Final = {
 }
 """What other languages call the same; each a suggestion only where ours can stand."""
 
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 QUOTED: Final = ", put it in quotes if that is its name"
 
 
@@ -50,7 +52,12 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+        return one_line(f"{self.path}:{self.line}:{self.column}: {self.message}")
+
+
+def one_line(text: str) -> str:
+    """The text with a question mark for whatever would break a line: names in a file may hold any character."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 @dataclass(slots=True)
@@ -78,6 +85,9 @@ class File:
                 depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
                 if depth > MAX_YAML_DEPTH:
                     self._at(event.start_mark, f"nested deeper than {MAX_YAML_DEPTH} levels")
+                    return None
+                if isinstance(event, yaml.ScalarEvent) and _LONE_SURROGATE.search(event.value):
+                    self._at(event.start_mark, "a text that is not Unicode (a lone surrogate)")
                     return None
                 if isinstance(event, yaml.AliasEvent):
                     self._at(event.start_mark, "aliases (*name) are not supported: write the part out")

@@ -1,4 +1,4 @@
-"""What no document shows is left out of the compiled mapping: it need not be kept, read or followed, and cannot park."""
+"""What no document shows is left out of the compiled mapping: it need not be kept or followed, and cannot park."""
 
 from __future__ import annotations
 

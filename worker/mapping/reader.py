@@ -7,7 +7,7 @@ from typing import Final
 
 import yaml
 
-from contract.mapping import Aggregate, Node, Sensitive
+from contract.mapping import Aggregate, Mapping, Node, Sensitive
 from worker.mapping import language
 from worker.mapping.indexes import read_indexes
 from worker.mapping.language import Place
@@ -55,7 +55,11 @@ def _aggregate(file: File, root: yaml.Node) -> Aggregate | None:
         return None
     _check_extent(file, root, node)
     indexes = read_indexes(file, entries["indexes"], node) if "indexes" in entries else ()
-    return None if file.problems else Aggregate(name, collection or "", node, indexes, generation or 1)
+    if file.problems:
+        return None
+    aggregate = Aggregate(name, collection or "", node, indexes, generation or 1)
+    _check_names(file, root, aggregate)
+    return None if file.problems else aggregate
 
 
 def _name(file: File, root: yaml.Node, entries: Entries, key: str) -> str | None:
@@ -63,6 +67,8 @@ def _name(file: File, root: yaml.Node, entries: Entries, key: str) -> str | None
         file.problem(root, f"{key} is missing")
         return None
     name = file.text(entries[key], key)
+    if name is not None and len(name) > language.MAX_NAME_CHARACTERS:
+        file.problem(entries[key], f"{key}: at most {language.MAX_NAME_CHARACTERS} characters")
     if name is not None and not _NAME.fullmatch(name):
         file.problem(
             entries[key], f"{key}: {name} must be lower-case letters, digits, _ and -, beginning with a letter"
@@ -81,6 +87,18 @@ def _check_extent(file: File, root: yaml.Node, node: Node) -> None:
             root,
             f"{node.name}: {levels} levels with those that depth adds, at most {language.MAX_LEVELS}: lower a depth",
         )
+
+
+def _check_names(file: File, root: yaml.Node, aggregate: Aggregate) -> None:
+    """Names are part of keys, whose length is bounded."""
+    for table in Mapping((aggregate,)).tables.values():
+        names = [table.name, *(f"{table.name} {','.join(ref.columns)}" for ref in table.references)]
+        for name in [*names, *(ref.parent for ref in table.references)]:
+            if len(name.encode()) > language.MAX_NAMED_BYTES:
+                most = language.MAX_NAMED_BYTES
+                file.problem(
+                    root, f"{name[:40]}...: a table's name and the columns of a join have at most {most} bytes"
+                )
 
 
 def _levels(node: Node) -> int:

@@ -76,4 +76,4 @@ def test_a_lone_surrogate_is_a_problem(mapping: Mapping) -> None:
     text = [{"name": "a", "changes": [row], "expect": {"1": None}}]
     _, problems = read_suite({"order.yaml": f"aggregate: order\nexamples: {json.dumps(text)}\n"}, mapping)
 
-    assert [problem.message for problem in problems] == ["example: a text that is not Unicode (a lone surrogate)"]
+    assert [problem.message for problem in problems] == ["a text that is not Unicode (a lone surrogate)"]

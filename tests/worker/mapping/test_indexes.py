@@ -33,3 +33,13 @@ def test_an_index_sorts_by_several_attributes_computed_ones_included() -> None:
 )
 def test_an_index_that_cannot_be_is_one_line(index: str, wanted: str) -> None:
     assert problems(f"{TEXT}indexes: {{a: {index}}}\n") == [wanted]
+
+
+def test_names_and_orders_that_no_key_could_hold_are_problems() -> None:
+    fields = BASE.replace("[id]", "[id, a, b, c, d, e, f, g, h]")
+    assert problems(f"{fields}indexes: {{x: {{partition: id, sort: [a, b, c, d, e, f, g, h]}}}}\n") == []
+
+    found = problems(f"{fields}indexes: {{{'x' * 129}: {{partition: id, sort: [id, a, b, c, d, e, f, g, h]}}}}\n")
+
+    assert found[0] == "5:11: indexes: a name has at most 128 characters"
+    assert found[1].endswith("sort: at most 8 attributes")

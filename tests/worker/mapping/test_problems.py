@@ -7,6 +7,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.worker.mapping.reading import BASE, problems
+from worker.mapping import language
+from worker.mapping.language import Place
 from worker.mapping.problems import File, Problem, suggestion
 
 
@@ -168,3 +171,13 @@ def test_any_text_gives_nodes_or_problems(text: str) -> None:
     root, problems = _root(text)
 
     assert (root is None) == bool(problems)
+
+
+def test_a_problem_is_one_line_whatever_a_name_holds() -> None:
+    assert problems(BASE + '"a\\nb\\u2028": 1\n') == [
+        "5:1: mapping: unknown key a?b? (known: " + ", ".join(language.names(Place.FILE)) + ")"
+    ]
+
+
+def test_a_text_that_is_not_unicode_is_a_problem_wherever_it_stands() -> None:
+    assert problems(BASE + 'collection: "\\ud800"\n') == ["5:13: a text that is not Unicode (a lone surrogate)"]

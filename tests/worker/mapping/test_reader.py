@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from api_lambdas.query import CONTROLS
 from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Node
 from tests.worker.mapping.mappings import aggregates, written
+from tests.worker.mapping.reading import BASE, problems
 from worker.mapping import language
 from worker.mapping import loader as load
 from worker.mapping.lint import lint
@@ -136,7 +137,6 @@ PRODUCT = "product: {source: s.p, key: p, join: p, fields: [p]}"
 ROOT_KEYS = "aggregate, collection, generation, source, key, fields, where, one, many, indexes, examples"
 ONE_KEYS = "source, key, join, to, fields, where, depth, hidden, lookup, spread, one, many"
 PAIRS = "they go in pairs; to join to other columns name them in `to`"
-BASE = "aggregate: order\nsource: s.orders\nkey: id\nfields: [id]\n"
 
 PROBLEMS: list[tuple[str, list[str]]] = [
     (
@@ -359,3 +359,18 @@ def test_a_mutilated_file_gives_an_aggregate_or_problems(cuts: list[tuple[int, s
     aggregate, problems = read(text)
 
     assert (aggregate is None) == bool(problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BASE.replace("order", "o" * 129, 1),
+        BASE.replace("s.orders", "s." + "o" * 499),
+        BASE + f"one: {{c: {{source: s.c, key: c, join: {'j' * 495}, fields: [c]}}}}\n",
+        BASE + f"many: {{c: {{source: s.{'t' * 250}, key: c, join: {'j' * 250}, fields: [c]}}}}\n",
+        BASE + f"one: {{c: {{source: s.c, key: c, to: {'t' * 498}, join: c, fields: [c]}}}}\n",
+    ],
+)
+def test_names_that_no_key_could_hold_are_problems(text: str) -> None:
+    """A key of DynamoDB has room for a row's key and for names of a few hundred bytes."""
+    assert ["at most" in found for found in problems(text)][:1] == [True]

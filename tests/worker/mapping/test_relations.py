@@ -16,8 +16,9 @@ MANY = "source: s.l, key: n, join: order_id, fields: [n]"
 
 
 def test_a_one_to_other_columns_goes_through_the_value_they_hold() -> None:
+    base = BASE.replace("[id]", "[id, {label: {template: '{product.t}'}}]")
     (by_sku,) = root(
-        f"{BASE}one:\n  product: {{source: s.p, key: p, join: [a, b], to: [x, y], spread: 4, hidden: true, fields: [t],"
+        f"{base}one:\n  product: {{source: s.p, key: p, join: [a, b], to: [x, y], spread: 4, hidden: true, fields: [t],"
         " where: {t: z}, one: {maker: {source: s.m, key: m, join: m, fields: [m]}}}\n"
     ).children
 
@@ -65,8 +66,9 @@ def test_a_list_may_be_repeated_as_well() -> None:
 
 
 def test_a_copied_lookup_and_a_hidden_list() -> None:
+    base = BASE.replace("[id]", "[id, {label: {template: '{c.c}'}}, {number: {count: l}}]")
     copied, hidden = root(
-        f"{BASE}one: {{c: {{{ONE}, lookup: copy, spread: 8, hidden: true}}}}\nmany: {{l: {{{MANY}, hidden: true}}}}\n"
+        f"{base}one: {{c: {{{ONE}, lookup: copy, spread: 8, hidden: true}}}}\nmany: {{l: {{{MANY}, hidden: true}}}}\n"
     ).children
 
     assert (copied.lookup, copied.spread, copied.hidden) == (Lookup.COPY, 8, True)
