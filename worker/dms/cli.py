@@ -59,7 +59,9 @@ def lint_command(files: tuple[Path, ...], mappings: Path | None, as_json: bool) 
 
 def _document(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair could not be printed
+        return found
     except OSError as error:
         raise NotSettings(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
