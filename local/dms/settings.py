@@ -219,13 +219,18 @@ def read_settings(document: object) -> Settings:
     mappings = read_table_mappings(parts.get("TableMappings", {}), problems)
     problems += _refused(task, found, mappings)
     if problems or mappings is None:
-        raise SettingsError("\n".join(problems))
+        raise SettingsError("\n".join(map(_one_line, problems)))
     found["tabbed"] = found["message_format"] == "json"
     found["unchanged_as_null"] = found["unchanged_large_value"] == "null"
     found["send_large_keys"] = found["large_keys"] == "send"
     found["new_sequence_on_replay"] = found["sequence_on_replay"] == "new"
     found["table_mappings"] = mappings
     return Settings(**{field.name: found[field.name] for field in fields(Settings)})
+
+
+def _one_line(problem: str) -> str:
+    """Names in the file may hold line breaks."""
+    return "".join(character if character.isprintable() else "?" for character in problem)
 
 
 def _groups() -> Iterator[tuple[str, _Group]]:

@@ -38,7 +38,8 @@ def check(data: bytes) -> None:
     documents = {}
     for number, part in enumerate(parts):
         try:
-            documents[f"f{number}.json"] = json.loads(part.decode())
+            documents[f"f{number}.json"] = found = json.loads(part.decode())
+            json.dumps(found, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return
     for document in documents.values():
@@ -51,7 +52,7 @@ def check(data: bytes) -> None:
     for finding in (*lint(settings), *lint(settings, mapping())):
         assert finding.message
         assert finding.file in documents
-        json.dumps([finding.path, finding.message, finding.change, finding.setting])
+        json.dumps([finding.path, finding.message, finding.change, finding.setting], ensure_ascii=False).encode()
     columns = {c.value: SourceColumn(c.value, "text", c, nullable=True) for c in Category}
     catalog = {"shop.orders": SourceTable("shop.orders", columns, ((Category.TEXT.value,),))}
     carried(catalog, settings)

@@ -133,6 +133,11 @@ def test_all_mistakes_are_told_at_once() -> None:
     ]
 
 
+def test_a_name_with_a_line_break_gives_one_line_as_well() -> None:
+    (line,) = _problems({**_default(), "a\nb\ud800": 1})
+    assert line.startswith("a?b?: unknown setting")
+
+
 def test_documented_settings_without_effect_here_are_accepted() -> None:
     document = _default()
     document["KinesisSettings"]["StreamArn"] = "arn:aws:kinesis:eu-west-1:1:stream/s"

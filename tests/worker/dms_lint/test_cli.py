@@ -56,7 +56,12 @@ def test_findings_as_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("{", "is no JSON text in UTF-8"), ("[]", "holds neither task settings"), (None, "cannot be read: No such file")],
+    [
+        ("{", "is no JSON text in UTF-8"),
+        ('{"MessageFormat\\ud800": 1}', "is no JSON text in UTF-8"),
+        ("[]", "holds neither task settings"),
+        (None, "cannot be read: No such file"),
+    ],
 )
 def test_a_file_that_cannot_be_used_ends_with_two(tmp_path: Path, text: str | None, line: str) -> None:
     path = tmp_path / "task.json"
