@@ -19,6 +19,9 @@ MAX_NUMBER_EXPONENT: Final = 1000
 MAX_RECORD_NUMBER: Final = 1 << 55
 """A version has 14 hexadecimal digits for it."""
 
+MAX_MICROS: Final = 1 << 56
+"""The version of a loaded row has 14 hexadecimal digits for its time, and no sign: until the year 4253."""
+
 PROTECTED_MARK: Final = "nearview-protected"
 """In the metadata of a parked record: what is sensitive in it is tokens already."""
 
@@ -231,12 +234,12 @@ def _micros(metadata: dict[str, Any], name: str, table: str) -> int | None:
     try:
         if match is None:
             raise ValueError
-        seconds = _seconds(match.group(1))
-        if seconds < 0:  # a version has no sign
+        micros = _seconds(match.group(1)) * 1_000_000 + int((match.group(2) or "0").ljust(6, "0")[:6])
+        if not 0 <= micros < MAX_MICROS:
             raise ValueError
     except ValueError:
         raise PoisonRecord(Reason.BAD_ENVELOPE, f"metadata {name} is not a UTC time", table) from None
-    return seconds * 1_000_000 + int((match.group(2) or "0").ljust(6, "0")[:6])
+    return micros
 
 
 @lru_cache(maxsize=64)

@@ -236,6 +236,7 @@ def test_json_that_names_no_table_is_poison_without_one(payload: dict[str, Any] 
         (_with(commit_timestamp=CANARY), "metadata commit-timestamp is not a UTC time"),
         (_with(commit_timestamp="2024-02-30T00:00:00Z"), "metadata commit-timestamp is not a UTC time"),
         (_with(timestamp="2024-01-01T00:00:00+01:00"), "metadata timestamp is not a UTC time"),
+        (_with(timestamp="4253-12-31T00:00:00Z"), "metadata timestamp is not a UTC time"),
         (_with(timestamp="1969-12-31T23:59:59.999999Z"), "metadata timestamp is not a UTC time"),
     ],
 )
