@@ -146,7 +146,9 @@ def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> S
     """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
     missing: dict[tuple[str, str], str] = {}
     for (table, key), (image, stored) in writes.items():
-        known = links_by(stored.covered, stored.row) if stored else frozenset()
+        # an edge that only served a copy may be gone
+        followed = (ref for ref in stored.covered if ref.followed) if stored else ()
+        known = links_by(followed, stored.row) if stored else frozenset()
         for link in plan.links(table, image.row) - known - _copied_links(plan, table, image):
             missing[edge_address(table, key, link)] = image.version
     while missing:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from contract.mapping import Aggregate, Field, Kind, Mapping, Node
+from contract.mapping import Aggregate, Field, Kind, Lookup, Mapping, Node
 from contract.values import Item
-from tests.worker.projection.histories import Log, SourceRow, differences, shards_of, source_history
+from tests.worker.projection.histories import (
+    Log,
+    SourceRow,
+    differences,
+    shards_of,
+    source_history,
+    stored_documents,
+)
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection import generations, images
 from worker.projection.engine import project, rebuild_roots
@@ -21,6 +28,8 @@ from worker.projection.images import Counts, cover
 from worker.projection.operations import Steps, TableName
 from worker.projection.plan import Plan, make_plan
 from worker.rebuild.state import raise_fence, say_ready
+from worker.records.rows import RowChange
+from worker.records.version import change_version
 
 AS_OF = "2026-01-01T00:00:00.000000Z"
 TABLES = ("order", "line", "product")
@@ -234,3 +243,25 @@ def test_a_broken_deploy_is_caught(broken: Any, seed: int, monkeypatch: pytest.M
         if _search(range(start, start + 100)):
             return
     pytest.fail("6,000 deploys show nothing wrong")
+
+
+def test_edges_that_served_a_copy_are_put_again_for_a_mapping_that_follows_them() -> None:
+    """The copy was taken, so its edge is gone; the image covers the foreign key all the same."""
+    copied = _node("product", Kind.ONE, "product", "product", ("val",))
+    old = _plan(1, (), (replace(copied, lookup=Lookup.COPY),))
+    store = StrictStore()
+    rows: list[tuple[str, dict[str, Any]]] = [
+        ("product", {"id": "p", "val": 1, "big": None}),
+        ("order", {"id": "o", "val": 1}),
+        ("line", {"id": "l", "val": 1, "order": "o", "product": "p"}),
+    ]
+    changes = [RowChange(table, row["id"], change_version(1, at, 1), row) for at, (table, row) in enumerate(rows, 1)]
+    store.drive(project(old, changes, AS_OF))
+    assert (TableName.ROWS, "product#p", "line#product#l") not in store.items
+
+    store.drive(cover(NEW, [("line", "l")], Counts()))
+    store.drive(say_ready(NEW, frozenset(NEW.relations)))
+    renamed = RowChange("product", "p", change_version(1, 9, 1), {"id": "p", "val": 2, "big": None})
+    store.drive(project(NEW, [renamed], AS_OF))
+
+    assert stored_documents(store)["line", "l"]["product"] == {"id": "p", "val": 2}
