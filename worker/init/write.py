@@ -11,15 +11,17 @@ from contract.mapping import FieldType, Kind
 from worker.init.propose import Draft, DraftField, DraftNode
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+"""What YAML, old or new, does not read as text."""
 _WIDTH: Final = 118
 
 
 def mapping_text(draft: Draft) -> str:
     """The YAML of one aggregate."""
     lines = [f"# {line}" for line in draft.comment.splitlines()]
-    lines += [f"aggregate: {draft.name}"]
+    lines += [f"aggregate: {_text(draft.name)}"]
     if draft.collection != f"{draft.name}s":
-        lines.append(f"collection: {draft.collection}")
+        lines.append(f"collection: {_text(draft.collection)}")
     return "\n".join([*lines, *_node(draft.root, "")]) + "\n"
 
 
@@ -70,4 +72,5 @@ def _texts(texts: tuple[str, ...]) -> str:
 
 def _text(text: str) -> str:
     """Plain where YAML and every reader agree on it, else quoted."""
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
