@@ -6,7 +6,6 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -20,12 +19,14 @@ from rich.table import Table
 from local.demo import run_demo
 from local.processes import ProcessError, wait_until
 from local.progress import checkpoints, health, is_quiet, metrics, sent, source_position
-from local.running import Options, Running, StackError
+from local.running import Running, StackError
 from local.shell import Say, running_of, this_stack
 from local.source import run_sql
 from local.stack import DATABASE, Stack
 from local.summary import Summary, summary_rows
 from local.task_cli import reload_tables, start_task, stop_task
+from local.up_options import chosen_options, stack_options
+from local.waiting import wait_settled
 
 SETTLE_SECONDS: Final = 2
 
@@ -39,51 +40,20 @@ for _command in (stop_task, start_task, reload_tables):
     local.add_command(_command)
 
 _PATH = click.Path(path_type=Path, exists=True)
-_OPTIONS = (
-    click.option(
-        "--mappings", type=_PATH, default=Options().mappings, show_default=True, help="Folder of mapping files."
-    ),
-    click.option(
-        "--schema", type=_PATH, help="SQL script (.sql or .sql.gz) that makes and fills a database of your own."
-    ),
-    click.option(
-        "--source-url", envvar="NEARVIEW_SOURCE_URL", help="A PostgreSQL of your own, with wal_level=logical."
-    ),
-    click.option("--task", type=_PATH, help="DMS settings for the stand-in (as local/dms/default_task.json)."),
-    click.option(
-        "--stand-in",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A switch of the stand-in, over the task file's; may be repeated.",
-    ),
-    click.option("--orders", default=2_000, show_default=True, help="Orders in the demo's seed data."),
-    click.option("--seed", default=1, show_default=True, help="Seed of the demo's data."),
-    click.option(
-        "--shards", default=2, show_default=True, help="Shards of the stream; each gets a child of the worker."
-    ),
-    click.option("--ministack-port", type=int, help="Port of the AWS stand-in (default: a free one)."),
-    click.option("--postgres-port", type=int, help="Port of PostgreSQL (default: a free one)."),
-    click.option("--http-port", type=int, help="Port of the worker's metrics and health (default: a free one)."),
-)
-
-
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 @local.command()
-@_with_options
+@stack_options
 def up(**options: object) -> None:
     """Start everything and leave it running."""
     say = Say()
+    chosen = chosen_options(options, say)
     stack = this_stack(say)
     if stack.is_up():
         say("the local stack already runs; options are for a new one, after `nearview local down`")
     else:
         try:
-            stack.up(Options(**options))  # type: ignore[arg-type]
+            stack.up(chosen)
         except StackError as error:
             raise click.ClickException(str(error)) from None
     _print_urls(running_of(stack))
@@ -177,15 +147,10 @@ def sql(script: Path) -> None:
 def wait(timeout: int) -> None:
     """Wait until everything committed so far is in documents."""
     stack = this_stack()
-    running = running_of(stack)
-    position = source_position(running.source_url)
     try:
-        stack.processes.wait_until(lambda: is_quiet(stack, running, position), timeout, "quiescence", ["worker", "dms"])
-    except ProcessError as error:
+        wait_settled(stack, running_of(stack), timeout)
+    except (StackError, ProcessError) as error:
         raise click.ClickException(str(error)) from None
-    problems = health(running).get("problems", [])
-    if problems:
-        raise click.ClickException("quiet, but not everything is in documents:\n" + "\n".join(problems))
     click.echo("quiet: everything committed is in documents")
 
 
@@ -207,14 +172,14 @@ def environment() -> None:
 
 
 @local.command()
-@_with_options
+@stack_options
 @click.option("--keep", is_flag=True, help="Leave everything running at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def demo(keep: bool, as_json: bool, **options: object) -> None:
     """Show the main job: load, live changes, a command, kills, and the proof that nothing is lost."""
     say = Say()
     stack = this_stack(say)
-    chosen = Options(**options)  # type: ignore[arg-type]
+    chosen = chosen_options(options, say)
     if not chosen.is_shop:
         raise click.ClickException("the demo needs its own shop; for a source of your own use `nearview local up`")
     try:

@@ -25,9 +25,9 @@ from local.processes import wait_until
 __all__ = ["Postgres", "PostgresError"]
 
 USER = "nearview"
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
 _SETTINGS = {
-    "listen_addresses": _HOST,
+    "listen_addresses": HOST,
     "unix_socket_directories": "",  # the name of a socket may be too long, and nobody needs one
     "wal_level": "logical",
     "max_wal_senders": "20",
@@ -110,7 +110,7 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """A libpq URL with the superuser's password: do not log it."""
-        return f"postgresql://{USER}:{self._files.password()}@{_HOST}:{self.port}/{database}"
+        return f"postgresql://{USER}:{self._files.password()}@{HOST}:{self.port}/{database}"
 
     def create_database(self, name: str, *, template: str | None = None) -> None:
         """Create a database, as a copy of `template` if one is given; one that exists is left as it is."""
