@@ -125,13 +125,17 @@ def release_command(table: str) -> None:
     place = _open(operator_settings(os.environ, LOOKS))
     if not place.release(table):
         _not_found(f"{table} is not parked")
-    click.echo(f"{table} is released; workers notice within {REFRESH_SECONDS:.0f} seconds")
+    click.echo(
+        f"{table} is released; workers park what they read in the next {REFRESH_SECONDS:.0f} seconds: wait so long"
+        " before you reload it"
+    )
     waiting = sum(item.kind == "record" and item.table == table for item in place.items())
     if waiting:
         click.echo(
             f"{report.records(waiting)} of it stay parked: documents lack their changes.\n"
             f"  nearview parked retry --table {table}    uses those that are complete\n"
-            "what stays then lacks for ever what the setting now adds: reload the table in DMS (Reload table data),\n"
+            "what stays then lacks for ever what the setting now adds: load the table again in a raised incarnation,\n"
+            "  nearview incarnation raise           first, or the load replaces no row that a change has written\n"
             f"  nearview parked discard --table {table}  afterwards forgets those records"
         )
 

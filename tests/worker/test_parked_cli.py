@@ -274,10 +274,10 @@ def test_a_release_takes_the_mark_away_and_says_what_stays(run: Run, tables: Tab
     result = run("release", "shop.orders")
 
     assert result.exit_code == 0
-    assert "shop.orders is released" in result.output
+    assert "shop.orders is released; workers park what they read in the next 5 seconds" in result.output
     assert "2 records of it stay parked: documents lack their changes." in result.output
     assert "nearview parked retry --table shop.orders" in result.output
-    assert "reload the table in DMS" in result.output
+    assert "load the table again in a raised incarnation" in result.output
     assert _listed(run)["tables"] == []
     assert run("retry", "--table", "shop.orders").exit_code == 0
 

@@ -165,13 +165,19 @@ def _open(settings: Settings, mapping: Mapping) -> tuple[Plan, DynamoStore, RowS
 
 
 def _teller(aggregate: Aggregate) -> Callable[[Progress], None]:
+    """Prints a line after a page in which something was done; many pages hold nothing of one aggregate."""
     console = Console(stderr=True)
+    last = Progress("")
 
     def tell(progress: Progress) -> None:
+        nonlocal last
+        before, last = last, progress
         if progress.phase == COVERING:
             text = f"{progress.scanned:,} items looked at, {progress.covered:,} rows got edges"
+        elif progress.documents != before.documents:
+            text = f"{progress.documents:,} documents looked at, {progress.written:,} of them written"
         else:
-            text = f"{progress.documents:,} documents rebuilt, {progress.written:,} of them written"
+            return
         console.print(f"{aggregate.name}: {progress.phase}: {text}", highlight=False)
 
     return tell
@@ -190,8 +196,15 @@ def _as_json(result: Result) -> dict[str, Any]:
 def _print(name: str, result: Result) -> None:
     progress = result.progress
     click.echo(
-        f"{name}: {progress.documents:,} documents rebuilt, {progress.written:,} written, {result.parked:,} parked,"
-        f" {progress.covered:,} rows got edges"
+        f"{name}: {progress.documents:,} documents looked at, {progress.written:,} written, {progress.covered:,} rows"
+        " got edges"
     )
+    if result.parked:
+        click.echo(f"{name}: {result.parked:,} parked: they were not rebuilt and keep their last state")
+    if result.waiting:
+        click.echo(f"{name}: {result.waiting:,} wait for edges of their relations: run it again")
     for (table, column), rows in sorted(result.lacking.items()):
-        click.echo(f"{name}: {rows:,} rows of {table} have no {column} yet: no mapping kept it; load the table again")
+        click.echo(
+            f"{name}: {rows:,} rows of {table} have no {column} yet, no mapping kept it: load the table again in a"
+            " raised incarnation"
+        )

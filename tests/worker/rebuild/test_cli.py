@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from worker.projection.plan import make_plan
 from worker.rebuild import run
 from worker.rebuild.cli import rebuild
 from worker.rebuild.first_start import note_first_start
+from worker.rebuild.scan import RowScan
 from worker.records.rows import Row, RowChange
 from worker.records.version import change_version
 from worker.settings import parse
@@ -173,8 +175,22 @@ def test_columns_that_no_mapping_kept_are_named_with_their_table(shop: Shop) -> 
     answer = shop.rebuild("order")
 
     assert answer.exit_code == 1
-    assert "order: 5 rows of shop.orders have no note yet: no mapping kept it; load the table again" in answer.output
+    counted, parked, lacking = answer.stdout.splitlines()
+    assert counted == "order: 5 documents looked at, 0 written, 5 rows got edges"
+    assert parked == "order: 5 parked: they were not rebuilt and keep their last state"
+    assert lacking.startswith("order: 5 rows of shop.orders have no note yet, no mapping kept it: load the table again")
+    assert lacking.endswith("in a raised incarnation")
     assert shop.document("order", "1") == {"id": 1, "state": "new"}
+
+
+def test_a_page_without_documents_of_the_aggregate_is_not_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.rebuild.cli.RowScan", partial(RowScan, page_items=1))
+
+    told = shop.rebuild("order").stderr.splitlines()
+
+    assert [line for line in told if "rebuilding" in line] == [
+        f"order: rebuilding: {number} documents looked at, 0 of them written" for number in range(1, 6)
+    ]
 
 
 @pytest.mark.parametrize(
