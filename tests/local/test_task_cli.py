@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from local import task_cli
+from local.dms.state import State
 from worker.cli import main
 
 
@@ -32,6 +37,25 @@ def test_without_a_stack_there_is_no_task(folder: Path, command: tuple[str, ...]
 
 def test_a_reload_needs_tables() -> None:
     assert _run("reload").exit_code == 2
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_reload_names_the_records_that_were_parked_meanwhile(monkeypatch: pytest.MonkeyPatch, parked: bool) -> None:
+    earlier, later = ("shop.a", "pk", "1"), ("shop.a", "pk", "2")
+    looks = [{earlier}, {earlier, later} if parked else {earlier}]
+    state = State(rows_loaded={"shop.a": 4})
+    stand_in = SimpleNamespace(ask_reload=lambda _: None, wait_until_reloaded=lambda *_: state)
+    processes = SimpleNamespace(wait_until=lambda *_: True)
+    stack: Any = SimpleNamespace(stand_in=stand_in, processes=processes)
+    monkeypatch.setattr(task_cli, "this_stack", lambda _: stack)
+    monkeypatch.setattr(task_cli, "running_of", lambda _: None)
+    monkeypatch.setattr(task_cli, "parked_records", lambda *_: looks.pop(0))
+
+    done = _run("reload", "shop.a", "--json")
+
+    assert done.exit_code == parked
+    assert json.loads(done.stdout)["parked"] == ({"shop.a": 1} if parked else {})
+    assert ("shop.a: 1 record parked meanwhile, documents lack them" in done.stderr) is parked
 
 
 def test_a_switch_that_does_not_exist_is_refused_before_anything_starts(folder: Path) -> None:
