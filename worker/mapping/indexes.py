@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import yaml
 
-from contract.mapping import Constant, Field, FieldType, Index, Node
+from contract.mapping import Computed, Constant, Field, FieldType, Index
 from worker.mapping import language
 from worker.mapping.language import Place
 from worker.mapping.problems import File, suggestion
@@ -14,8 +15,14 @@ from worker.mapping.problems import File, suggestion
 _LIST_PARAMETERS: Final = ("limit", "cursor", "order", "index")  # of the API's lists, beside the attribute
 
 
-def read_indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
-    """The indexes in the order of the file, each with its slot."""
+Attribute = Field | Computed
+
+
+def read_indexes(file: File, node: yaml.Node, attributes: Mapping[str, Attribute | None]) -> tuple[Index, ...]:
+    """The indexes in the order of the file, each with its slot.
+
+    `attributes` are the root's, None where one could not be read; when there are none they are not looked up.
+    """
     found: list[Index] = []
     for slot, (name, (at, value)) in enumerate(file.entries(node, "indexes").items(), start=1):
         file.facts.spots["", "indexes", name] = file.spot(at)
@@ -24,7 +31,7 @@ def read_indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
         entries = file.known(value, f"index {name}", language.names(Place.INDEX))
         parts = {part: file.texts(entry, f"index {name}: {part}") for part, entry in entries.items()}
         for part, named in parts.items():
-            _check_part(file, entries[part], f"index {name}: {part}", named, root)
+            _check_part(file, entries[part], f"index {name}: {part}", named, attributes)
         if len(name) > language.MAX_NAME_CHARACTERS:
             file.problem(at, f"indexes: a name has at most {language.MAX_NAME_CHARACTERS} characters")
         if len(parts.get("sort", ())) > language.MAX_SORT:
@@ -41,11 +48,12 @@ def read_indexes(file: File, node: yaml.Node, root: Node) -> tuple[Index, ...]:
     return tuple(found)
 
 
-def _check_part(file: File, node: yaml.Node, what: str, named: tuple[str, ...], root: Node) -> None:
-    attributes: dict[str, object] = {entry.name: entry for entry in (*root.fields, *root.computed)}
+def _check_part(
+    file: File, node: yaml.Node, what: str, named: tuple[str, ...], attributes: Mapping[str, Attribute | None]
+) -> None:
     for attribute in named:
         entry = attributes.get(attribute)
-        if entry is None:
+        if attributes and attribute not in attributes:
             close = suggestion(attribute, attributes)
             file.problem(node, f"{what}: no field {attribute} at the top level{close}")
         elif isinstance(entry, (Field, Constant)) and entry.type is FieldType.JSON:

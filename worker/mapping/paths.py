@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import yaml
 
@@ -29,25 +29,34 @@ def attributes(node: Node) -> tuple[str, ...]:
 
 
 def check_computed(
-    file: File, computed: Iterable[tuple[Computed, yaml.Node]], children: tuple[Node, ...], unread: Collection[str]
+    file: File, computed: Iterable[tuple[Computed, yaml.Node]], children: tuple[Node, ...], unread: Mapping[str, Kind]
 ) -> None:
-    """Note every path that leads nowhere; nothing is known of relations that could not be read."""
+    """Note every path that leads nowhere; of `unread`, relations that could not be read, only the kind is known."""
+    lists = {child.name: child for child in children if is_list(child)}
+    ones = {child.name: child for child in children if not is_list(child)}
     for entry, node in computed:
         if isinstance(entry, Derived) and entry.path[0] not in unread:
-            _check_derived(file, node, entry, children)
+            manys = [*lists, *(name for name, kind in unread.items() if kind is Kind.MANY)]
+            _check_derived(file, node, entry, lists, manys)
         elif isinstance(entry, Template):
             for part in entry.parts:
-                if not isinstance(part, str) and len(part) > 1 and part[0] not in unread:
-                    _check_lookup(file, node, f"field {entry.name}: template", part, children)
+                if isinstance(part, str) or len(part) < 2 or part[0] in unread:
+                    continue
+                what = f"field {entry.name}: template"
+                if part[0] in lists:
+                    file.problem(node, f"{what}: {part[0]} is a list: a template takes values of a `one`")
+                elif part[0] not in ones:
+                    known = [*ones, *(name for name, kind in unread.items() if kind is Kind.ONE)]
+                    file.problem(node, f"{what}: {part[0]} is no `one` of it{_known(part[0], known)}")
+                else:
+                    _check_path(file, node, what, part[1:], shown(ones[part[0]]))
 
 
-def _check_derived(file: File, node: yaml.Node, entry: Derived, children: tuple[Node, ...]) -> None:
+def _check_derived(file: File, node: yaml.Node, entry: Derived, lists: Mapping[str, Node], manys: list[str]) -> None:
     what = f"field {entry.name}: {entry.function}"
-    lists = {child.name: child for child in children if is_list(child)}
     first, *rest = entry.path
     if first not in lists:
-        known = suggestion(first, lists) if lists else ": it has none"
-        file.problem(node, f"{what}: {first} is no `many` of it{known}")
+        file.problem(node, f"{what}: {first} is no `many` of it{_known(first, manys)}")
     elif entry.function is Function.COUNT:
         if rest:
             file.problem(node, f"{what}: give the name of the `many` alone: {first}")
@@ -58,21 +67,22 @@ def _check_derived(file: File, node: yaml.Node, entry: Derived, children: tuple[
         _check_path(file, node, what, tuple(rest), shown(lists[first]))
 
 
-def _check_lookup(file: File, node: yaml.Node, what: str, path: tuple[str, ...], children: tuple[Node, ...]) -> None:
-    ones = {child.name: child for child in children if not is_list(child)}
-    if path[0] not in ones:
-        known = suggestion(path[0], ones) if ones else ": it has none"
-        file.problem(node, f"{what}: {path[0]} is no `one` of it{known}")
-    else:
-        _check_path(file, node, what, path[1:], shown(ones[path[0]]))
-
-
 def _check_path(file: File, node: yaml.Node, what: str, path: tuple[str, ...], at: Node) -> None:
     """Through lookups down to an attribute."""
-    if len(path) > 1:
-        _check_lookup(file, node, what, path, at.children)
-    elif path[0] not in attributes(at):
-        relation = any(child.name == path[0] for child in at.children)
-        why = " is an object or a list: name an attribute of it" if relation else " is no attribute of"
-        known = "" if relation else f" {at.name}{suggestion(path[0], attributes(at))}"
-        file.problem(node, f"{what}: {path[0]}{why}{known}")
+    name = path[0]
+    ones = {child.name: child for child in at.children if not is_list(child)}
+    if any(child.name == name for child in at.children) and name not in ones:
+        why = f"is a list: let {at.name} have an attribute that is computed from it, and name that"
+        file.problem(node, f"{what}: {name} {why}")
+    elif len(path) > 1 and name in ones:
+        _check_path(file, node, what, path[1:], shown(ones[name]))
+    elif len(path) > 1:
+        file.problem(node, f"{what}: {name} is no `one` of {at.name}{_known(name, ones)}")
+    elif name in ones:
+        file.problem(node, f"{what}: {name} is an object: name an attribute of it")
+    elif name not in attributes(at):
+        file.problem(node, f"{what}: {name} is no attribute of {at.name}{suggestion(name, attributes(at))}")
+
+
+def _known(name: str, names: Collection[str]) -> str:
+    return suggestion(name, names) if names else ": it has none"

@@ -9,7 +9,8 @@ import yaml
 
 from contract.mapping import Aggregate, Mapping, Node, Sensitive
 from worker.mapping import language
-from worker.mapping.indexes import read_indexes
+from worker.mapping.fields import read_fields
+from worker.mapping.indexes import Attribute, read_indexes
 from worker.mapping.language import Place
 from worker.mapping.problems import File
 from worker.mapping.relations import Entries, read_root
@@ -51,15 +52,26 @@ def _aggregate(file: File, root: yaml.Node) -> Aggregate | None:
         file.facts.spots["", key] = file.spot(entry)
     file.facts.spots[()] = file.spot(root)
     node = read_root(file, root, entries, name or "?")
+    indexes = read_indexes(file, entries["indexes"], _attributes(entries, node)) if "indexes" in entries else ()
     if node is None or name is None:
         return None
     _check_extent(file, root, node)
-    indexes = read_indexes(file, entries["indexes"], node) if "indexes" in entries else ()
     if file.problems:
         return None
     aggregate = Aggregate(name, collection or "", node, indexes, generation or 1)
     _check_names(file, root, aggregate)
     return None if file.problems else aggregate
+
+
+def _attributes(entries: Entries, node: Node | None) -> dict[str, Attribute | None]:
+    """The root's attributes for its indexes; None is one that could not be read. Empty: nothing is known of them."""
+    if node is not None:
+        return {entry.name: entry for entry in (*node.fields, *node.computed)}
+    if "fields" not in entries:
+        return {}
+    found = read_fields(File(""), entries["fields"], None, "")  # their problems are noted with the root's
+    known: dict[str, Attribute | None] = dict.fromkeys(name for name, _ in found.names)
+    return known | {entry.name: entry for entry in (*found.fields, *(computed for computed, _ in found.computed))}
 
 
 def _name(file: File, root: yaml.Node, entries: Entries, key: str) -> str | None:

@@ -95,10 +95,12 @@ def _node(
     return Node(name, kind, table, key, join, tuple(found.fields), children, order_by, where, unwrap, computed)
 
 
-def _children(file: File, entries: Entries, found: Attributes, above: Above) -> tuple[tuple[Node, ...], frozenset[str]]:
-    """The relations below, and the names of those that could not be read."""
+def _children(
+    file: File, entries: Entries, found: Attributes, above: Above
+) -> tuple[tuple[Node, ...], dict[str, Kind]]:
+    """The relations below, and those that could not be read."""
     children: list[Node] = []
-    names: set[str] = set()
+    unread: dict[str, Kind] = {}
     for relation in (Kind.ONE, Kind.MANY):
         if relation not in entries:
             continue
@@ -107,10 +109,11 @@ def _children(file: File, entries: Entries, found: Attributes, above: Above) -> 
             found.names.append((name, at))
             inner = file.known(value, f"{relation} {name}", language.names(_PLACES[relation]))
             child = _relation(file, at, inner, name, relation, above)
-            names.add(name)
-            if child is not None:
+            if child is None:
+                unread[name] = relation
+            else:
                 children.append(child)
-    return tuple(children), frozenset(names - {child.name for child in children})
+    return tuple(children), unread
 
 
 def _table(file: File, node: yaml.Node, name: str) -> str | None:

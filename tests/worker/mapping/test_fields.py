@@ -110,8 +110,12 @@ COLUMN_KEYS = "column, type, misfit, values, otherwise"
         ("a: {count: lines.n}", "4:21: field a: count: give the name of the `many` alone: lines"),
         ("a: {sum: lines}", "4:19: field a: sum: of which attribute of lines? (known: amount, twice)"),
         ("a: {sum: lines.total}", "4:19: field a: sum: total is no attribute of lines (known: amount, twice)"),
-        ("a: {sum: lines.product}", "4:19: field a: sum: product is an object or a list: name an attribute of it"),
-        ("a: {sum: lines.scans.s}", "4:19: field a: sum: scans is no `one` of it (known: product)"),
+        ("a: {sum: lines.product}", "4:19: field a: sum: product is an object: name an attribute of it"),
+        (
+            "a: {sum: lines.scans.s}",
+            "4:19: field a: sum: scans is a list: let lines have an attribute that is computed from it, and name that",
+        ),
+        ("a: {sum: lines.scan.s}", "4:19: field a: sum: scan is no `one` of lines (known: product)"),
         ("a: {max: tags.g}", "4:19: field a: max: g is no attribute of tag (known: label)"),
         ("a: {sum: [lines]}", "4:19: field a: sum: expected a text"),
         ("a: {template: '{x'}", "4:24: field a: template: a single {: write it twice to have it in the text"),
@@ -122,14 +126,17 @@ COLUMN_KEYS = "column, type, misfit, values, otherwise"
             "4:24: field a: template: { x } must be {column} or {one.attribute}, without blanks",
         ),
         ("a: {template: 'x{{}}'}", "4:24: field a: template: it has no {column}: use constant"),
-        ("a: {template: '{lines.amount}'}", "4:24: field a: template: lines is no `one` of it (known: customer)"),
+        (
+            "a: {template: '{lines.amount}'}",
+            "4:24: field a: template: lines is a list: a template takes values of a `one`",
+        ),
         (
             "a: {template: '{customer.nam}'}",
             "4:24: field a: template: nam is no attribute of customer, did you mean name?",
         ),
         (
             "a: {template: '{customer.country}'}",
-            "4:24: field a: template: country is an object or a list: name an attribute of it",
+            "4:24: field a: template: country is an object: name an attribute of it",
         ),
         ("a: {template: [x]}", "4:24: field a: template: expected a text"),
         ("a: {? [x] : y}", "4:16: field a: a name must be plain text"),
@@ -149,11 +156,14 @@ def test_the_names_of_all_forms_are_known_where_none_is_chosen() -> None:
 
 
 def test_nothing_is_said_of_paths_through_relations_that_could_not_be_read() -> None:
-    text = BASE.replace("[id]", "[a: {sum: lines.x}, b: {template: '{one.x}'}, c: {count: others}]")
+    text = BASE.replace(
+        "[id]", "[a: {sum: lines.x}, b: {template: '{one.x}'}, c: {count: line}, d: {template: '{on.x}'}]"
+    )
     relations = "one: {one: {source: c, key: c, join: c, fields: [c]}}\nmany: {lines: {source: s.l, fields: [n]}}\n"
 
     assert problems(text + relations) == [
-        "4:66: field c: count: others is no `many` of it: it has none",
+        "4:66: field c: count: line is no `many` of it, did you mean lines?",
+        "4:87: field d: template: on is no `one` of it, did you mean one?",
         "5:21: one: source c must be schema.table",
         "6:8: lines: join is missing",
         "6:8: lines: key is missing",

@@ -43,3 +43,24 @@ def test_names_and_orders_that_no_key_could_hold_are_problems() -> None:
 
     assert found[0] == "5:11: indexes: a name has at most 128 characters"
     assert found[1].endswith("sort: at most 8 attributes")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        (
+            "fields: [id, {x: {template: '{'}}]",
+            ["5:45: index b: partition: no field y at the top level (known: id, x)"],
+        ),
+        ("fields: {id: x}", []),
+        ("where: {id: [[]]}", []),
+    ],
+)
+def test_of_a_root_with_problems_an_index_is_checked_by_the_names_that_are_known(
+    fields: str, wanted: list[str]
+) -> None:
+    text = BASE.replace("fields: [id]", fields) + "indexes: {a: {partition: x}, b: {partition: y, sort: [id, id]}}\n"
+
+    found = [line for line in problems(text) if "index" in line]
+
+    assert found == [*wanted, "5:54: index b: sort: id is given twice"]

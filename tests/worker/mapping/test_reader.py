@@ -275,6 +275,7 @@ indexes:
         f"m.yaml:6:45: one buyer: unknown key colour (known: {ONE_KEYS})",
         f"m.yaml:8:38: lines: join names 2 columns, the key of what it belongs to has 1 column (id): {PAIRS}",
         "m.yaml:8:55: _x: attributes beginning with _ are nearview's own; give it another name",
+        "m.yaml:10:25: index by_state: partition: no field state at the top level (known: id, total)",
     ]
 
 
