@@ -76,7 +76,7 @@ def plan(
     if as_json_:
         click.echo(json.dumps(as_json(evolution, found, price, regions), indent=1))
     else:
-        print_evolution(evolution, found, price, regions)
+        print_evolution(evolution, found, price, regions, has_source=source is not None)
     raise SystemExit(EXIT_SOMETHING if evolution.something_to_do else EXIT_NOTHING)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,22 +21,34 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """A table that DMS must load again (or for the first time), and why."""
+    """A table that DMS must load again (or for the first time), and why: reasons by column, "" for the whole table."""
 
     table: str
-    reasons: tuple[str, ...]
+    by_column: tuple[tuple[str, str], ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """In words, each once."""
+        return tuple(dict.fromkeys(reason for _, reason in self.by_column))
+
+    def concerns(self, columns: Collection[str]) -> tuple[str, ...]:
+        """The reasons that matter to who uses these columns."""
+        return tuple(dict.fromkeys(reason for column, reason in self.by_column if column in ("", *columns)))
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateNeeds:
-    """What one aggregate needs. A generation of None: it is not in that mapping. `reloads`: tables it waits for."""
+    """What one aggregate needs. A generation of None: it is not in that mapping.
+
+    `reloads`: tables that it waits for, because of columns that it uses itself.
+    """
 
     name: str
     need: Need
     differences: tuple[Difference, ...]
     old_generation: int | None
     new_generation: int | None
-    reloads: tuple[str, ...]
+    reloads: tuple[Reload, ...]
     indexes: int
 
     @property
@@ -50,7 +62,7 @@ class AggregateNeeds:
                 f"the generation was lowered from {old} to {new}: workers would stop at documents of generation {old}"
             )
         changed = any(difference.effect is Effect.DOCUMENTS for difference in self.differences)
-        if changed and new == old:
+        if (changed or self.reloads) and new == old:
             return (
                 f"raise the generation to {old + 1}: else a worker with the old mapping undoes what a new one has"
                 " written while both run"
@@ -99,27 +111,29 @@ def _known(old: Mapping, table: str) -> set[Reference]:
     return set(old.tables[table].references) if table in old.tables else set()
 
 
-def _reasons(old: Table | None, new: Table, before: Mapping, after: Mapping) -> Iterator[str]:
+def _reasons(old: Table | None, new: Table, before: Mapping, after: Mapping) -> Iterator[tuple[str, str]]:
     if old is None:
-        yield "no mapping used it before"
+        yield "", "no mapping used it before"
         return
     if old.key != new.key:
-        yield f"its key is {', '.join(new.key)}, it was {', '.join(old.key)}: images are stored by key"
+        yield "", f"its key is {', '.join(new.key)}, it was {', '.join(old.key)}: images are stored by key"
     if added := sorted(set(new.columns) - set(old.columns)):
-        yield f"not kept before: {', '.join(added)}"
+        yield from ((column, f"not kept before: {', '.join(added)}") for column in added)
     policies = before.policies.get(new.name, {}), after.policies.get(new.name, {})
     for column in sorted(set(old.columns) | set(new.columns)):
         was, now = (policy.get(column) for policy in policies)
         if was is not now:
-            yield f"{column} was {was or 'kept as it is'}, is {now or 'kept as it is'}: stored values are the old ones"
+            kept = "kept as it is"
+            yield column, f"{column} was {was or kept}, is {now or kept}: stored values are the old ones"
 
 
 def _aggregate(old: Aggregate | None, new: Aggregate | None, reloads: dict[str, Reload]) -> AggregateNeeds:
     if new is None:
         assert old is not None  # noqa: S101  for the type checker: it is in one of the mappings
         return AggregateNeeds(old.name, Need.DELETE, (), old.generation, None, (), len(old.indexes))
-    tables = {node.table for node in new.root.walk()}
-    waits_for = tuple(name for name in reloads if name in tables)
+    tables = Mapping((new,)).tables
+    used = ((reload, reload.concerns(tables[name].columns)) for name, reload in reloads.items() if name in tables)
+    waits_for = tuple(Reload(reload.table, tuple(("", why) for why in reasons)) for reload, reasons in used if reasons)
     found = tuple(differences(old, new)) if old is not None else ()
     changed = old is None or any(difference.effect is not Effect.NOTHING for difference in found)
     need = Need.RELOAD if waits_for else Need.REBUILD if changed else Need.NOTHING

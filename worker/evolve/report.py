@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -10,14 +11,17 @@ from worker.evolve.cost import Estimate
 from worker.evolve.needs import AggregateNeeds, Evolution, Need
 
 
-def print_evolution(evolution: Evolution, estimate: Estimate, price_per_million: float, regions: int) -> None:
-    """Aggregates with their differences, tables to reload, writes and their price."""
+def print_evolution(
+    evolution: Evolution, estimate: Estimate, price_per_million: float, regions: int, *, has_source: bool
+) -> None:
+    """Aggregates with their differences, tables to reload, writes and their price.
+
+    `has_source`: the source's statistics were asked, so what has no count has no statistics.
+    """
     for aggregate in evolution.aggregates:
         click.echo(f"{aggregate.name}: {_need(aggregate)}")
-        if aggregate.generation_problem:
-            click.echo(f"    generation: {aggregate.generation_problem}")
-        for difference in aggregate.differences:
-            click.echo(f"    {difference.path}: {difference.words}")
+        for line in _reasons(aggregate):
+            click.echo(f"    {line}")
     for reload in evolution.reloads:
         click.echo(f"reload {reload.table}: {'; '.join(reload.reasons)}")
     for table, count in evolution.edges.items():
@@ -42,17 +46,31 @@ def print_evolution(evolution: Evolution, estimate: Estimate, price_per_million:
             f" (at {price_per_million} USD a million units, an example: look up your own price)"
         )
     if estimate.unknown:
-        click.echo(f"not counted: {', '.join(estimate.unknown)} (--count NAME=N, or --source)")
+        hint = (
+            "no statistics: ANALYZE in the source, or --count NAME=N" if has_source else "--count NAME=N, or --source"
+        )
+        click.echo(f"not counted: {', '.join(estimate.unknown)} ({hint})")
+
+
+def _reasons(aggregate: AggregateNeeds) -> Iterator[str]:
+    if aggregate.generation_problem:
+        yield f"generation: {aggregate.generation_problem}"
+    for difference in aggregate.differences:
+        yield f"{difference.path}: {difference.words}"
+    if not aggregate.differences:
+        for reload in aggregate.reloads:
+            yield f"because of {reload.table}: {'; '.join(reload.reasons)}"
 
 
 def _need(aggregate: AggregateNeeds) -> str:
     if aggregate.need is Need.DELETE:
         return "no mapping makes it any more: its documents stay until they are deleted"
     command = f"nearview rebuild {aggregate.name}"
+    tables = ", ".join(reload.table for reload in aggregate.reloads)
     words = {
         Need.NOTHING: "nothing to do",
         Need.REBUILD: f"rebuild its documents from the stored rows ({command})",
-        Need.RELOAD: f"reload {', '.join(aggregate.reloads)}, then rebuild its documents ({command})",
+        Need.RELOAD: f"reload {tables}, then rebuild its documents ({command})",
     }[aggregate.need]
     return f"new; {words}" if aggregate.old_generation is None else words
 
@@ -84,6 +102,6 @@ def _aggregate(aggregate: AggregateNeeds) -> dict[str, Any]:
         "old_generation": aggregate.old_generation,
         "new_generation": aggregate.new_generation,
         "generation_problem": aggregate.generation_problem,
-        "reload": list(aggregate.reloads),
+        "reload": [reload.table for reload in aggregate.reloads],
         "differences": [{"path": d.path, "words": d.words, "effect": str(d.effect)} for d in aggregate.differences],
     }

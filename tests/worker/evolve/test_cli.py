@@ -83,6 +83,28 @@ def test_counts_come_from_the_source_if_asked(folders: tuple[Path, Path], new_da
     }
 
 
+def test_what_the_statistics_do_not_have_is_said(folders: tuple[Path, Path], new_database: Callable[..., str]) -> None:
+    """A table that was never analyzed."""
+    url = new_database()
+    run_sql(url, "CREATE SCHEMA s; CREATE TABLE s.orders (id int); CREATE TABLE s.lines (id int)")
+
+    last = _run(*folders, "--source", url).output.splitlines()[-1]
+
+    assert last == "not counted: order, s.lines (no statistics: ANALYZE in the source, or --count NAME=N)"
+
+
+def test_an_aggregate_that_is_the_same_file_as_before_has_a_reason(folders: tuple[Path, Path]) -> None:
+    """A policy that was changed elsewhere."""
+    (folders[1] / "order.yaml").write_text(ORDER)
+    (folders[1] / "tables.yaml").write_text("tables: {s.customers: {sensitive: {name: token}}}")
+
+    lines = _run(*folders).output.splitlines()
+
+    reason = "name was kept as it is, is token: stored values are the old ones"
+    assert lines[0] == "order: reload s.customers, then rebuild its documents (nearview rebuild order)"
+    assert f"    because of s.customers: {reason}" in lines
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -88,10 +88,18 @@ def test_a_column_that_was_not_kept_needs_a_reload() -> None:
     evolution = _changed(("sku, quantity]", "sku, quantity, price]"))
 
     assert [(r.table, r.reasons) for r in evolution.reloads] == [("s.lines", ("not kept before: price",))]
-    assert [(a.name, a.need, a.reloads) for a in evolution.aggregates] == [
-        ("order", Need.RELOAD, ("s.lines",)),
-        ("customer", Need.NOTHING, ()),
+    assert [(a.name, a.need, [r.table for r in a.reloads]) for a in evolution.aggregates] == [
+        ("order", Need.RELOAD, ["s.lines"]),
+        ("customer", Need.NOTHING, []),
     ]
+
+
+def test_who_does_not_show_the_new_column_of_a_table_needs_nothing() -> None:
+    """Though it shows others of the same table: the reload leaves these as they are."""
+    evolution = evolve(_mapping(ORDER, CUSTOMER), _mapping(ORDER, CUSTOMER.replace("city", "city, phone")))
+
+    assert [r.table for r in evolution.reloads] == ["s.customers"]
+    assert [(a.name, a.need) for a in evolution.aggregates] == [("order", Need.NOTHING), ("customer", Need.RELOAD)]
 
 
 def test_a_relation_over_kept_columns_is_a_rebuild_a_table_never_mapped_a_load() -> None:
@@ -123,6 +131,7 @@ def test_a_changed_policy_needs_a_reload() -> None:
 
     assert evolution.reloads[0].reasons == ("name was kept as it is, is token: stored values are the old ones",)
     assert {a.need for a in evolution.aggregates} == {Need.RELOAD}
+    assert all("raise the generation to 2" in str(a.generation_problem) for a in evolution.aggregates)
 
 
 def test_the_generation_must_rise_when_documents_change() -> None:
