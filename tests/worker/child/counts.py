@@ -17,6 +17,7 @@ class Counts:
     documents_written: int = 0
     documents_skipped: int = 0
     documents_parked: int = 0
+    documents_waiting: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
