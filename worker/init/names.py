@@ -9,6 +9,7 @@ from typing import Final
 _SUFFIX: Final = re.compile(
     r"(?<=.)(?:_(?:id|no|nr|code|key|num|number|uuid|ref|fk|pk)|(?<=[a-z])(?:ID|Id|No|Code|Key))$"
 )
+_RELATING: Final = re.compile(r"(?:_(?:of|by|to|from|for)|(?<=[a-z])(?:Of|By|To|From|For))$")
 _NO_NAME: Final = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -48,6 +49,13 @@ def aggregate_name(table: str) -> str:
 def without_suffix(column: str) -> str:
     """`customer` of `customer_id`; the column itself when nothing is to be taken away."""
     return _SUFFIX.sub("", column)
+
+
+def referring(column: str, parent: str, *, to_itself: bool) -> str | None:
+    """`invited_by_person` of a column that says how the row is related, and is none of the words for the row itself."""
+    if not (to_itself or _RELATING.search(column)):
+        return None
+    return column + ("" if column[:1].isupper() else "_") + singular(table_word(parent))
 
 
 def below(child: str, parent: str) -> str:

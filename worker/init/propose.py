@@ -9,7 +9,7 @@ from typing import Final
 from contract.mapping import FieldType, Kind
 from worker.init.errors import InitError
 from worker.init.model import Catalog, Column, ForeignKey, SourceTable
-from worker.init.names import aggregate_name, below, free, plural, singular, table_word, without_suffix
+from worker.init.names import aggregate_name, below, free, plural, referring, singular, table_word, without_suffix
 
 SELF_DEPTH: Final = 3
 MAX_LEVELS: Final = 4
@@ -181,6 +181,9 @@ def _lookup_name(table: SourceTable, key: ForeignKey, taken: set[str]) -> str:
     own = [column for column in key.columns if column not in others] or list(key.columns)
     if len(own) == 1 and (name := without_suffix(own[0])) != own[0] and name not in taken:
         return name
+    related = referring(own[0], key.parent, to_itself=key.parent == table.name) if len(own) == 1 else None
+    if related is not None:
+        return related
     name = singular(table_word(key.parent))
     return f"{name}_row" if name in taken else name
 
@@ -192,7 +195,9 @@ def _part(
     join, to = _paired(key.columns, key.parent_columns, parent.key)
     far = _far_side(table, key)
     linked = far is not None and far.parent in schema.tables
-    name = plural(table_word(far.parent)) if far is not None and linked else below(table.name, parent.name)
+    name = below(table.name, parent.name)
+    if far is not None and linked and not _says_more(table, key, far):
+        name = next((word for word in (plural(table_word(far.parent)), name) if word not in taken), name)
     if sum(other.parent == key.parent for other in table.foreign_keys) > 1:
         name = f"{name}_by_{without_suffix(key.columns[-1])}"
     node = _node(schema, table, free(name, taken), Kind.MANY, key.columns, level + 1, above)
@@ -201,6 +206,12 @@ def _part(
         one = next(child for child in node.children if child.kind is Kind.ONE)
         return replace(node, fields=(), children=(one,), unwrap=one.name)
     return node
+
+
+def _says_more(table: SourceTable, key: ForeignKey, far: ForeignKey) -> bool:
+    """Whether the rows of a link table are things of their own: they hold more than the link and its place."""
+    own = {column.name for column in table.columns} - {*key.columns, *far.columns}
+    return any(name.lower() not in _PLACES for name in own)
 
 
 def _order(table: SourceTable, key: ForeignKey, far: ForeignKey | None) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.init.names import aggregate_name, below, free, plural, singular, without_suffix
+from worker.init.names import aggregate_name, below, free, plural, referring, singular, without_suffix
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,23 @@ def test_an_aggregate_gets_a_name_that_the_language_takes(table: str, name: str)
 def test_a_lookup_is_called_as_its_column_without_the_suffix(column: str, name: str) -> None:
     """What is left of it says who is meant: buyer, receiver."""
     assert without_suffix(column) == name
+
+
+@pytest.mark.parametrize(
+    ("column", "parent", "to_itself", "name"),
+    [
+        ("invited_by", "s.persons", False, "invited_by_person"),
+        ("sequel_of", "s.films", True, "sequel_of_film"),
+        ("ReportsTo", "s.Employee", True, "ReportsToEmployee"),
+        ("parent", "s.playlists", True, "parent_playlist"),
+        ("sku", "s.products", False, None),
+    ],
+)
+def test_a_column_that_tells_a_relation_is_part_of_the_name(
+    column: str, parent: str, to_itself: bool, name: str | None
+) -> None:
+    """Its own name is taken by the attribute that holds the key."""
+    assert referring(column, parent, to_itself=to_itself) == name
 
 
 @pytest.mark.parametrize(

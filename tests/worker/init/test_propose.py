@@ -105,6 +105,18 @@ def test_a_pure_link_table_is_a_list_of_the_far_side_from_both() -> None:
     )
 
 
+def test_a_link_table_that_says_more_is_called_as_it_is() -> None:
+    """Reviews are no second list of persons; nor is a second pure link."""
+    films, persons = _table("films", "id", "id"), _table("persons", "id", "id")
+    keys = (("film_id", "films", "id"), ("person_id", "persons", "id"))
+    links = [_table(name, "film_id person_id", "film_id person_id", *keys) for name in ("casts", "crews")]
+    reviews = _table("reviews", "film_id person_id stars", "film_id person_id", *keys)
+    drafts = _drafts(films, persons, reviews, *links)
+
+    assert [child.name for child in drafts["film"].root.children] == ["reviews", "persons", "crews"]
+    assert [child.name for child in drafts["person"].root.children] == ["reviews", "films", "crews"]
+
+
 def test_a_self_reference_goes_three_levels_up() -> None:
     """A manager's manager's manager."""
     employee = _table("employees", "id manager_id? name:text", "id", ("manager_id", "employees", "id"))
