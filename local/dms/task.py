@@ -12,7 +12,7 @@ from typing import Any
 from local.dms.capture import Capture
 from local.dms.catalog import Catalog, connection
 from local.dms.control import TaskRecords, task_resource_id
-from local.dms.errors import DmsError, Stopped
+from local.dms.errors import Disconnected, DmsError, Stopped
 from local.dms.kinesis import Stream
 from local.dms.load import load_table
 from local.dms.loads import Loads
@@ -116,13 +116,25 @@ class Task:
         self._asked_at = now
         # one load of a table at a time: the end of the first would hide that the second has not ended
         asked = () if loads.busy else self._request.read()
-        if asked:
-            names = [name for name in asked if name in tables]
-            self._progress.reload(names)
-            self._progress.save()
-            self._request.remove()
-            log(f"task {self._options.name}: loads again {', '.join(names)}")
-            loads.start(tables[name] for name in names)
+        if not asked:
+            return
+        try:
+            tables |= self._described(tables)
+        except Disconnected as error:
+            log(f"task {self._options.name}: {error}; the reload waits")
+            return
+        names = [name for name in asked if name in tables]
+        self._progress.reload(names)
+        self._progress.save()
+        self._request.remove()
+        log(f"task {self._options.name}: loads again {', '.join(names)}")
+        loads.start(tables[name] for name in names)
+
+    def _described(self, tables: dict[str, Table]) -> dict[str, Table]:
+        """The tables as they are now: they may have other columns than when the task began."""
+        with connection(self._options.source_url) as connected:
+            found = Catalog(connected).tables(self._settings.table_mappings)
+        return {table.full_name: table for table in found if table.full_name in tables}
 
     def _save_if_due(self) -> None:
         if self._progress.is_due():

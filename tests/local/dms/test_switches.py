@@ -291,6 +291,18 @@ def test_tables_are_loaded_again_while_changes_go_on(source: Any, stream: Any, s
     running.wait_for(lambda state: sorted(state["loaded_tables"]) == ["shop.t", "shop.u"], "the state")
 
 
+def test_a_reload_reads_the_columns_that_the_table_has_now(source: Any, stream: Any, start: Any) -> None:
+    source.run("CREATE TABLE shop.t (id int PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
+    running = start()
+    running.wait_for_changes_phase()
+    source.run("ALTER TABLE shop.t ADD phone text DEFAULT 'none'")
+
+    assert _reload(running, "shop.t") == (0, "")
+
+    wait_until(lambda: len(stream.records("t")) == 2, 30, "the reload")
+    assert [record.body["data"] for record in stream.records("t")] == [{"id": 1}, {"id": 1, "phone": "none"}]
+
+
 def _reload(running: Any, *tables: str) -> tuple[int, str]:
     done = CliRunner().invoke(main, ["reload", "--state", str(running.folder), *tables])
     return done.exit_code, str(done.exception) if isinstance(done.exception, DmsError) else done.output
