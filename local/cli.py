@@ -70,6 +70,20 @@ def down() -> None:
 
 
 @local.command()
+def deploy() -> None:
+    """Put changed mappings onto the running stack: start the worker again, pack the API's functions anew.
+
+    Then `nearview rebuild` the aggregates that `nearview plan` names. Tables that no mapping used before need `down`
+    and `up`.
+    """
+    stack = this_stack()
+    try:
+        stack.deploy(running_of(stack))
+    except StackError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@local.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(as_json: bool) -> None:
     """What runs, how far it is, whether it is healthy."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import sys
 import urllib.error
@@ -27,17 +28,24 @@ from local.processes import REPOSITORY, ProcessError, Processes, free_port, stat
 from local.running import Options, Running, StackError
 from local.source import check_mapping, fill
 from local.standin import DMS, StandIn, make_task
+from worker.errors import SettingsError
 from worker.mapping.loader import load_mappings
+from worker.operator_cli import operator_settings
+from worker.source_settings import source
 
 DATABASE: Final = "source"
 MONOLITH: Final = "monolith"
 WORKER: Final = "worker"
 START_SECONDS: Final = 60
+WORKER_GRACE_SECONDS: Final = 12
+"""More than NEARVIEW_SHUTDOWN_GRACE_SECONDS below."""
 
 COMMANDS: Final = REPOSITORY / "api_lambdas" / "commands.yaml"
 
 NOWHERE: Final = "http://127.0.0.1:9"
 """The discard port: without a monolith every command is answered as `cannot be reached`."""
+
+READING: Final = ("source_engine", "change_sequence_column", "token_key", "token_key_file", "token_key_id")
 
 # KCL's production times make a first start slow; on a laptop nothing is far away and nothing costs.
 FAST_WORKER: Final = {
@@ -105,6 +113,7 @@ class Stack:
     def up(self, options: Options) -> Running:
         """Start everything; what a crashed earlier run left is cleared first. Raises StackError with one clear text."""
         mapping = _mapping(options.mappings)
+        _check_settings(mapping)
         task = make_task(options, tuple(mapping.tables))
         with self.locked():
             self._clear()
@@ -117,6 +126,29 @@ class Stack:
                 self._clear()  # Ctrl-C in the middle leaves nothing behind
                 raise
 
+    def deploy(self, running: Running) -> None:
+        """Put the mappings of the folder, as they are now, onto a running stack: the API first, then the worker.
+
+        Raises StackError; nothing was changed then, unless its text is about a process or a stack.
+        """
+        mapping = _mapping(Path(running.mappings))
+        _check_settings(mapping)
+        if new := sorted(mapping.tables.keys() - {*running.tables}):
+            raise StackError(
+                f"the DMS task does not capture {', '.join(new)}: `nearview local down`, then `nearview local up`"
+            )
+        with self.locked():
+            try:
+                check_mapping(mapping, running.source_url)
+                code = build(mapping.to_json(), COMMANDS.read_text("utf-8"))
+                deploy_api(running.ministack, lambda _: None, code, running.monolith_url or NOWHERE)
+                self._say("API deployed with the functions packed anew")
+                self.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
+                self.start_worker(running)
+            except (ProcessError, DeployError, PackageError, psycopg2.Error, OSError) as error:
+                raise StackError(str(error).strip()) from error
+        self._say("worker started again")
+
     def down(self) -> bool:
         """Stop everything and remove its data; the logs stay. Returns whether there was anything."""
         with self.locked():
@@ -125,7 +157,7 @@ class Stack:
             return found
 
     def _clear(self) -> None:
-        self.processes.stop(WORKER, grace_seconds=12)
+        self.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
         self.stand_in.stop()
         self.processes.stop(MONOLITH, grace_seconds=4)
         self._leave_source()
@@ -240,6 +272,14 @@ def _mapping(folder: Path) -> Mapping:
     if mapping is None:
         raise StackError("\n".join(map(str, problems)))
     return mapping
+
+
+def _check_settings(mapping: Mapping) -> None:
+    """What the worker needs of this shell's settings to read records, known now instead of when all else runs."""
+    try:
+        source(operator_settings(os.environ, READING), mapping)
+    except SettingsError as error:
+        raise StackError("\n".join(error.problems)) from None
 
 
 def _answers(url: str) -> bool:

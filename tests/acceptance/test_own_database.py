@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,10 +18,19 @@ import pytest
 from contract.keys import DOCUMENT_SK, document_pk
 from local.processes import MARK
 from local.stack import WORKER, Stack
-from tests.acceptance.live import nearview, wait_for
+from tests.acceptance.live import Live, nearview, wait_for
 
 FACTORY = Path(__file__).with_name("factory")
 UP = ("local", "up", "--schema", str(FACTORY / "schema.sql"), "--mappings", str(FACTORY / "mappings"))
+SUPPLIER = """
+aggregate: supplier
+source: factory.suppliers
+key: supplier_id
+fields: [supplier_id, name]
+many:
+  parts: {source: factory.part_suppliers, key: [part_no, supplier_id], join: supplier_id, fields: [part_no]}
+indexes: {by_name: {partition: name}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,31 @@ def test_another_business_from_its_sql_script_to_proven_documents(cli: Cli) -> N
     assert not [process for process in running if process.is_running()]
     assert cli.processes() == []
     assert "nothing was running" in cli("local", "down")
+
+
+def test_a_new_aggregate_is_deployed_onto_the_running_stack(cli: Cli, tmp_path: Path) -> None:
+    mappings = tmp_path / "mappings"
+    shutil.copytree(FACTORY / "mappings", mappings)
+    cli(*UP[:-1], str(mappings))
+    cli("local", "wait")
+    (mappings / "unknown.yaml").write_text("aggregate: x\nsource: factory.other\nkey: id\nfields: [id]\n")
+    assert "the DMS task does not capture factory.other" in cli.fails("local", "deploy")
+    (mappings / "unknown.yaml").unlink()
+    (mappings / "supplier.yaml").write_text(SUPPLIER)
+
+    cli("local", "deploy")
+    running = Stack(cli.folder).running()
+    assert running is not None
+    nearview("rebuild", "supplier", environment={**cli.environment, **running.settings})
+    cli("local", "sql", str(FACTORY / "workload.sql"))
+    cli("local", "wait")
+
+    report = json.loads(cli("local", "verify", "--", "--json"))
+    assert report["differences"] == 0
+    live = Live(Stack(cli.folder), running)
+    name, key = live.rows("SELECT name, supplier_id::text FROM factory.suppliers LIMIT 1")[0]
+    answer = live.request("GET", f"/suppliers?{urllib.parse.urlencode({'name': name})}")
+    assert (answer.status, key in [item["supplier_id"] for item in answer.body["items"]]) == (200, True)
 
 
 def test_what_a_crashed_stack_left_is_cleared_by_the_next_start(cli: Cli) -> None:

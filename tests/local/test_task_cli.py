@@ -1,4 +1,4 @@
-"""The commands for the local DMS task say in one line why they cannot; what they do is in the acceptance tests."""
+"""The commands of the local stack say in one line why they cannot; what they do is in the acceptance tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    "command", [("stop-task",), ("start-task",), ("start-task", "--reload-target"), ("reload", "a.b")]
+    "command", [("deploy",), ("stop-task",), ("start-task",), ("start-task", "--reload-target"), ("reload", "a.b")]
 )
 def test_without_a_stack_there_is_no_task(folder: Path, command: tuple[str, ...]) -> None:
     refused = _run(*command)
@@ -62,4 +62,20 @@ def test_a_switch_that_does_not_exist_is_refused_before_anything_starts(folder: 
     refused = _run("up", "--stand-in", "ShuffleLoads=true")
     assert refused.exit_code == 1
     assert "StandIn.ShuffleLoads: unknown setting, did you mean ShuffleLoad?" in refused.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_missing_token_key_is_said_before_anything_starts(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NEARVIEW_TOKEN_KEY", raising=False)
+    monkeypatch.delenv("NEARVIEW_TOKEN_KEY_FILE", raising=False)
+    mappings = tmp_path_factory.mktemp("mappings")
+    (mappings / "a.yaml").write_text("aggregate: a\nsource: s.a\nkey: id\nfields: [id, name]\n")
+    (mappings / "tables.yaml").write_text("tables: {s.a: {sensitive: {name: token}}}\n")
+
+    refused = _run("up", "--mappings", str(mappings))
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: NEARVIEW_TOKEN_KEY is not set")
     assert list(folder.iterdir()) == []
