@@ -106,8 +106,7 @@ def _newest(state: RowState, change: RowChange) -> RowState:
         return _born(state, change)
     known = _with_bounds(state, change)
     for column in change.missing:
-        if known.row is not None and column in known.row:
-            _require_large(change, column, known.row[column])
+        if known.row is not None and column in known.row and _is_large(change, column, known.row[column]):
             row[column] = known.row[column]
         older[column] = NEVER if known.row is None else known.older.get(column, known.version)
     if len(row_body(row)) > MAX_ROW_BYTES:  # one item cannot hold both: its documents wait, and say so
@@ -203,9 +202,14 @@ def _moved(state: RowState, change: RowChange) -> Iterator[Move]:
         yield Move(version, row, ranks, state.ended, state.birth, to)
 
 
-def _require_large(change: RowChange, column: str, value: Any) -> None:
-    if isinstance(value, str) and len(value) > SHORTEST_LARGE_VALUE:
-        return
+def _is_large(change: RowChange, column: str, value: Any) -> bool:
+    """Whether it is this value that a record left out as unchanged.
+
+    Of a column with text or NULL it may be another one: a record between the two has made it large and comes later, so
+    the column is not seen yet. A number is never large: raises TableLacks.
+    """
+    if value is None or isinstance(value, str):
+        return value is not None and len(value) > SHORTEST_LARGE_VALUE
     raise TableLacks(
         change.table,
         f"column {column} is missing in change records, and it holds no large value that could be left out as"
