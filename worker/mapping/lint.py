@@ -104,11 +104,12 @@ def _indexes(aggregate: Aggregate, facts: Facts) -> Iterator[Warned]:
     entries: dict[str, Field | Computed] = {e.name: e for e in (*aggregate.root.fields, *aggregate.root.computed)}
     for index in aggregate.indexes:
         spot = facts.spot("", "indexes", index.name)
-        used = [entries[name] for name in dict.fromkeys((index.partition, *index.sort))]
+        named = dict.fromkeys((index.partition, *index.sort))
+        used = [entries[name] for name in named if name in entries]  # what is not there is a problem by itself
         if nulls := [entry.name for entry in used if _can_be_null(entry, aggregate.root)]:
             text = f"index {index.name}: documents whose {' or '.join(nulls)} is null are not in it (it is sparse)"
             yield _at(spot, Code.INDEX_NULL, text)
-        yield from _sort(index, [entries[name] for name in index.sort], spot)
+        yield from _sort(index, [entries[name] for name in index.sort if name in entries], spot)
 
 
 def _sort(index: Index, used: list[Field | Computed], spot: Spot) -> Iterator[Warned]:

@@ -10,21 +10,29 @@ from contract.mapping import Derived, Node, Template
 Path = tuple[str, ...]
 
 
-def without_unseen(node: Node, read_above: Sequence[Path] = ()) -> Node:
-    """The node without hidden relations that nothing reads, and without what an unwrapped element shows nobody.
+def without_unseen(node: Node, read_above: Sequence[Path] = (), *, shown: bool = True) -> Node:
+    """The node without what neither is `shown` nor read: hidden relations and what stands in them, and what stands
+    beside the unwrapped side of an element.
 
     `read_above`: paths, from this node on, that computed attributes above it read.
     """
     if node.unwrap is not None:
         far = next(child for child in node.children if child.name == node.unwrap)
-        return replace(node, fields=(), computed=(), children=(without_unseen(far, read_above),))
+        return replace(node, fields=(), computed=(), children=(without_unseen(far, read_above, shown=shown),))
     if node.virtual:
-        return replace(node, children=tuple(without_unseen(child, read_above) for child in node.children))
+        return replace(node, children=tuple(without_unseen(child, read_above, shown=shown) for child in node.children))
+    if not shown:
+        named = {path[0] for path in read_above if path}
+        fields = tuple(entry for entry in node.fields if entry.name in named)
+        node = replace(node, fields=fields, computed=tuple(entry for entry in node.computed if entry.name in named))
     read = [*read_above, *_paths(node)]
-    children = [(child, [path[1:] for path in read if path[:1] == (child.name,)]) for child in node.children]
-    return replace(
-        node, children=tuple(without_unseen(child, below) for child, below in children if below or not child.hidden)
-    )
+    children = []
+    for child in node.children:
+        below = [path[1:] for path in read if path[:1] == (child.name,)]
+        stays = shown and not child.hidden
+        if below or stays:
+            children.append(without_unseen(child, below, shown=stays))
+    return replace(node, children=tuple(children))
 
 
 def _paths(node: Node) -> list[Path]:

@@ -96,17 +96,17 @@ def test_an_unchanged_large_value_stays(run: Run) -> None:
 
 
 def test_what_would_park_a_table_is_a_failure(run: Run) -> None:
-    """A short value cannot be absent because it is large and unchanged; only some orders of arrival show it."""
+    """A number cannot be absent because it is large and unchanged; only some orders of arrival show it."""
     (outcome,) = run("""\
     examples:
-      - name: a short note
+      - name: a number
         changes:
-          - {insert: shop.orders, row: {order_id: 1, status: paid, note: short}}
-          - {update: shop.orders, row: {order_id: 1, total: 7}, unchanged: note}
+          - {insert: shop.orders, row: {order_id: 1, status: paid, total: 7}}
+          - {update: shop.orders, row: {order_id: 1, status: sent}, unchanged: total}
         expect: {"1": null}
     """).outcomes
 
-    assert outcome.failures[0].message.startswith("the table would be parked: shop.orders: column note is missing")
+    assert outcome.failures[0].message.startswith("the table would be parked: shop.orders: column total is missing")
     assert Arrival.ONE_BY_ONE in outcome.failures[0].arrivals
 
 

@@ -22,9 +22,9 @@ many:
     key: id
     join: order_id
     hidden: true
-    fields: [id]
+    fields: [id, bad: {column: text, type: json}]
     one:
-      product: {source: shop.products, key: sku, join: sku, to: code, hidden: true, fields: [price]}
+      product: {source: shop.products, key: sku, join: sku, to: code, hidden: true, fields: [price, size]}
       unread: {source: shop.units, key: id, join: unit_id, hidden: true, fields: [name]}
   tags:
     source: shop.order_tags
@@ -56,3 +56,7 @@ def test_only_what_is_shown_or_read_is_compiled() -> None:
     ]
     assert "shop.clerks" not in mapping.tables
     assert mapping.tables["shop.order_tags"].columns == ("order_id", "place", "tag_id")
+    (lines,) = (child for child in aggregate.root.children if child.name == "lines")
+    assert lines.fields == ()
+    (product,) = lines.children[0].children
+    assert [field.name for field in product.fields] == ["price"]

@@ -16,7 +16,7 @@ MANY = "source: s.l, key: n, join: order_id, fields: [n]"
 
 
 def test_a_one_to_other_columns_goes_through_the_value_they_hold() -> None:
-    base = BASE.replace("[id]", "[id, {label: {template: '{product.t}'}}]")
+    base = BASE.replace("[id]", "[id, {label: {template: '{product.t}{product.maker.m}'}}]")
     (by_sku,) = root(
         f"{base}one:\n  product: {{source: s.p, key: p, join: [a, b], to: [x, y], spread: 4, hidden: true, fields: [t],"
         " where: {t: z}, one: {maker: {source: s.m, key: m, join: m, fields: [m]}}}\n"
