@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from local.progress import sent
 from local.running import Options
 from tests.acceptance.live import Live, wait_for, workload
@@ -28,6 +30,7 @@ BEHIND_THE_LOG = (
 SWEPT = ("shop.orders", "shop.order_lines", "shop.payments")
 
 
+@pytest.mark.long  # each part of it runs in process in tests/proof/test_loads.py and tests/worker/rebuild/test_sweep.py
 def test_lost_changes_are_made_good_by_a_raised_incarnation_a_reload_and_a_sweep(
     start_stack: Callable[[Options], Live],
 ) -> None:
