@@ -40,6 +40,7 @@ IMPORTERS = {
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
     },
     "rich": {
+        "worker.grid",
         "worker.dms.cli",
         "worker.parked_report",
         "worker.verify.show",
@@ -85,8 +86,16 @@ MAY_IMPORT = {
     # a constant is read as its type when the mapping is
     "worker.mapping": {"contract", "worker.mapping", "worker.projection.convert"},
     "worker.projection": {"contract", "worker.records", "worker.projection"},
-    "worker.dms": {"contract", "worker.mapping", "worker.dms"},
-    "worker.verify": {"contract", "worker.dms", "worker.mapping", "worker.pace", "worker.repair", "worker.verify"},
+    "worker.dms": {"contract", "worker.grid", "worker.mapping", "worker.dms"},
+    "worker.verify": {
+        "contract",
+        "worker.dms",
+        "worker.grid",
+        "worker.mapping",
+        "worker.pace",
+        "worker.repair",
+        "worker.verify",
+    },
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},
 }

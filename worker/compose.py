@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.errors import SettingsError
 from worker.log import Event, Log
-from worker.mapping.loader import load_mappings
 from worker.parking import Parking
 from worker.patience import Patience
 from worker.pipeline import ParkingPlace, Pipeline
-from worker.projection.operations import TableName
 from worker.projection.plan import make_plan
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
-from worker.source_settings import source
-from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
-from worker.store.lean import LeanDynamoDB
+from worker.source_settings import read_mapping, source
+from worker.store.dynamodb import dynamodb_client
+from worker.store.engine import engine_store
 
 
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
@@ -31,16 +28,13 @@ def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline
 
 
 def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, notes_tables: bool) -> Pipeline:
-    mapping, problems = load_mappings(Path(settings.mappings))
-    if mapping is None:
-        raise SettingsError([str(problem) for problem in problems])
+    mapping = read_mapping(Path(settings.mappings))
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
     read_as = source(settings, mapping)
     client = dynamodb_client(settings.region, settings.endpoint_url)
-    tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
     return Pipeline(
         plan=make_plan(mapping),
-        store=DynamoStore(LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT), tables, log),
+        store=engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log),
         parking=parking or Parking(client, settings.parked_table, log),
         notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log)),
         source=read_as,

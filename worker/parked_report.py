@@ -7,10 +7,10 @@ from collections import Counter
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from worker.grid import grid
 from worker.parked import ParkedDocument, entry_id
 from worker.parking import NO_TABLE, ParkedItem
 
@@ -34,7 +34,7 @@ def print_tables(items: list[ParkedItem]) -> None:
 
 
 def _grid(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    table = grid()
     for name in columns:
         number = name == "count"
         table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")

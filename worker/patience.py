@@ -12,9 +12,9 @@ from typing import Any, Final
 from worker.errors import FatalError, TransientError
 from worker.log import Event, Log
 from worker.store.dynamodb import CALLS_IN_FLIGHT
-from worker.store.failures import classify
+from worker.store.failures import back_off_seconds, classify
 
-LONGEST_DELAY_SECONDS: Final = 5.0
+FIRST_DELAY_SECONDS: Final = 0.1
 
 
 class Patience:
@@ -57,8 +57,7 @@ class Patience:
             if attempt == self._attempts:
                 raise trouble
             self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=len(arguments), error=str(trouble))
-            longest = min(LONGEST_DELAY_SECONDS, 0.1 * 2 ** min(attempt, 10))
-            self._sleep(longest * (0.1 + 0.9 * self._jitter()))
+            self._sleep(back_off_seconds(FIRST_DELAY_SECONDS, attempt, self._jitter()))
 
     def _problem(self, call: Callable[[Any], None], argument: Any) -> FatalError | TransientError | None:
         try:

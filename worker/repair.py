@@ -16,8 +16,8 @@ from worker.projection.image import read_image
 from worker.projection.operations import Condition, Get, Operation, Steps, TableName, Update, text
 from worker.projection.plan import make_plan
 from worker.projection.roots import Root
-from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
-from worker.store.lean import LeanDynamoDB
+from worker.store.dynamodb import DynamoStore
+from worker.store.engine import engine_store
 
 _NO_FINGERPRINT: Final = text("repair")
 _AS_OF_UNKNOWN: Final = "1970-01-01T00:00:00.000000Z"
@@ -45,9 +45,7 @@ class RowStore:
     @staticmethod
     def open(mapping: Mapping, rows: str, documents: str, *, region: str, endpoint_url: str) -> RowStore:
         """With the tables' names."""
-        client = LeanDynamoDB(region, endpoint_url, CALLS_IN_FLIGHT)
-        tables = {TableName.ROWS: rows, TableName.DOCUMENTS: documents}
-        return RowStore(mapping, DynamoStore(client, tables, Log("warning")))
+        return RowStore(mapping, engine_store(region, endpoint_url, rows, documents, Log("warning")))
 
     def close(self) -> None:
         """End the store's threads."""

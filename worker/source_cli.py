@@ -12,15 +12,14 @@ from typing import Final
 import click
 
 from worker.drift_report import findings
-from worker.errors import SettingsError
 from worker.log import Log
-from worker.mapping.loader import load_mappings
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, fail, one_line_errors, operator_settings
 from worker.patience import Patience
 from worker.pipeline import REFRESH_SECONDS
 from worker.records.incarnations import FIRST, LAST
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
+from worker.source_settings import read_mapping
 from worker.store.dynamodb import dynamodb_client
 
 LOOKS: Final = ("region", "endpoint_url", "parked_table")
@@ -118,9 +117,7 @@ def drift(table: str | None, as_json: bool) -> None:
     Exit codes: 0 no mapping uses a column that is gone or of another type, 1 one does, 2 could not look.
     """
     settings = operator_settings(os.environ, (*LOOKS, "mappings"))
-    mapping, problems = load_mappings(Path(settings.mappings))
-    if mapping is None:
-        raise SettingsError([str(problem) for problem in problems])
+    mapping = read_mapping(Path(settings.mappings))
     ledgers = _notes(settings).ledgers()
     found = findings({name: ledger for name, ledger in ledgers.items() if table in (None, name)}, mapping)
     if as_json:

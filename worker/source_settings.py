@@ -1,4 +1,4 @@
-"""From settings to how records are read: engine, before images, the key of tokens. All problems at once."""
+"""From settings to the mapping and to how records are read (engine, before images, tokens). All problems at once."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ from pathlib import Path
 
 from contract.mapping import Mapping
 from worker.errors import SettingsError
+from worker.mapping.loader import load_mappings
 from worker.records.envelope import BeforeColumns
 from worker.records.positions import NAMES, NEEDS_SEQUENCE, Engine, Order, sequence_rule
 from worker.records.protect import KEY_ID, LEAST_KEY_BYTES, Protection, TokenKey, needs_key, read_secret
 from worker.records.source import Source
 from worker.settings import Settings
+
+
+def read_mapping(folder: Path) -> Mapping:
+    """The mapping of a folder's files. Raises SettingsError with a line for each problem."""
+    mapping, problems = load_mappings(folder)
+    if mapping is None:
+        raise SettingsError([str(problem) for problem in problems])
+    return mapping
 
 
 def source(settings: Settings, mapping: Mapping) -> Source:

@@ -9,7 +9,8 @@ import pytest
 
 from worker.errors import FatalError, TransientError
 from worker.log import Log
-from worker.patience import LONGEST_DELAY_SECONDS, Patience
+from worker.patience import Patience
+from worker.store.failures import LONGEST_DELAY_SECONDS
 
 
 class Flaky:

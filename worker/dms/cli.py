@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +16,7 @@ from contract.mapping import Mapping
 from worker.dms.documents import NotSettings, settings_of
 from worker.dms.findings import Finding, Severity
 from worker.dms.lint import lint
+from worker.grid import grid
 from worker.mapping.loader import load_mappings
 
 EXIT_CLEAN: Final = 0
@@ -97,7 +97,7 @@ def _print(findings: list[Finding]) -> None:
 
 
 def _table(findings: list[Finding]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    table = grid()
     for name in ("severity", "setting", "what happens -> what to do"):
         table.add_column(name, no_wrap=name == "severity", overflow="fold")
     for finding in findings:

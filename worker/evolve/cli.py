@@ -13,8 +13,8 @@ from worker.evolve.cost import DEFAULT_ITEM_BYTES, EXAMPLE_PRICE_PER_MILLION, es
 from worker.evolve.needs import evolve
 from worker.evolve.report import as_json, print_evolution
 from worker.init.errors import InitError
-from worker.mapping.loader import load_mappings
-from worker.operator_cli import fail, one_line_errors
+from worker.operator_cli import one_line_errors
+from worker.source_settings import read_mapping
 
 EXIT_NOTHING: Final = 0
 EXIT_SOMETHING: Final = 1
@@ -69,7 +69,7 @@ def plan(
 
     Exit codes: 0 nothing to do, 1 something to do, 2 mappings or options cannot be read.
     """
-    before, after = _mapping(old), _mapping(new)
+    before, after = read_mapping(old), read_mapping(new)
     known = {**(_counted(source) if source else {}), **_numbers(counts, "--count", before, after)}
     evolution = evolve(before, after)
     found = estimate(evolution, before, after, known, _numbers(sizes, "--bytes", before, after))
@@ -78,13 +78,6 @@ def plan(
     else:
         print_evolution(evolution, found, price, regions, has_source=source is not None)
     raise SystemExit(EXIT_SOMETHING if evolution.something_to_do else EXIT_NOTHING)
-
-
-def _mapping(folder: Path) -> Mapping:
-    mapping, problems = load_mappings(folder)
-    if mapping is None:
-        fail("plan", *map(str, problems))
-    return mapping
 
 
 def _numbers(texts: tuple[str, ...], option: str, *mappings: Mapping) -> dict[str, int]:

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from worker.examples.coverage import Coverage
 from worker.examples.run import Outcome
 from worker.examples.suite import Result
+from worker.grid import grid
 from worker.records.envelope import Operation
 
 
@@ -33,7 +32,7 @@ def print_result(result: Result, *, coverage: bool) -> None:
 
 
 def _print_coverage(coverages: Iterable[Coverage]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    table = grid()
     for name in ("aggregate", "examples", "table"):
         table.add_column(name, justify="right" if name == "examples" else "left", overflow="fold")
     for operation in Operation:

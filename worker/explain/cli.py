@@ -14,7 +14,6 @@ from worker.explain import report
 from worker.explain.dry_run import Journal, of_changes, of_document, of_row
 from worker.explain.record import Explained, explain_record
 from worker.explain.tables import incarnations, open_store
-from worker.mapping.loader import load_mappings
 from worker.operator_cli import fail, one_line_errors, operator_settings
 from worker.parked_cli import DECODES
 from worker.projection.generations import NewerGeneration
@@ -22,7 +21,7 @@ from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord, TableLacks
 from worker.records.incarnations import Incarnations
 from worker.records.protect import LEAST_KEY_BYTES
-from worker.source_settings import source
+from worker.source_settings import read_mapping, source
 from worker.store.memory import MemoryStore
 
 EXIT_PARKED: Final = 1
@@ -82,7 +81,7 @@ def explain(
     if record is None and not online:
         raise click.UsageError("--key and --row look at stored items: add --online")
     try:
-        plan = _plan(mappings)
+        plan = make_plan(read_mapping(mappings))
         explained = None if record is None else _record(record.read(), plan, online=online)
         journal = _stored(plan, document, row) if explained is None else _journal(plan, explained, online=online)
     except (PoisonRecord, TableLacks) as problem:
@@ -92,13 +91,6 @@ def explain(
         fail("explain", str(error))
     show = _show_json if as_json else _show
     show(explained, journal, regions, values)
-
-
-def _plan(folder: Path) -> Plan:
-    mapping, problems = load_mappings(folder)
-    if mapping is None:
-        raise SettingsError([str(problem) for problem in problems])
-    return make_plan(mapping)
 
 
 def _record(data: bytes, plan: Plan, *, online: bool) -> Explained | str:

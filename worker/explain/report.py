@@ -6,13 +6,12 @@ from typing import Any, Final
 
 import click
 import orjson
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from worker.explain.dry_run import Journal
 from worker.explain.overlay import Step
 from worker.explain.record import Explained, printable
+from worker.grid import grid
 from worker.projection.operations import Delete, Get, Insert, Operation, Query, Replace, TableName
 from worker.records.rows import raw_number
 
@@ -65,7 +64,7 @@ def _version(explained: Explained) -> dict[str, str]:
 
 def print_journal(journal: Journal, regions: int, *, values: bool) -> None:
     """Every operation, the documents, and the units in all."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    table = grid()
     for name in ("call", "operation", "table", "item", "reply", "bytes", "units"):
         table.add_column(name, justify="right" if name in ("call", "bytes", "units") else "left", overflow="fold")
     for step in journal.steps:

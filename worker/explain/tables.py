@@ -10,11 +10,10 @@ from worker.explain.overlay import Base
 from worker.log import Log
 from worker.operator_cli import operator_settings
 from worker.patience import Patience
-from worker.projection.operations import TableName
 from worker.records.incarnations import Incarnations
 from worker.source_notes import SourceNotes
-from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
-from worker.store.lean import LeanDynamoDB
+from worker.store.dynamodb import dynamodb_client
+from worker.store.engine import engine_store
 
 _WHERE: Final = ("region", "endpoint_url")
 _ATTEMPTS: Final = 5
@@ -25,9 +24,8 @@ _ATTEMPTS: Final = 5
 def open_store(environ: Mapping[str, str]) -> Iterator[Base]:
     """The rows and documents tables that the environment names. Raises SettingsError."""
     settings = operator_settings(environ, (*_WHERE, "rows_table", "documents_table"))
-    tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
-    client = LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT)
-    store = DynamoStore(client, tables, Log("warning"))
+    log = Log("warning")
+    store = engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log)
     try:
         yield store
     finally:

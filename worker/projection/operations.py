@@ -6,7 +6,7 @@ one group touch distinct items and may run in any order, side by side.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -111,6 +111,17 @@ APPLIED = Applied()
 
 Result = TypeVar("Result")
 Steps = Generator[list[Operation], list[Any], Result]
+
+
+def run_to_end(steps: Steps[Result], run: Callable[[list[Operation]], list[Any]]) -> Result:
+    """Send a generator the replies that `run` gives to each of its groups, and return its result."""
+    try:
+        group = next(steps)
+        while True:
+            group = steps.send(run(group))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
 
 
 def text(value: str) -> AttributeValue:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +15,12 @@ import click
 from rich.console import Console
 
 from contract.mapping import Aggregate, Mapping
-from worker.errors import FatalError, SettingsError
+from worker.errors import FatalError
 from worker.log import Log
-from worker.mapping.loader import load_mappings
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, fail, one_line_errors, operator_settings
 from worker.pace import Pace
 from worker.patience import Patience
 from worker.projection.generations import NewerGeneration
-from worker.projection.operations import TableName
 from worker.projection.plan import Plan, make_plan
 from worker.rebuild.run import Rebuild, Result
 from worker.rebuild.scan import RowScan
@@ -29,8 +28,9 @@ from worker.rebuild.state import COVERING, Progress
 from worker.rebuild.sweep import Found, Swept, look, sweep
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
-from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore, dynamodb_client
-from worker.store.lean import LeanDynamoDB
+from worker.source_settings import read_mapping
+from worker.store.dynamodb import DynamoStore, dynamodb_client
+from worker.store.engine import engine_store
 
 NEEDED: Final = ("region", "endpoint_url", "rows_table", "documents_table", "parked_table", "mappings")
 DEFAULT_PER_SECOND: Final = 500.0
@@ -58,18 +58,13 @@ def rebuild(aggregates: tuple[str, ...], every: bool, restart: bool, per_second:
     Exit codes: 0 every document is rebuilt, 1 some are parked or need rows to be loaded again, 2 could not run.
     """
     settings = operator_settings(os.environ, NEEDED)
-    mapping = _mapping(settings)
+    mapping = read_mapping(Path(settings.mappings))
     chosen = _chosen(mapping, aggregates, every=every)
-    plan, store, scan = _open(settings, mapping)
     results: dict[str, Result] = {}
-    try:
+    with _opened(settings, mapping) as (plan, store, scan):
         for aggregate in chosen:
             run = Rebuild(plan, store, scan, Pace(per_second), _teller(aggregate))
             results[aggregate.name] = run.run(aggregate, restart=restart)
-    except NewerGeneration as error:
-        raise FatalError(str(error)) from None
-    finally:
-        store.close()
     if as_json:
         click.echo(json.dumps({name: _as_json(result) for name, result in results.items()}, indent=1))
     else:
@@ -94,13 +89,12 @@ def sweep_command(tables: tuple[str, ...], yes: bool, empty: tuple[str, ...], pe
     Exit codes: 0 swept or nothing to sweep, 1 rows counted that --yes would remove, 2 could not run.
     """
     settings = operator_settings(os.environ, NEEDED)
-    mapping = _mapping(settings)
+    mapping = read_mapping(Path(settings.mappings))
     chosen = frozenset(tables)
     if unknown := sorted((chosen | {*empty}) - mapping.tables.keys()):
         fail("sweep", f"no mapping uses the table {', '.join(unknown)}")
     incarnation = _newest_incarnation(settings)
-    plan, store, scan = _open(settings, mapping)
-    try:
+    with _opened(settings, mapping) as (plan, store, scan):
         found = look(scan, chosen, incarnation)
         if unloaded := [name for name, rows in found.items() if rows.gone and not rows.loaded and name not in empty]:
             fail(
@@ -110,10 +104,6 @@ def sweep_command(tables: tuple[str, ...], yes: bool, empty: tuple[str, ...], pe
             )
         # a sweep that was killed may have left documents behind, so it runs even if no row is left to remove
         done = sweep(plan, store, scan, chosen, incarnation, Pace(per_second), _tell_sweep) if yes else None
-    except NewerGeneration as error:
-        raise FatalError(str(error)) from None
-    finally:
-        store.close()
     _print_sweep(found, done, as_json=as_json)
     sys.exit(EXIT_NOT_ALL if done is None and any(rows.gone for rows in found.values()) else EXIT_DONE)
 
@@ -139,13 +129,6 @@ def _print_sweep(found: dict[str, Found], done: Swept | None, *, as_json: bool) 
         click.echo(f"{name}: {rows.gone:,} rows would be removed, {rows.loaded:,} were loaded or changed since")
 
 
-def _mapping(settings: Settings) -> Mapping:
-    mapping, problems = load_mappings(Path(settings.mappings))
-    if mapping is None:
-        raise SettingsError([str(problem) for problem in problems])
-    return mapping
-
-
 def _chosen(mapping: Mapping, names: tuple[str, ...], *, every: bool) -> list[Aggregate]:
     known = {aggregate.name: aggregate for aggregate in mapping.aggregates}
     if unknown := sorted(set(names) - known.keys()):
@@ -155,13 +138,19 @@ def _chosen(mapping: Mapping, names: tuple[str, ...], *, every: bool) -> list[Ag
     return [known[name] for name in (known if every else dict.fromkeys(names))]
 
 
-def _open(settings: Settings, mapping: Mapping) -> tuple[Plan, DynamoStore, RowScan]:
+@contextmanager
+def _opened(settings: Settings, mapping: Mapping) -> Iterator[tuple[Plan, DynamoStore, RowScan]]:
+    """The tables for one run; closed afterwards. That a newer mapping is at work becomes a FatalError."""
     log = Log(settings.log_level)
-    lean = LeanDynamoDB(settings.region, settings.endpoint_url, CALLS_IN_FLIGHT)
-    tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
     client = dynamodb_client(settings.region, settings.endpoint_url)
     scan = RowScan(client, settings.rows_table, Patience("the rows table", log, attempts=ATTEMPTS))
-    return make_plan(mapping), DynamoStore(lean, tables, log), scan
+    store = engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log)
+    try:
+        yield make_plan(mapping), store, scan
+    except NewerGeneration as error:
+        raise FatalError(str(error)) from None
+    finally:
+        store.close()
 
 
 def _teller(aggregate: Aggregate) -> Callable[[Progress], None]:

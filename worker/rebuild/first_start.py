@@ -8,14 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from worker.errors import SettingsError
 from worker.log import Log
-from worker.mapping.loader import load_mappings
 from worker.patience import Patience
 from worker.projection.generations import GENERATIONS_PK, GENERATIONS_SK, Generations
 from worker.projection.operations import text
 from worker.projection.plan import make_plan
 from worker.settings import Settings
+from worker.source_settings import read_mapping
 from worker.store.dynamodb import dynamodb_client
 
 ATTEMPTS = 5
@@ -23,9 +22,7 @@ ATTEMPTS = 5
 
 def note_first_start(settings: Settings, log: Log) -> None:
     """Store what is ready unless it is stored already. Raises FatalError, TransientError, SettingsError."""
-    mapping, problems = load_mappings(Path(settings.mappings))
-    if mapping is None:
-        raise SettingsError([str(problem) for problem in problems])
+    mapping = read_mapping(Path(settings.mappings))
     client = dynamodb_client(settings.region, settings.endpoint_url)
     relations = make_plan(mapping).relations
     patience = Patience("the rows table", log, attempts=ATTEMPTS)

@@ -27,9 +27,10 @@ from worker.projection.operations import (
     Steps,
     TableName,
     Update,
+    run_to_end,
 )
 from worker.store import requests
-from worker.store.failures import REFUSED_CODES, classify, classify_code, refused_item
+from worker.store.failures import REFUSED_CODES, back_off_seconds, classify, classify_code, refused_item
 
 Result = TypeVar("Result")
 Replies = dict[int, Any]
@@ -38,7 +39,6 @@ Numbered = tuple[int, Any]
 
 CALLS_IN_FLIGHT: Final = 8
 FIRST_DELAY_SECONDS: Final = 0.05
-LONGEST_DELAY_SECONDS: Final = 5.0
 ATTEMPTS_BEFORE_LOGGING: Final = 3
 
 
@@ -85,13 +85,7 @@ class DynamoStore:
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Run a generator of operations to its end. Raises FatalError; transient failures are held here for ever."""
-        try:
-            group = next(steps)
-            while True:
-                group = steps.send(self.run(group))
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+        return run_to_end(steps, self.run)
 
     def run(self, group: Sequence[Operation]) -> list[Any]:
         """The replies to a group, in its order, when every operation is done."""
@@ -108,12 +102,10 @@ class DynamoStore:
             self._back_off(attempt, len(pending))
 
     def _back_off(self, attempt: int, count: int) -> None:
-        """Full jitter: many children that were throttled together must not come back together."""
         self.retries += count
-        longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(attempt, 16))
         if attempt >= ATTEMPTS_BEFORE_LOGGING:
             self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=count, error=self._trouble)
-        self._sleep(longest * (0.1 + 0.9 * self._jitter()))
+        self._sleep(back_off_seconds(FIRST_DELAY_SECONDS, attempt, self._jitter()))
 
     def _calls(self, pending: list[Numbered]) -> list[Callable[[], Replies]]:
         gets: dict[tuple[TableName, tuple[str, ...]], list[Numbered]] = {}

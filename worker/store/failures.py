@@ -10,6 +10,8 @@ from urllib3.exceptions import HTTPError
 
 from worker.errors import FatalError, TransientError
 
+LONGEST_DELAY_SECONDS: Final = 5.0
+
 REFUSED_CODES: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException", "DuplicateItem"})
 
 # No repetition mends these: a table that is gone, rights that are missing, a request DynamoDB does not understand.
@@ -52,3 +54,12 @@ def refused_item(error: ClientError) -> dict[str, Any] | None:
     """What stands in the way of a conditional put; None when nothing does."""
     item: dict[str, Any] | None = error.response.get("Item")
     return item or None
+
+
+def back_off_seconds(first_seconds: float, attempt: int, jitter: float) -> float:
+    """How long to wait after that many attempts; `jitter` is 0 to 1.
+
+    Full jitter: many children that were throttled together must not come back together.
+    """
+    longest: float = min(LONGEST_DELAY_SECONDS, first_seconds * 2 ** min(attempt, 16))
+    return longest * (0.1 + 0.9 * jitter)

@@ -20,6 +20,7 @@ from worker.projection.operations import (
     Replace,
     Steps,
     TableName,
+    run_to_end,
 )
 
 MAX_ITEM_BYTES: Final = 409_600
@@ -46,13 +47,7 @@ class MemoryStore:
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Run a generator of operations to its end."""
-        try:
-            group = next(steps)
-            while True:
-                group = steps.send(self.run(group))
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+        return run_to_end(steps, self.run)
 
     def run(self, group: Sequence[Operation]) -> list[Any]:
         """The replies to a group, in its order. Raises NotAllowed."""

@@ -24,17 +24,13 @@ def installation(java_setting: str, environ: Mapping[str, str]) -> tuple[list[st
 
 def mapping_problems(settings: Settings) -> list[str]:
     """The problems of the mapping files, and of settings that they need, one a line."""
-    from worker.mapping.loader import load_mappings
-    from worker.source_settings import source
+    from worker.source_settings import read_mapping, source
 
     folder = Path(settings.mappings)
     if not folder.is_dir():
         return [f"NEARVIEW_MAPPINGS: {folder} is not a folder"]
-    mapping, problems = load_mappings(folder)
-    if mapping is None:
-        return [str(problem) for problem in problems]
     try:
-        source(settings, mapping)
+        source(settings, read_mapping(folder))
     except SettingsError as error:
         return list(error.problems)
     return []

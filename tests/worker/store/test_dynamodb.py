@@ -29,7 +29,8 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.store.dynamodb import LONGEST_DELAY_SECONDS, DynamoStore
+from worker.store.dynamodb import DynamoStore
+from worker.store.failures import LONGEST_DELAY_SECONDS
 
 ROWS = TableName.ROWS
 CANARY = "canary-7F3A"
