@@ -42,11 +42,17 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """All sort keys of a partition that begin with the prefix ("": all), strongly consistent. Reply: their tuple."""
+    """Sort keys of a partition that begin with the prefix ("": all), strongly consistent. Reply: their tuple, in order.
+
+    `after`: only those that sort after it, a text that begins with the prefix ("": from the first); `limit`: at most so
+    many (0: all).
+    """
 
     table: TableName
     pk: str
     prefix: str
+    limit: int = 0
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from worker.projection.operations import (
 )
 from worker.store import requests
 from worker.store.failures import REFUSED_CODES, back_off_seconds, classify, classify_code, refused_item
+from worker.store.usage import Usage, add_consumed
 
 Result = TypeVar("Result")
 Replies = dict[int, Any]
@@ -77,7 +78,9 @@ class DynamoStore:
         self._pool = ThreadPoolExecutor(CALLS_IN_FLIGHT, thread_name_prefix="dynamodb")
         self._lock = threading.Lock()
         self._trouble = ""
+        self._by_name = {name: table for table, name in tables.items()}
         self.retries = 0
+        self.usage = Usage()
 
     def close(self) -> None:
         """End the threads; calls in flight are waited for."""
@@ -148,9 +151,18 @@ class DynamoStore:
         with self._lock:
             self._trouble = trouble
 
+    def _note_reads(self, answer: dict[str, Any]) -> None:
+        with self._lock:
+            add_consumed(self.usage.read_units, self._by_name, answer)
+
+    def _note_writes(self, answer: dict[str, Any]) -> None:
+        with self._lock:
+            add_consumed(self.usage.write_units, self._by_name, answer)
+
     def _batch_get(self, chunk: list[tuple[int, Get]]) -> Replies:
         table = self._tables[chunk[0][1].table]
         answer = self._client.batch_get_item(**requests.batch_get(table, [get for _, get in chunk]))
+        self._note_reads(answer)
         found = {(item["pk"]["S"], item["sk"]["S"]): item for item in answer["Responses"].get(table, ())}
         left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
         unprocessed = {(key["pk"]["S"], key["sk"]["S"]) for key in left}
@@ -159,28 +171,31 @@ class DynamoStore:
     def _query(self, numbered: tuple[int, Query]) -> Replies:
         at, operation = numbered
         sort_keys: list[str] = []
-        start = None
+        table, limit, start = self._tables[operation.table], operation.limit, None
         while True:
-            answer = self._client.query(**requests.query(self._tables[operation.table], operation, start))
+            answer = self._client.query(**requests.query(table, operation, start, limit and limit - len(sort_keys)))
             sort_keys += [item["sk"]["S"] for item in answer["Items"]]
             start = answer.get("LastEvaluatedKey")
-            if not start:
+            if not start or len(sort_keys) == limit:
                 return {at: tuple(sort_keys)}
 
     def _put(self, numbered: tuple[int, Replace | Insert]) -> Replies:
         at, operation = numbered
         try:
-            self._client.put_item(**requests.put(self._tables[operation.table], operation))
+            answer = self._client.put_item(**requests.put(self._tables[operation.table], operation))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in REFUSED_CODES:
                 raise
             return {at: Refused(refused_item(error))}
+        self._note_writes(answer)
         return {at: APPLIED}
 
     def _batch_write(self, chunk: list[tuple[int, Insert | Update | Delete]]) -> Replies:
         """All statements of a call; each has an error of its own, the call itself succeeds."""
         statements = [requests.statement(self._tables[write.table], write) for _, write in chunk]
-        answers = self._client.batch_execute_statement(Statements=statements)["Responses"]
+        answer = self._client.batch_execute_statement(**requests.batch_write(statements))
+        self._note_writes(answer)
+        answers = answer["Responses"]
         replies: Replies = {}
         for (at, _), answer in zip(chunk, answers, strict=True):
             error = answer.get("Error")

@@ -22,6 +22,7 @@ from worker.projection.operations import (
     TableName,
     run_to_end,
 )
+from worker.store.usage import Usage
 
 MAX_ITEM_BYTES: Final = 409_600
 MAX_PK_BYTES: Final = 2_048
@@ -40,10 +41,11 @@ class NotAllowed(Exception):
 
 
 class MemoryStore:
-    """Items by address; every operation is one atomic step. For one thread."""
+    """Items by address; every operation is one atomic step. For one thread. It charges nothing."""
 
     def __init__(self) -> None:
         self.items: dict[Address, Item] = {}
+        self.usage = Usage()
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Run a generator of operations to its end."""
@@ -65,11 +67,7 @@ class MemoryStore:
     def apply(self, operation: Operation) -> Reply:
         """Run one operation; conditions on a missing item never hold."""
         if isinstance(operation, Query):
-            return tuple(
-                sk
-                for (table, pk, sk) in sorted(self.items, key=lambda key: key[2].encode())
-                if table is operation.table and pk == operation.pk and sk.startswith(operation.prefix)
-            )
+            return self._query(operation)
         address = (operation.table, operation.pk, operation.sk)
         stored = self.items.get(address)
         if isinstance(operation, Get):
@@ -85,6 +83,15 @@ class MemoryStore:
             return self.remove(address)
         item = operation.item if isinstance(operation, Replace) else {**stored, **operation.assign}
         return self.put(address, item)
+
+    def _query(self, operation: Query) -> tuple[str, ...]:
+        after = operation.after.encode()
+        _require(not after or operation.after.startswith(operation.prefix), "a start outside of what is asked for")
+        found = sorted(
+            (sk for table, pk, sk in self.items if table is operation.table and pk == operation.pk), key=str.encode
+        )
+        wanted = [sk for sk in found if sk.startswith(operation.prefix) and (not after or sk.encode() > after)]
+        return tuple(wanted[: operation.limit or None])
 
     def put(self, address: Address, item: Item) -> Applied:
         """Store an item whose conditions hold."""

@@ -13,6 +13,7 @@ GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
 WIDEST_STATEMENT: Final = 60
 LARGEST_STATEMENT_BYTES: Final = 64_000
+TELL_UNITS: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
 Statement = Insert | Update | Delete
 Part = TypeVar("Part")
@@ -35,28 +36,38 @@ def batch_get(table: str, operations: Sequence[Get]) -> dict[str, Any]:
         names = {f"#{at}": name for at, name in enumerate(("pk", "sk", *operations[0].attributes))}
         request["ProjectionExpression"] = ", ".join(names)
         request["ExpressionAttributeNames"] = names
-    return {"RequestItems": {table: request}, "ReturnConsumedCapacity": "NONE"}
+    return {"RequestItems": {table: request}, **TELL_UNITS}
 
 
-def query(table: str, operation: Query, start: dict[str, AttributeValue] | None) -> dict[str, Any]:
-    """One page of a Query for sort keys."""
+def query(table: str, operation: Query, start: dict[str, AttributeValue] | None, limit: int = 0) -> dict[str, Any]:
+    """One page of a Query for sort keys, of at most `limit` (0: as many as a page holds)."""
     request: dict[str, Any] = {
         "TableName": table,
         "ConsistentRead": True,
         "KeyConditionExpression": "pk = :pk",
         "ExpressionAttributeValues": {":pk": {"S": operation.pk}},
         "ProjectionExpression": "sk",
+        **TELL_UNITS,
     }
     if operation.prefix:
         request["KeyConditionExpression"] = "pk = :pk AND begins_with(sk, :prefix)"
         request["ExpressionAttributeValues"][":prefix"] = {"S": operation.prefix}
+    if limit:
+        request["Limit"] = limit
+    if operation.after and start is None:
+        start = {"pk": {"S": operation.pk}, "sk": {"S": operation.after}}
     return {**request, "ExclusiveStartKey": start} if start else request
 
 
 def put(table: str, operation: Replace | Insert) -> dict[str, Any]:
     """A conditional PutItem; the item that stands in the way comes back with the refusal."""
     if isinstance(operation, Insert):
-        return {"TableName": table, "Item": operation.item, "ConditionExpression": "attribute_not_exists(pk)"}
+        return {
+            "TableName": table,
+            "Item": operation.item,
+            "ConditionExpression": "attribute_not_exists(pk)",
+            **TELL_UNITS,
+        }
     names = {f"#{at}": condition.attribute for at, condition in enumerate(operation.when)}
     values = {f":{at}": condition.value for at, condition in enumerate(operation.when)}
     terms = [f"#{at} {condition.operator} :{at}" for at, condition in enumerate(operation.when)]
@@ -64,9 +75,15 @@ def put(table: str, operation: Replace | Insert) -> dict[str, Any]:
         "TableName": table,
         "Item": operation.item,
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        **TELL_UNITS,
         "ConditionExpression": " AND ".join(["attribute_exists(pk)", *terms]),
         **({"ExpressionAttributeNames": names, "ExpressionAttributeValues": values} if names else {}),
     }
+
+
+def batch_write(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    """BatchExecuteStatement of at most 25 statements."""
+    return {"Statements": statements, **TELL_UNITS}
 
 
 def statement(table: str, operation: Statement) -> dict[str, Any]:

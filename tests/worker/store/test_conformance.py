@@ -200,6 +200,34 @@ def test_a_query_lists_one_relation_completely(run: Run, pk: str) -> None:
     assert sorted(found) == keys
 
 
+def test_a_query_lists_a_relation_in_parts(run: Run, pk: str) -> None:
+    """In the order of UTF-8 bytes, from behind any text of the relation, there or not."""
+    keys = [f"a#x#{end}" for end in ("0", "1", "10", "2", "\U0001f600", "é", "\uffff")]
+    in_order = sorted(keys, key=str.encode)
+    others = ["a#", "a#y#0", "a#x2#0", "#"]
+    assert set(run([_insert(pk, "1", sk) for sk in [*keys, *others]])) == {APPLIED}
+
+    found = run(
+        [
+            Query(TableName.ROWS, pk, "a#x#", limit, after)
+            for limit, after in [
+                (3, ""),
+                (3, in_order[2]),
+                (3, in_order[5]),
+                (7, ""),
+                (8, ""),
+                (0, "a#x#11"),
+                (1, "a#x#"),
+            ]
+        ]
+    )
+
+    assert [list(part) for part in found] == [
+        *(in_order[:3], in_order[3:6], in_order[6:], in_order, in_order),
+        *(in_order[3:], in_order[:1]),
+    ]
+
+
 def test_replies_come_in_the_order_asked(run: Run, pk: str) -> None:
     """More than a hundred reads and twenty-five writes share one group."""
     partitions = [f"{pk}/{i}" for i in range(130)]

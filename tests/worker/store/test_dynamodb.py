@@ -240,6 +240,20 @@ def test_a_query_reads_all_pages() -> None:
     assert [request.get("ExclusiveStartKey") for _, request in harness.client.calls] == [None, key, key]
 
 
+def test_a_query_ends_with_as_many_as_were_asked_for() -> None:
+    """What a page may hold is what is still wanted."""
+    key = {"pk": text("a"), "sk": text("x#2")}
+    harness = Harness(
+        lambda _: {"Items": [{"sk": text("x#1")}, {"sk": text("x#2")}], "LastEvaluatedKey": key},
+        lambda _: {"Items": [{"sk": text("x#3")}], "LastEvaluatedKey": {"pk": text("a"), "sk": text("x#3")}},
+    )
+
+    assert harness.run(Query(ROWS, "a", "x#", 3, "x#0")) == [("x#1", "x#2", "x#3")]
+    calls = [request for _, request in harness.client.calls]
+    assert [request["Limit"] for request in calls] == [3, 1]
+    assert [request["ExclusiveStartKey"] for request in calls] == [{"pk": text("a"), "sk": text("x#0")}, key]
+
+
 def test_a_query_that_fails_on_a_later_page_starts_over() -> None:
     """Nothing of the first try is counted twice."""
     key = {"pk": text("a"), "sk": text("x#2")}
