@@ -33,6 +33,7 @@ from worker.records.source import Source
 from worker.records.stream import StreamRecord
 from worker.source_notes import SourceNotes
 from worker.store.dynamodb import DynamoStore
+from worker.store.usage import Usage
 
 CANARY = "canary-7F3A"
 
@@ -579,6 +580,7 @@ class MemoryStore(DynamoStore):
 
     def __init__(self) -> None:
         self.retries = 0
+        self.usage = Usage()
         self.strict = StrictStore()
 
     def run(self, group: Sequence[Operation]) -> list[Any]:

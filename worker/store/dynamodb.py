@@ -174,6 +174,7 @@ class DynamoStore:
         table, limit, start = self._tables[operation.table], operation.limit, None
         while True:
             answer = self._client.query(**requests.query(table, operation, start, limit and limit - len(sort_keys)))
+            self._note_reads(answer)
             sort_keys += [item["sk"]["S"] for item in answer["Items"]]
             start = answer.get("LastEvaluatedKey")
             if not start or len(sort_keys) == limit:

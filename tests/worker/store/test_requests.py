@@ -10,6 +10,7 @@ from worker.projection.operations import Condition, Delete, Get, Insert, Query, 
 from worker.store import requests
 
 ROWS, DOCUMENTS = TableName.ROWS, TableName.DOCUMENTS
+UNITS = {"ReturnConsumedCapacity": "TOTAL"}
 RETURN_OLD = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
@@ -29,7 +30,7 @@ def test_whole_items_are_read_strongly_consistent() -> None:
                 "ConsistentRead": True,
             }
         },
-        "ReturnConsumedCapacity": "NONE",
+        **UNITS,
     }
 
 
@@ -50,6 +51,7 @@ def test_a_query_lists_sort_keys_page_by_page(start: dict[str, Any] | None) -> N
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
         "ExpressionAttributeValues": {":pk": text("p"), ":prefix": text("x#")},
         "ProjectionExpression": "sk",
+        **UNITS,
         **({"ExclusiveStartKey": start} if start else {}),
     }
 
@@ -73,6 +75,7 @@ def test_a_replacement_is_a_put_that_never_creates() -> None:
         "ExpressionAttributeNames": {"#0": "_rev", "#1": "_gen"},
         "ExpressionAttributeValues": {":0": number(1), ":1": number(3)},
         **RETURN_OLD,
+        **UNITS,
     }
     bare = requests.put("t", Replace(DOCUMENTS, "p", "#", item, ()))
     assert bare["ConditionExpression"] == "attribute_exists(pk)"
