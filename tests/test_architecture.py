@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-OURS = ("contract", "worker", "api_lambdas", "local")
+OURS = ("contract", "worker", "api_lambdas", "local", "bench")
 
 PURE = ("contract", "worker.records", "worker.projection", "worker.mapping")
 # no clock, no I/O, no randomness, no SDK

@@ -1,0 +1,1 @@
+"""Benchmarks that anyone can repeat: `make bench`. The worker never imports this package."""
