@@ -7,10 +7,11 @@ one group touch distinct items and may run in any order, side by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, TypeVar
 
+from contract.frozen import frozen
 from contract.values import AttributeValue, Item
 
 
@@ -21,7 +22,7 @@ class TableName(Enum):
     DOCUMENTS = "documents"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """`attribute operator value`, true only if the attribute is there. Operator is `=`, `<` or `<=`."""
 
@@ -30,7 +31,7 @@ class Condition:
     value: AttributeValue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Get:
     """One item, strongly consistent. Reply: Item or None. `attributes` narrows what is returned."""
 
@@ -40,7 +41,7 @@ class Get:
     attributes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """Sort keys of a partition that begin with the prefix ("": all), strongly consistent. Reply: their tuple, in order.
 
@@ -55,7 +56,7 @@ class Query:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Insert:
     """Write the item if there is none with its key. Reply: Applied or Refused."""
 
@@ -65,7 +66,7 @@ class Insert:
     item: Item
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replace:
     """Write the whole item over an existing one for which all conditions hold. Reply: Applied or Refused."""
 
@@ -76,7 +77,7 @@ class Replace:
     when: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """Set attributes of an existing item for which all conditions hold. Reply: Applied or Refused."""
 
@@ -87,7 +88,7 @@ class Update:
     when: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete:
     """Delete an item if all conditions hold. Reply: Refused if they do not; a missing item may be either."""
 
@@ -101,12 +102,12 @@ Operation = Get | Query | Insert | Replace | Update | Delete
 WRITES = (Insert, Replace, Update, Delete)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Applied:
     """The write is durable."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """A condition did not hold. For Update and Replace, `item` is what stands there, None when nothing does."""
 
