@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 Scalar = bool | int | Decimal | str
+KeyReader = Callable[[Mapping[str, Any]], str | None]
 
 ROW_SK: Final = "#"
 DOCUMENT_SK: Final = "#"
@@ -22,6 +24,7 @@ PARKED_PARTITION: Final = "parked"
 # An edge's sort key holds two names and a key text in DynamoDB's 1,024 bytes; longer key texts are hashed.
 MAX_KEY_TEXT_BYTES: Final = 512
 MAX_SORT_VALUE_BYTES: Final = 480
+MOST_BYTES_OF_A_CHARACTER: Final = 4  # in UTF-8
 _SORT_END: Final = "\x00"
 _PART_END: Final = "\x01"
 
@@ -45,11 +48,50 @@ def scalar_text(value: Scalar) -> str:
 
 def key_text(values: Iterable[Scalar]) -> str:
     """One text for a (composite) key; parts are escaped so that distinct keys never meet."""
-    text = "|".join(_UNSAFE.sub(_escape, scalar_text(value)) for value in values)
+    return _bounded("|".join([key_part(value) for value in values]))
+
+
+def key_part(value: Scalar) -> str:
+    """The escaped text of one key column, of whatever length."""
+    if type(value) is int:
+        return str(value)
+    text = scalar_text(value)
+    return _UNSAFE.sub(_escape, text) if _UNSAFE.search(text) else text
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MAX_KEY_TEXT_BYTES // MOST_BYTES_OF_A_CHARACTER:
+        return text
     encoded = text.encode("utf-8", "surrogatepass")
     if len(encoded) <= MAX_KEY_TEXT_BYTES:
         return text
     return "%sha256:" + hashlib.sha256(encoded).hexdigest()
+
+
+@cache
+def key_reader(columns: tuple[str, ...]) -> KeyReader:
+    """Made once: how the key text is read of the columns of a row; None when one of them is NULL or not there."""
+    if len(columns) == 1:
+        (only,) = columns
+
+        def read_one(row: Mapping[str, Any]) -> str | None:
+            value = row.get(only)
+            if type(value) is int:
+                return str(value)
+            return None if value is None else _bounded(key_part(value))
+
+        return read_one
+
+    def read(row: Mapping[str, Any]) -> str | None:
+        parts = []
+        for column in columns:
+            value = row.get(column)
+            if value is None:
+                return None
+            parts.append(key_part(value))
+        return _bounded("|".join(parts))
+
+    return read
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -79,6 +121,7 @@ def _spread_pk(table: str, key: str, part: int) -> str:
     return f"{row_pk(table, key)}#~{part}"  # no key text holds a bare #
 
 
+@cache
 def edge_sk_prefix(child_table: str, columns: tuple[str, ...]) -> str:
     """What all edges of one foreign key share: one Query with it lists the children of a row."""
     return f"{child_table}#{','.join(columns)}#"

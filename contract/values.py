@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ MAX_DIGITS: Final = 38
 MAX_DEPTH: Final = 31
 MIN_EXPONENT: Final = -130
 MAX_EXPONENT: Final = 125
+# most numbers: few digits, not zero in front of a point, so that only zeros behind it may have to go
+_SHORT: Final = re.compile(r"-?[1-9][0-9]{0,17}(?:\.[0-9]{1,18})?|0", re.ASCII)
 
 
 class NotStorable(ValueError):
@@ -27,28 +29,32 @@ def to_attribute(value: Any, depth: int = 0) -> AttributeValue:
         return {"NULL": True}
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, dict):
+        if depth >= MAX_DEPTH or "" in value:
+            raise _not_nestable(depth)
+        return {"M": {str(name): to_attribute(item, depth + 1) for name, item in value.items()}}
     if isinstance(value, bool):  # before int: a bool is an int
         return {"BOOL": value}
     if isinstance(value, (int, Decimal)):
         return {"N": number_text(value)}
-    if isinstance(value, dict):
-        _check_nesting(depth, value)
-        return {"M": {str(name): to_attribute(item, depth + 1) for name, item in value.items()}}
     if isinstance(value, (list, tuple)):
-        _check_nesting(depth)
+        if depth >= MAX_DEPTH:
+            raise _not_nestable(depth)
         return {"L": [to_attribute(item, depth + 1) for item in value]}
     raise NotStorable(f"a {type(value).__name__} has no DynamoDB form")
 
 
-def _check_nesting(depth: int, names: Iterable[str] = ()) -> None:
-    if depth >= MAX_DEPTH:
-        raise NotStorable(f"nested deeper than {MAX_DEPTH} levels")
-    if "" in names:
-        raise NotStorable("an object with an empty name")
+def _not_nestable(depth: int) -> NotStorable:
+    return NotStorable(
+        f"nested deeper than {MAX_DEPTH} levels" if depth >= MAX_DEPTH else "an object with an empty name"
+    )
 
 
 def number_text(value: int | Decimal) -> str:
     """A number as DynamoDB takes it. Raises NotStorable instead of rounding."""
+    plain = str(value)
+    if _SHORT.fullmatch(plain):
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
     number = Decimal(value)
     if not number.is_finite():
         raise NotStorable("not a finite number")

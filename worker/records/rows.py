@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from contract.keys import key_text
+from contract.keys import key_reader, key_text
 from contract.mapping import Table
 from worker.records.envelope import ChangeEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
@@ -88,13 +88,7 @@ def _is_unicode(text: str) -> bool:
 
 def parent_key(row: Row, columns: tuple[str, ...]) -> str | None:
     """Key text of the row that these foreign-key columns point at; None when one is NULL (as SQL's MATCH SIMPLE)."""
-    values = []
-    for column in columns:
-        value = row.get(column)
-        if value is None:
-            return None
-        values.append(value)
-    return key_text(values)
+    return key_reader(columns)(row)
 
 
 def _kept(event: ChangeEvent, table: Table) -> tuple[Row, tuple[str, ...]]:
