@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,7 +27,8 @@ class RowChange:
 
     `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
     put has `moved_from` and the delete `moved_to`, when columns are missing. `life`: of columns that a row's old key
-    hands on, the version of the key change ("" of every other change).
+    hands on, the version of the key change ("" of every other change). `new`: the record says that its key was free
+    before; only a hint, for another record may have come first.
     """
 
     table: str
@@ -38,6 +39,7 @@ class RowChange:
     moved_from: str | None = None
     moved_to: str | None = None
     life: str = ""
+    new: bool = field(default=False, compare=False)
 
 
 def row_changes(
@@ -55,9 +57,9 @@ def row_changes(
     _require_storable(row, table)
     old_key = _old_key(event, table, key) if event.operation is Operation.UPDATE else key
     if old_key == key:
-        return (RowChange(table.name, key, version, row, missing),)
+        return (RowChange(table.name, key, version, row, missing, new=event.operation is not Operation.UPDATE),)
     return (
-        RowChange(table.name, key, version, row, missing, moved_from=old_key if missing else None),
+        RowChange(table.name, key, version, row, missing, moved_from=old_key if missing else None, new=True),
         RowChange(table.name, old_key, version, None, missing, moved_to=key if missing else None),
     )
 
