@@ -53,6 +53,7 @@ class Event(enum.StrEnum):
     CHILD_DIED = "child_died"
     LEASES_SEEDED = "leases_seeded"
     LEASES_FREED = "leases_freed"
+    LEASE_STUCK = "lease_stuck"
     LEADER_FREED = "leader_freed"
     LEADER_STALE = "leader_stale"
     LEASE_TABLE_FAILED = "lease_table_failed"

@@ -87,6 +87,9 @@ class WorkerCollector:
         yield CounterMetricFamily(
             "nearview_daemon_restarts", "Daemons that ended unasked.", value=self._health.restarts
         )
+        yield CounterMetricFamily(
+            "nearview_leases_taken_over", "Leases taken because nobody worked on them.", value=self._health.leases_taken
+        )
         yield GaugeMetricFamily("nearview_daemon_up", "1 while a daemon runs.", value=self._health.daemon_runs)
         yield GaugeMetricFamily("nearview_healthy", "1 while /healthz is green.", value=self._health.green)
 

@@ -17,6 +17,7 @@ class Health:
         self._stalled: tuple[str, ...] = ()
         self._green: bool | None = None
         self.restarts = 0
+        self.leases_taken = 0
 
     def set_daemon(self, problem: str) -> None:
         """Why no daemon runs; empty while one does."""
@@ -40,6 +41,11 @@ class Health:
         """A daemon ended without having been asked to."""
         with self._lock:
             self.restarts += 1
+
+    def count_lease_taken(self) -> None:
+        """A lease that nobody worked on was taken over."""
+        with self._lock:
+            self.leases_taken += 1
 
     @property
     def daemon_runs(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LEADER = {"S": "Leader"}
+SHARD_END = "SHARD_END"
 SEEDS_AT_ONCE = 100
 
 IsDead = Callable[[str], bool]
@@ -24,6 +25,19 @@ class Leader:
     version: str
     table: str
     key_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease as its row says; whoever holds it raises `counter` with each renewal.
+
+    While it is handed over `checkpoint_owner` still holds it and `owner` is to have it; otherwise that is empty.
+    """
+
+    shard: str
+    owner: str
+    checkpoint_owner: str
+    counter: int
 
 
 class LeaseTables:
@@ -71,10 +85,35 @@ class LeaseTables:
                 changed += self._update(row["leaseKey"], *_new_owner(owner, successor))
             elif handing_over and is_dead(handing_over):
                 # the new owner would wait for a last checkpoint that never comes
-                changed += self._update(
-                    row["leaseKey"], "REMOVE checkpointOwner", "checkpointOwner = :dead", {":dead": handing_over}
-                )
+                dead = {":dead": {"S": handing_over}}
+                changed += self._update(row["leaseKey"], "REMOVE checkpointOwner", "checkpointOwner = :dead", dead)
         return changed
+
+    def leases(self) -> list[Lease]:
+        """Every lease of a shard that has not been read to its end; none while there is no table."""
+        try:
+            return [_lease(row) for row in self._rows() if _text(row, "checkpoint") != SHARD_END]
+        except self._dynamodb.exceptions.ResourceNotFoundException:
+            return []
+
+    def take_over(self, lease: Lease, worker_id: str) -> bool:
+        """Give a lease to a running worker, which finds it there; False if its row has changed since it was read.
+
+        A handover that was under way ends. The counter rises by two: by one only, KCL would take its own failed renewal
+        for one that had succeeded, and a worker that has the lease already would not begin anew.
+        """
+        conditions, values = ["leaseCounter = :seen"], {":seen": {"N": str(lease.counter)}}
+        for name, value in (("leaseOwner", lease.owner), ("checkpointOwner", lease.checkpoint_owner)):
+            conditions.append(f"{name} = :{name}" if value else f"attribute_not_exists({name})")
+            values |= {f":{name}": {"S": value}} if value else {}
+        return bool(
+            self._update(
+                {"S": lease.shard},
+                "SET leaseOwner = :new REMOVE checkpointOwner ADD leaseCounter :two",
+                " AND ".join(conditions),
+                values | {":new": {"S": worker_id}, ":two": {"N": "2"}},
+            )
+        )
 
     def seed(self, shards: Callable[[], Sequence[dict[str, Any]]], position: str) -> int:
         """Write a row for each shard if the table has none at all, and return how many.
@@ -109,15 +148,14 @@ class LeaseTables:
                 if _text(row, "entityType") in ("", "LEASE"):
                     yield row
 
-    def _update(self, key: Any, change: str, condition: str, values: dict[str, str]) -> int:
-        numbers = {":one": {"N": "1"}} if ":one" in change else {}
+    def _update(self, key: Any, change: str, condition: str, values: dict[str, Any]) -> int:
         try:
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key={"leaseKey": key},
                 UpdateExpression=change,
                 ConditionExpression=condition,
-                ExpressionAttributeValues=numbers | {name: {"S": value} for name, value in values.items()},
+                ExpressionAttributeValues=values,
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return 0
@@ -136,13 +174,20 @@ def list_shards(kinesis: Any, stream: str, position: str) -> list[dict[str, Any]
         arguments = {"NextToken": answer["NextToken"]}
 
 
-def _new_owner(dead: str, successor: str | None) -> tuple[str, str, dict[str, str]]:
+def _new_owner(dead: str, successor: str | None) -> tuple[str, str, dict[str, Any]]:
     # the counter moves so that a zombie's renewal fails; keeping its name would be taken for a spurious failure
+    values: dict[str, Any] = {":dead": {"S": dead}, ":one": {"N": "1"}}
     if successor:
-        change, values = "SET leaseOwner = :new ADD leaseCounter :one", {":dead": dead, ":new": successor}
+        change = "SET leaseOwner = :new ADD leaseCounter :one"
+        values[":new"] = {"S": successor}
     else:
-        change, values = "REMOVE leaseOwner, checkpointOwner ADD leaseCounter :one", {":dead": dead}
+        change = "REMOVE leaseOwner, checkpointOwner ADD leaseCounter :one"
     return change, "leaseOwner = :dead", values
+
+
+def _lease(row: dict[str, Any]) -> Lease:
+    counter = int(row.get("leaseCounter", {}).get("N", "0"))
+    return Lease(row["leaseKey"]["S"], _text(row, "leaseOwner"), _text(row, "checkpointOwner"), counter)
 
 
 def _seed_row(shard: dict[str, Any], position: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from worker.supervisor.orphans import adopt_orphans
 from worker.supervisor.properties import properties, render
 from worker.supervisor.server import Server
 from worker.supervisor.supervise import Supervisor
-from worker.supervisor.watch import Rounds
+from worker.supervisor.watch import Rounds, lease_patience_seconds
 
 ROUND_SECONDS = 5.0
 
@@ -107,6 +107,7 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
             health,
             log,
             time.monotonic,
+            lease_patience_seconds(settings.failover_millis),
         )
         threading.Thread(target=_go_rounds, args=(rounds, stop), daemon=True).start()
         supervisor.run()

@@ -13,7 +13,10 @@ _SHARD_SYNC_MILLIS = 1000
 def properties(settings: Settings, worker_id: str, child_command: str) -> dict[str, str]:
     """Keys and values of the daemon's properties file."""
     assignment = settings.lease_assignment_millis
-    report = max(500, assignment // 2)
+    # Who misses two reports gets no lease: they are rare enough for a slow machine. But a dead worker looks idle: it
+    # must be forgotten by the time its leases expire, or it is given more of them.
+    report = min(30_000, max(500, settings.failover_millis // 3))
+    capture = min(1000, report // 2, max(250, assignment // 4))
     values: dict[str, str | int] = {
         "executableName": child_command,
         "applicationName": settings.application,
@@ -33,9 +36,9 @@ def properties(settings: Settings, worker_id: str, child_command: str) -> dict[s
         "failoverTimeMillis": settings.failover_millis,
         "leaseAssignmentIntervalMillis": assignment,
         "varianceBalancingFrequency": max(1, settings.rebalance_millis // assignment),
-        # a worker gets no lease before its first report
         "workerMetricsReporterFreqInMillis": report,
-        "inMemoryWorkerMetricsCaptureFrequencyMillis": min(1000, report // 2),
+        # a worker gets no lease before its first report, which comes after the second capture
+        "inMemoryWorkerMetricsCaptureFrequencyMillis": capture,
         "parentShardPollIntervalMillis": min(10_000, settings.failover_millis // 4),
         "shardSyncIntervalMillis": _SHARD_SYNC_MILLIS,
         "skipShardSyncAtWorkerInitializationIfLeasesExist": "true",

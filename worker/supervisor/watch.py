@@ -1,15 +1,25 @@
-"""Looks after what no event announces: leaders of other hosts that are gone, parked tables, shards that wait."""
+"""Looks after what no event announces: leaders of other hosts that are gone, leases that nobody works on, parked
+tables, shards that wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from worker.log import Event, Log
 from worker.supervisor.aws import AwsError, reason
 from worker.supervisor.health import Health
-from worker.supervisor.leases import Leader, LeaseTables
+from worker.supervisor.leases import Leader, Lease, LeaseTables
 
 # a leader renews its lock every 30 seconds
 STALE_LEADER_SECONDS = 75.0
+LEASES_LOOK_SECONDS = 15.0
+# KCL gives a handover 30 seconds and the failover time, and an expired lease to somebody else after the failover time
+LEAST_PATIENCE_SECONDS = 60.0
+PATIENCE_FAILOVERS = 6
+
+
+def lease_patience_seconds(failover_millis: int) -> float:
+    """How long a lease may stand still before somebody must take it."""
+    return max(LEAST_PATIENCE_SECONDS, PATIENCE_FAILOVERS * failover_millis / 1000)
 
 
 @dataclass(slots=True)
@@ -27,6 +37,55 @@ class LeaderWatch:
         return now - self.since > STALE_LEADER_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A lease that nobody works on, since when, and why that is known."""
+
+    lease: Lease
+    seconds: float
+    reason: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    lease: Lease
+    renewed: float
+    handed: float
+
+
+class LeaseWatch:
+    """Remembers since when each lease has not been renewed, and since when it is being handed over, by our own clock.
+
+    KCL's leader should see to both. But it may have stopped giving out leases while it still renews its lock; and a
+    worker asked to hand over a shard that it has not begun yet renews the lease for ever, without work or handover.
+    """
+
+    def __init__(self, patience_seconds: float) -> None:
+        self._patience_seconds = patience_seconds
+        self._seen: dict[str, _Seen] = {}
+
+    def stuck(self, leases: Iterable[Lease], now: float) -> list[Stuck]:
+        """Take in what the table says now; return the leases that have stood still for too long."""
+        before, self._seen = self._seen, {}
+        for lease in leases:
+            seen = before.get(lease.shard) or _Seen(lease, now, now)
+            if lease.counter != seen.lease.counter:
+                seen.renewed = now
+            if (lease.owner, lease.checkpoint_owner) != (seen.lease.owner, seen.lease.checkpoint_owner):
+                seen.renewed = seen.handed = now
+            seen.lease = lease
+            self._seen[lease.shard] = seen
+        return [found for seen in self._seen.values() if (found := self._judge(seen, now))]
+
+    def _judge(self, seen: _Seen, now: float) -> Stuck | None:
+        unrenewed, handing = now - seen.renewed, now - seen.handed
+        if unrenewed > self._patience_seconds:
+            return Stuck(seen.lease, unrenewed, "not renewed")
+        if seen.lease.checkpoint_owner and handing > self._patience_seconds:
+            return Stuck(seen.lease, handing, "handover without end")
+        return None
+
+
 class Rounds:
     """What is done every few seconds beside the daemon. Nothing here may end the supervisor."""
 
@@ -39,7 +98,9 @@ class Rounds:
         health: Health,
         log: Log,
         clock: Callable[[], float],
+        patience_seconds: float,
     ) -> None:
+        """`successor` is the id of our worker while its daemon runs; `patience_seconds` is what a lease is given."""
         self._tables = tables
         self._parked = parked
         self._stalled = stalled
@@ -48,27 +109,31 @@ class Rounds:
         self._log = log
         self._clock = clock
         self._watch = LeaderWatch()
+        self._lease_watch = LeaseWatch(patience_seconds)
+        self._next_look = float("-inf")
 
     def go(self) -> None:
         """One round."""
-        try:
-            self._free_stale_leader()
-        except AwsError as error:
-            self._log.warning(Event.LEASE_TABLE_FAILED, reason=reason(error))
+        now = self._clock()
+        for look in (self._free_stale_leader, self._take_stuck_leases):
+            try:
+                look(now)
+            except AwsError as error:
+                self._log.warning(Event.LEASE_TABLE_FAILED, reason=reason(error))
         try:
             self._health.set_stalled(self._stalled())
             self._health.set_parked(self._parked())
         except Exception as error:  # noqa: BLE001 - the last known state stays; the next round asks again
             self._log.warning(Event.HEALTH_UNKNOWN, reason=reason(error))
 
-    def _free_stale_leader(self) -> None:
+    def _free_stale_leader(self, now: float) -> None:
         """Free a lock that is not renewed, and take over its holder's leases.
 
         Without a leader nobody else is given them, and KCL looks for a free lock only every half minute. Should the
         holder live after all, it loses its leases as it would to any other worker.
         """
         seen = self._tables.leader()
-        if seen is None or not self._watch.is_stale(seen, self._clock()):
+        if seen is None or not self._watch.is_stale(seen, now):
             return
         freed = self._tables.free_leader(seen)
         self._log.warning(Event.LEADER_STALE, worker=seen.owner, status="freed" if freed else "changed")
@@ -76,3 +141,30 @@ class Rounds:
             successor = self._successor()
             count = self._tables.pass_on(lambda worker_id: worker_id == seen.owner, successor)
             self._log.info(Event.LEASES_FREED, leases=count, worker=successor or "")
+
+    def _take_stuck_leases(self, now: float) -> None:
+        """Give our daemon, while it runs, the leases that nobody works on; its own are its own affair.
+
+        A holder that lives after all loses them as it would to any other worker.
+        """
+        if now < self._next_look:
+            return
+        self._next_look = now + LEASES_LOOK_SECONDS
+        stuck = self._lease_watch.stuck(self._tables.leases(), now)
+        worker_id = self._successor()
+        if worker_id is None:
+            return
+        for found in stuck:
+            lease = found.lease
+            ours = lease.owner == worker_id and not lease.checkpoint_owner
+            taken = not ours and self._tables.take_over(lease, worker_id)
+            self._log.warning(
+                Event.LEASE_STUCK,
+                shard=lease.shard,
+                worker=lease.checkpoint_owner or lease.owner,
+                reason=found.reason,
+                seconds=round(found.seconds, 1),
+                status="ours" if ours else "taken" if taken else "changed",
+            )
+            if taken:
+                self._health.count_lease_taken()

@@ -7,7 +7,7 @@ import pytest
 
 from local.ministack import MiniStack
 from tests.worker.supervisor.real_worker import create_lease_tables, create_table
-from worker.supervisor.leases import Leader, LeaseTables, list_shards
+from worker.supervisor.leases import Leader, Lease, LeaseTables, list_shards
 
 _numbers = itertools.count(1)
 MINE = "w1.aaaa"
@@ -97,6 +97,51 @@ def test_nobody_waits_for_the_last_checkpoint_of_the_dead(application: Applicati
     assert (row["leaseOwner"], row["leaseCounter"]) == ("w2.bbbb", "5")
 
 
+def test_leases_are_read_but_for_those_at_their_end(application: Application) -> None:
+    application.put_lease("s1", leaseOwner="w2.bbbb", checkpointOwner=MINE)
+    application.put_lease("s2", checkpoint="SHARD_END", leaseOwner=MINE)
+    application.put_lease("s3")
+    application.put_leader(MINE, "v1")
+    assert sorted(application.tables.leases(), key=lambda lease: lease.shard) == [
+        Lease("s1", "w2.bbbb", MINE, 5),
+        Lease("s3", "", "", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [{"leaseOwner": "w2.bbbb"}, {"leaseOwner": "w2.bbbb", "checkpointOwner": "w3.cccc"}, {}],
+    ids=["owned", "handed over", "nobody's"],
+)
+def test_a_lease_is_taken_over_as_it_was_read(application: Application, owners: dict[str, str]) -> None:
+    application.put_lease("s1", **owners)
+    (lease,) = application.tables.leases()
+    assert application.tables.take_over(lease, MINE)
+    row = application.rows()["s1"]
+    assert (row["leaseOwner"], row["leaseCounter"], row["checkpoint"]) == (MINE, "7", "1")
+    assert "checkpointOwner" not in row
+    assert not application.tables.take_over(lease, "w2.late")
+    assert application.rows()["s1"] == row
+
+
+@pytest.mark.parametrize(
+    "change", ["ADD leaseCounter :one", "SET leaseOwner = :other", "SET checkpointOwner = :other", "REMOVE leaseOwner"]
+)
+def test_a_lease_that_has_changed_is_not_taken_over(application: Application, change: str) -> None:
+    application.put_lease("s1", leaseOwner="w2.bbbb")
+    (lease,) = application.tables.leases()
+    used = {name: value for name, value in ((":one", {"N": "1"}), (":other", {"S": "w4.dddd"})) if name in change}
+    application.dynamodb.update_item(
+        TableName=application.name,
+        Key={"leaseKey": {"S": "s1"}},
+        UpdateExpression=change,
+        **({"ExpressionAttributeValues": used} if used else {}),
+    )
+    before = application.rows()
+    assert not application.tables.take_over(lease, MINE)
+    assert application.rows() == before
+
+
 def test_a_lock_is_freed_only_as_it_was_read(application: Application) -> None:
     assert application.tables.leader() is None
     application.put_leader(MINE, "v1")
@@ -146,6 +191,7 @@ def test_of_two_who_seed_at_once_one_writes_all(application: Application) -> Non
 def test_without_tables_there_is_nothing_to_seed_or_to_free(ministack: MiniStack) -> None:
     tables = LeaseTables(ministack.client("dynamodb"), "no-such-application")
     assert tables.leader() is None
+    assert tables.leases() == []
     assert tables.seed(lambda: SHARDS, "LATEST") == 0
 
 

@@ -60,9 +60,21 @@ def test_intervals_follow_from_few_settings(settings: Settings) -> None:
     )
     assert fast["failoverTimeMillis"] == "2000"
     assert fast["leaseAssignmentIntervalMillis"] == "1000"
-    assert fast["workerMetricsReporterFreqInMillis"] == "500"
+    assert fast["workerMetricsReporterFreqInMillis"] == "666"
+    assert fast["inMemoryWorkerMetricsCaptureFrequencyMillis"] == "250"
     assert fast["varianceBalancingFrequency"] == "3"
     assert fast["parentShardPollIntervalMillis"] == "500"
+
+
+@pytest.mark.parametrize("failover_millis", [1000, 2000, 3000, 10_000, 300_000])
+@pytest.mark.parametrize("assignment_millis", [500, 2000, 300_000])
+def test_a_worker_is_forgotten_before_its_leases_expire_and_captures_for_each_report(
+    settings: Settings, failover_millis: int, assignment_millis: int
+) -> None:
+    values = rendered(replace(settings, failover_millis=failover_millis, lease_assignment_millis=assignment_millis))
+    report = int(values["workerMetricsReporterFreqInMillis"])
+    assert 2 * report <= failover_millis
+    assert int(values["inMemoryWorkerMetricsCaptureFrequencyMillis"]) <= report // 2
 
 
 def test_values_are_escaped_as_java_reads_them() -> None:

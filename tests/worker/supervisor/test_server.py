@@ -74,6 +74,7 @@ def test_health_is_red_with_a_line_for_each_problem_and_the_process_still_lives(
 def test_metrics_join_children_and_supervisor(server: Server, tmp_path: Path, health: Health) -> None:
     run_process(tmp_path)
     health.count_restart()
+    health.count_lease_taken()
     text = get(server, "/metrics")[1]
     for line in (
         "nearview_records_total 6.0",
@@ -81,6 +82,7 @@ def test_metrics_join_children_and_supervisor(server: Server, tmp_path: Path, he
         'nearview_checkpoint_age_seconds{shard="shard-0"} 7.0',
         'nearview_millis_behind_latest{shard="shard-0"} 250.0',
         "nearview_daemon_restarts_total 1.0",
+        "nearview_leases_taken_over_total 1.0",
         "nearview_daemon_up 1.0",
         "nearview_healthy 1.0",
     ):
