@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from api_lambdas import declared
 from api_lambdas.declared import Command, Dispatch, InvalidBody
-from api_lambdas.dynamodb import StoreError, connect
+from api_lambdas.dynamodb import DynamoDB, StoreError
 from api_lambdas.entry import respond, settings_problem
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
 from api_lambdas.idempotency import Claimed, IdempotencyRecords, InProgress, OtherRequest
@@ -44,7 +44,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 def _composed() -> tuple[CommandSettings, CommandApi]:
     settings = command_settings(os.environ)
     commands = declared.from_json(settings.commands_file.read_text("utf-8"))
-    records = IdempotencyRecords(connect(settings.region), settings.commands_table, time.time)
+    records = IdempotencyRecords(DynamoDB(settings.access), settings.commands_table, time.time)
     log = Log(settings.log_level)
     return settings, CommandApi(
         commands, records, Monolith(settings.monolith_url), settings.dispatch_timeout_seconds, log

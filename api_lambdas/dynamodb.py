@@ -1,17 +1,27 @@
-"""The connection to DynamoDB; the only importer of the AWS SDK here, which is botocore alone: boto3 starts slower."""
+"""The connection to DynamoDB: signed JSON over connections that are kept alive.
+
+No AWS SDK: importing one takes longer than everything else at a function's start, and a function sends four kinds of
+small requests, with credentials that stand in its environment as long as it lives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import http.client
+import json
+import ssl
+import time
+import zlib
 from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from api_lambdas.settings import Access
+from api_lambdas.sigv4 import signed_headers
 from contract.values import Item
 
+CONNECT_SECONDS: Final = 0.5
+READ_SECONDS: Final = 1.5
+PAUSE_SECONDS: Final = 0.05
+CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 _RETRYABLE: Final = frozenset(
     {
         "InternalServerError",
@@ -23,7 +33,6 @@ _RETRYABLE: Final = frozenset(
         "TransactionConflictException",
     }
 )
-CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
 class StoreError(Exception):
@@ -44,26 +53,109 @@ class ConditionFailed(Exception):
         self.item = item
 
 
-def connect(region: str) -> Any:
-    """A client that answers or fails within 5 seconds: two attempts and a pause; nobody waits for it longer."""
-    config = Config(
-        connect_timeout=0.5,
-        read_timeout=1.5,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        user_agent_extra="nearview",
-    )
-    return botocore.session.Session().create_client("dynamodb", region_name=region, config=config)
+class ReplyDamaged(http.client.HTTPException):
+    """A reply that is not what DynamoDB sent."""
 
 
-@contextmanager
-def translated(operation: str) -> Iterator[None]:
-    """Turns the SDK's exceptions into StoreError and ConditionFailed."""
+class DynamoDB:
+    """DynamoDB's operations by name. Safe for several threads: each takes a connection out, or opens one."""
+
+    def __init__(self, access: Access) -> None:
+        parts = urlsplit(access.endpoint)
+        self._access = access
+        self._address = (parts.hostname or "", parts.port)
+        self._host = parts.netloc
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._idle: list[http.client.HTTPConnection] = []
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply. Raises StoreError or ConditionFailed.
+
+        Two attempts and a pause, less than 5 seconds if nothing comes: nobody waits longer. A request whose reply was
+        lost is executed twice.
+        """
+        if not self._access.credentials.access_key_id:
+            raise StoreError(operation, "NoCredentials", retryable=False)
+        body = json.dumps(request).encode()
+        try:
+            return self._attempt(operation, body)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+        time.sleep(PAUSE_SECONDS)
+        return self._attempt(operation, body)
+
+    def _attempt(self, operation: str, body: bytes) -> dict[str, Any]:
+        headers = {
+            "content-type": "application/x-amz-json-1.0",
+            "host": self._host,
+            "x-amz-target": f"DynamoDB_20120810.{operation}",
+        }
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        access = self._access
+        signed = signed_headers(access.credentials, access.region, "dynamodb", moment, headers, body)
+        try:
+            status, reply = self._exchange(body, {**signed, "user-agent": "nearview"})
+        except (OSError, http.client.HTTPException) as error:  # no connection, no whole answer, not in time
+            raise StoreError(operation, type(error).__name__, retryable=True) from error
+        if status != http.client.OK:
+            raise _refusal(operation, status, reply)
+        return reply
+
+    def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        while self._idle:
+            try:
+                return self._ask(self._idle.pop(), body, headers)
+            except TimeoutError:
+                raise
+            except (OSError, http.client.HTTPException):  # closed by the other side while nobody looked
+                continue
+        return self._ask(self._connected(), body, headers)
+
+    def _connected(self) -> http.client.HTTPConnection:
+        host, port = self._address
+        if self._tls is None:
+            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        else:
+            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=self._tls)
+        try:
+            connection.connect()
+        except OSError:
+            connection.close()
+            raise
+        connection.sock.settimeout(READ_SECONDS)
+        return connection
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any]]:
+        try:
+            connection.request("POST", "/", body, headers)
+            answer = connection.getresponse()
+            data = answer.read()
+            reply = _checked(data, answer.getheader("x-amz-crc32"), answer.status)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.sock is not None:  # the other side keeps it open
+            self._idle.append(connection)
+        return answer.status, reply
+
+
+def _checked(data: bytes, checksum: str | None, status: int) -> dict[str, Any]:
+    if checksum is not None and checksum != str(zlib.crc32(data)):
+        raise ReplyDamaged
     try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown")
-        if code == CONDITION_FAILED:
-            raise ConditionFailed(cast("Item | None", error.response.get("Item"))) from error
-        raise StoreError(operation, code, retryable=code in _RETRYABLE) from error
-    except BotoCoreError as error:  # no connection, no answer in time
-        raise StoreError(operation, type(error).__name__, retryable=True) from error
+        reply = json.loads(data)
+    except ValueError as error:
+        if status == http.client.OK:
+            raise ReplyDamaged from error
+        return {}  # the page of a proxy
+    return reply if isinstance(reply, dict) else {}
+
+
+def _refusal(operation: str, status: int, reply: dict[str, Any]) -> Exception:
+    code = str(reply.get("__type", "")).rpartition("#")[2] or f"HTTP {status}"
+    if code == CONDITION_FAILED:
+        return ConditionFailed(cast("Item | None", reply.get("Item")))
+    return StoreError(operation, code, retryable=status >= 500 or code in _RETRYABLE)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api_lambdas.dynamodb import ConditionFailed, translated
+from api_lambdas.dynamodb import ConditionFailed, DynamoDB
 from api_lambdas.verdict import Answer
 from contract.values import Item, from_item, to_item
 
@@ -45,7 +45,7 @@ Claim = Claimed | InProgress | OtherRequest | Answer
 class IdempotencyRecords:
     """The records, by key. `clock` gives epoch seconds. Raises StoreError."""
 
-    def __init__(self, client: Any, table: str, clock: Callable[[], float]) -> None:
+    def __init__(self, client: DynamoDB, table: str, clock: Callable[[], float]) -> None:
         self._client = client
         self._table = table
         self._clock = clock
@@ -63,16 +63,18 @@ class IdempotencyRecords:
         }
         free = "attribute_not_exists(answer) AND request_hash = :hash AND claimed_until < :millis"
         try:
-            with translated("PutItem"):
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=to_item(record),
-                    ConditionExpression=f"attribute_not_exists(pk) OR expires_at < :seconds OR ({free})",
-                    ExpressionAttributeValues=to_item(
+            self._client.call(
+                "PutItem",
+                {
+                    "TableName": self._table,
+                    "Item": to_item(record),
+                    "ConditionExpression": f"attribute_not_exists(pk) OR expires_at < :seconds OR ({free})",
+                    "ExpressionAttributeValues": to_item(
                         {":hash": request_hash, ":millis": now_millis, ":seconds": now_millis // 1000}
                     ),
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                },
+            )
         except ConditionFailed as stands:
             return _standing(stands.item or {}, key, request_hash, owner, now_millis)
         return Claimed(key, owner)
@@ -104,16 +106,18 @@ class IdempotencyRecords:
     def _update(
         self, claimed: Claimed, update: str, values: dict[str, Any], condition: str, names: dict[str, str]
     ) -> None:
-        with translated("UpdateItem"):
-            self._client.update_item(
-                TableName=self._table,
-                Key={"pk": {"S": claimed.key}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=to_item(values),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+        self._client.call(
+            "UpdateItem",
+            {
+                "TableName": self._table,
+                "Key": {"pk": {"S": claimed.key}},
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": to_item(values),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            },
+        )
 
 
 def _standing(item: Item, key: str, request_hash: str, owner: str, now_millis: int) -> Claim:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from api_lambdas import cursors
-from api_lambdas.dynamodb import connect
+from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import respond, settings_problem
 from api_lambdas.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts
 from api_lambdas.json_text import dumps
@@ -39,7 +39,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 def _composed() -> tuple[QuerySettings, QueryApi]:
     settings = query_settings(os.environ)
     mapping = compiled.Mapping.from_json(settings.mapping_file.read_text("utf-8"))
-    repository = Repository(connect(settings.region), settings.documents_table)
+    repository = Repository(DynamoDB(settings.access), settings.documents_table)
     return settings, QueryApi(mapping, repository, settings.cursor_secret)
 
 
@@ -82,7 +82,7 @@ class QueryApi:
         headers = {"etag": document.entity_tag, "cache-control": "no-cache", **_age_headers(document)}
         if etag_matches(request.headers.get("if-none-match"), document.entity_tag):
             return Response(304, "", headers)
-        return Response(200, dumps(document.body), {"content-type": JSON, **headers})
+        return Response(200, document.text(), {"content-type": JSON, **headers})
 
     def _list(self, aggregate: compiled.Aggregate, request: Request) -> Response:
         query = _list_query(aggregate, request.parameters())
@@ -116,7 +116,8 @@ def _list_response(page: Page, cursor: str | None) -> Response:
     headers = {"content-type": JSON, "cache-control": "no-cache"}
     if any(document.parked for document in page.documents):
         headers["x-parked"] = "true"
-    return Response(200, dumps({"items": [document.body for document in page.documents], "next": cursor}), headers)
+    items = ",".join([document.text() for document in page.documents])
+    return Response(200, f'{{"items":[{items}],"next":{dumps(cursor)}}}', headers)
 
 
 def _list_query(aggregate: compiled.Aggregate, parameters: dict[str, str]) -> ListQuery:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from api_lambdas.dynamodb import translated
+from api_lambdas.dynamodb import DynamoDB
+from api_lambdas.item_text import item_text
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Index
-from contract.values import Item, from_attribute
+from contract.values import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,14 @@ class Document:
     did not: its time is not known, because a document's `_as_of` moves on with the states that did not fit.
     """
 
-    body: dict[str, Any]
+    attributes: Item
     entity_tag: str
     as_of: str | None
     parked: bool
+
+    def text(self) -> str:
+        """Its JSON."""
+        return item_text(self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +49,14 @@ class Page:
 class Repository:
     """Reads of the documents table (eventually consistent). Raises StoreError."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDB, table: str) -> None:
         self._client = client
         self._table = table
 
     def get(self, aggregate: str, key: str) -> Document | None:
         """The document with this key text; None if there is none, or no longer."""
-        with translated("GetItem"):
-            answer = self._client.get_item(
-                TableName=self._table, Key={"pk": {"S": document_pk(aggregate, key)}, "sk": {"S": DOCUMENT_SK}}
-            )
+        wanted = {"pk": {"S": document_pk(aggregate, key)}, "sk": {"S": DOCUMENT_SK}}
+        answer = self._client.call("GetItem", {"TableName": self._table, "Key": wanted})
         return _document(answer["Item"]) if "Item" in answer else None
 
     def page(
@@ -61,18 +64,18 @@ class Repository:
     ) -> Page:
         """Up to `limit` documents of one index partition; fewer when they are large (1 MB is read at most)."""
         names = f"_i{index.slot}p", f"_i{index.slot}s"
-        start = {} if after is None else {"ExclusiveStartKey": _start_key(aggregate, names, partition, after)}
-        with translated("Query"):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName=f"idx{index.slot}",
-                KeyConditionExpression="#p = :p",
-                ExpressionAttributeNames={"#p": names[0]},
-                ExpressionAttributeValues={":p": {"S": partition}},
-                ScanIndexForward=not descending,
-                Limit=limit + 1,  # one more tells a last page from one that is only full
-                **start,
-            )
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": f"idx{index.slot}",
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": names[0]},
+            "ExpressionAttributeValues": {":p": {"S": partition}},
+            "ScanIndexForward": not descending,
+            "Limit": limit + 1,  # one more tells a last page from one that is only full
+        }
+        if after is not None:
+            request["ExclusiveStartKey"] = _start_key(aggregate, names, partition, after)
+        answer = self._client.call("Query", request)
         items: list[Item] = answer["Items"]
         last = items[limit - 1] if len(items) > limit else answer.get("LastEvaluatedKey")
         documents = (_document(item) for item in items[:limit])
@@ -87,7 +90,7 @@ def _document(item: Item) -> Document | None:
         return None
     parked = "_parked" in item
     return Document(
-        body={name: from_attribute(value) for name, value in item.items() if _is_public(name)},
+        attributes={name: value for name, value in item.items() if _is_public(name)},
         entity_tag=f'"{item["_rev"]["N"]}-{item["_gen"]["N"]}-{item["_fp"]["S"][:8]}"',
         as_of=None if parked else item["_as_of"]["S"],
         parked=parked,

@@ -8,12 +8,24 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from api_lambdas.sigv4 import Credentials
+
 CODE_FOLDER: Final = Path(__file__).parent
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MIN_SECRET_CHARACTERS: Final = 32
 # An HTTP API gives up on its integration after 30 seconds; storing the answer needs some of them.
 MAX_DISPATCH_TIMEOUT_SECONDS: Final = 25.0
 DEFAULT_DISPATCH_TIMEOUT_SECONDS: Final = "10"
+# by a region's first letters; all other regions have the last one
+_DNS_SUFFIXES: Final = (
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("", "amazonaws.com"),
+)
 
 _T = TypeVar("_T")
 
@@ -27,12 +39,22 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Where DynamoDB is and who asks. Lambda gives all of it; SDKs' own variables can name another endpoint."""
+
+    region: str
+    endpoint: str
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
 class QuerySettings:
     """What the query Lambda needs."""
 
     documents_table: str
     mapping_file: Path
     cursor_secret: bytes
+    access: Access
     region: str
     log_level: str
 
@@ -45,6 +67,7 @@ class CommandSettings:
     commands_file: Path
     monolith_url: str
     dispatch_timeout_seconds: float
+    access: Access
     region: str
     log_level: str
 
@@ -56,10 +79,11 @@ def query_settings(environment: Mapping[str, str]) -> QuerySettings:
     mapping_file = read.value("MAPPING_FILE", str(CODE_FOLDER / "mapping.json"), _file)
     cursor_secret = read.value("CURSOR_SECRET", None, _secret)
     region = read.text("AWS_REGION")
+    access = _access(read, region)
     log_level = read.value("LOG_LEVEL", "info", _log_level)
     if read.problems or mapping_file is None or cursor_secret is None or log_level is None:
         raise SettingsError(tuple(read.problems))
-    return QuerySettings(documents_table, mapping_file, cursor_secret, region, log_level)
+    return QuerySettings(documents_table, mapping_file, cursor_secret, access, region, log_level)
 
 
 def command_settings(environment: Mapping[str, str]) -> CommandSettings:
@@ -70,10 +94,11 @@ def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     monolith_url = read.value("MONOLITH_URL", None, _http_url)
     timeout_seconds = read.value("DISPATCH_TIMEOUT_SECONDS", DEFAULT_DISPATCH_TIMEOUT_SECONDS, _dispatch_timeout)
     region = read.text("AWS_REGION")
+    access = _access(read, region)
     log_level = read.value("LOG_LEVEL", "info", _log_level)
     if read.problems or commands_file is None or monolith_url is None or timeout_seconds is None or log_level is None:
         raise SettingsError(tuple(read.problems))
-    return CommandSettings(commands_table, commands_file, monolith_url, timeout_seconds, region, log_level)
+    return CommandSettings(commands_table, commands_file, monolith_url, timeout_seconds, access, region, log_level)
 
 
 class _Reader:
@@ -90,6 +115,10 @@ class _Reader:
             self.problems.append(f"{name} is not set")
         return text
 
+    def optional(self, name: str) -> str:
+        """A setting that may be missing, then empty."""
+        return self._environment.get(name, "").strip()
+
     def value(self, name: str, default: str | None, parse: Callable[[str], _T]) -> _T | None:
         """A parsed setting; None only after a problem was noted. `parse` raises ValueError(what is wanted)."""
         text = self._environment.get(name, "").strip() or default
@@ -101,6 +130,17 @@ class _Reader:
         except ValueError as wanted:  # the message never holds the value: it may be a secret
             self.problems.append(f"{name} must be {wanted}")
             return None
+
+
+def _access(read: _Reader, region: str) -> Access:
+    suffix = next(suffix for prefix, suffix in _DNS_SUFFIXES if region.startswith(prefix))
+    usual = f"https://dynamodb.{region}.{suffix}"
+    every_service = read.value("AWS_ENDPOINT_URL", usual, _endpoint) or usual
+    endpoint = read.value("AWS_ENDPOINT_URL_DYNAMODB", every_service, _endpoint) or every_service
+    credentials = Credentials(
+        read.optional("AWS_ACCESS_KEY_ID"), read.optional("AWS_SECRET_ACCESS_KEY"), read.optional("AWS_SESSION_TOKEN")
+    )
+    return Access(region, endpoint, credentials)
 
 
 def _secret(text: str) -> bytes:
@@ -125,6 +165,13 @@ def _http_url(text: str) -> str:
     if not usable or parts.query or parts.fragment:
         raise ValueError("a URL like https://host:port/base without a query")
     return text.rstrip("/")
+
+
+def _endpoint(text: str) -> str:
+    url = _http_url(text)
+    if urlsplit(url).path:
+        raise ValueError("a URL like https://host:port")
+    return url
 
 
 def _dispatch_timeout(text: str) -> float:

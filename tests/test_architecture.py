@@ -24,7 +24,7 @@ ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}, "worker.mapping.cli": {"
 # modules, or packages that are one shell; the local stand-ins are left out, they talk to whatever they stand for
 IMPORTERS = {
     "boto3": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
-    "botocore": {"worker.store", "worker.supervisor.aws", "worker.verify.target", "api_lambdas.dynamodb"},
+    "botocore": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
     "urllib3": {"worker.store"},
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},

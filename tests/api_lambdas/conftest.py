@@ -7,32 +7,26 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from api_lambdas.dynamodb import connect
 from local.ministack import MiniStack
 from tests.api_lambdas.support import Tables
 
 
 @pytest.fixture(scope="session")
 def _created(ministack: MiniStack) -> Iterator[Tables]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ministack.environment().items():
-            patch.setenv(name, value)
-        suffix = uuid.uuid4().hex[:8]
-        tables = Tables(connect("eu-west-1"), f"api-documents-{suffix}", f"api-commands-{suffix}")
-        _create(tables)
-        tables.client.meta.events.register(
-            "before-call.dynamodb", lambda model, **_: tables.operations.append(model.name)
-        )
-        yield tables
-        tables.client.delete_table(TableName=tables.documents)
-        tables.client.delete_table(TableName=tables.commands)
+    suffix = uuid.uuid4().hex[:8]
+    tables = Tables(ministack.client("dynamodb"), f"api-documents-{suffix}", f"api-commands-{suffix}")
+    _create(tables)
+    yield tables
+    tables.client.delete_table(TableName=tables.documents)
+    tables.client.delete_table(TableName=tables.commands)
 
 
 @pytest.fixture
-def tables(_created: Tables) -> Tables:
+def tables(_created: Tables) -> Iterator[Tables]:
     """Shared tables; a test uses keys of its own."""
     _created.operations.clear()
-    return _created
+    yield _created
+    _created.close()
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from api_lambdas.dynamodb import DynamoDB
+from api_lambdas.settings import Access
 from contract.keys import document_pk, key_text
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from contract.values import to_item
@@ -63,12 +65,13 @@ def event(method: str, url: str, *, headers: dict[str, str] | None = None, body:
 
 @dataclass
 class Tables:
-    """The tables of one test, and every request that was sent to DynamoDB while it ran."""
+    """The tables of one test, a client beside the functions, and every request that a function sent while it ran."""
 
     client: Any
     documents: str
     commands: str
     operations: list[str] = field(default_factory=list)
+    watching: list[Watched] = field(default_factory=list)
 
     def put_document(self, aggregate: Aggregate, key: tuple[Any, ...], body: dict[str, Any], **system: Any) -> None:
         """A document as the worker writes it; `system` overrides its own attributes."""
@@ -85,4 +88,32 @@ class Tables:
             **system,
         }
         self.client.put_item(TableName=self.documents, Item=to_item(values))
-        self.operations.clear()
+
+    def watched(self, access: Access) -> Watched:
+        """The functions' own client, whose requests are noted."""
+        self.watching.append(Watched(access, self.operations))
+        return self.watching[-1]
+
+    def close(self) -> None:
+        """End the functions' connections, which they themselves never do."""
+        while self.watching:
+            close_idle(self.watching.pop())
+
+
+def close_idle(client: DynamoDB) -> None:
+    """Close the connections that a client keeps."""
+    while client._idle:
+        client._idle.pop().close()
+
+
+class Watched(DynamoDB):
+    """Notes the operations."""
+
+    def __init__(self, access: Access, operations: list[str]) -> None:
+        super().__init__(access)
+        self._operations = operations
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """As DynamoDB's."""
+        self._operations.append(operation)
+        return super().call(operation, request)

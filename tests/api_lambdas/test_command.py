@@ -66,7 +66,7 @@ def post(
         "DISPATCH_TIMEOUT_SECONDS": "20",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(command, "connect", lambda region: tables.client)
+    monkeypatch.setattr(command, "DynamoDB", tables.watched)
     command._composed.cache_clear()
 
     def call(key: str | None, body: Any = CANCEL, name: str = "cancel-order", **options: Any) -> dict[str, Any]:

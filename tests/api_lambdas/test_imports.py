@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,16 +16,20 @@ MODULES = sorted(Path(str(api_lambdas.__file__)).parent.glob("*.py"))
 # module prefix -> the only modules that may import it
 SHELLS = {
     "boto3": set[str](),
-    "botocore": {"dynamodb.py"},
-    "http.client": {"monolith.py"},
+    "botocore": set[str](),
+    "http.client": {"dynamodb.py", "monolith.py"},
     "socket": {"monolith.py"},
+    "ssl": {"dynamodb.py", "monolith.py"},
     "yaml": {"commands_file.py"},
     "os": {"query.py", "command.py"},
     "sys": {"log.py", "package.py"},
-    "time": {"entry.py", "command.py", "monolith.py"},
+    "time": {"entry.py", "command.py", "dynamodb.py", "monolith.py"},
     "worker": set[str](),
     "local": set[str](),
 }
+# A start waits for every module: none of an AWS SDK, none of the standard library's large ones.
+SLOW = {"asyncio", "boto3", "botocore", "concurrent", "logging", "multiprocessing", "orjson", "urllib3", "uuid", "yaml"}
+MAX_MODULES = 200
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
@@ -42,3 +49,23 @@ def test_every_outside_system_has_one_shell(path: Path) -> None:
         if (name == system or name.startswith(f"{system}.")) and path.name not in shells
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(("module", "not_needed"), [("query", SLOW | {"fastjsonschema"}), ("command", SLOW - {"uuid"})])
+def test_a_start_imports_little(module: str, not_needed: set[str]) -> None:
+    """In an interpreter of its own, without what site-packages add."""
+    folder = Path(str(api_lambdas.__file__)).parents[1]
+    vendored = [path for path in sys.path if path.endswith("site-packages")]
+    script = f"""
+import json, sys
+sys.path[:0] = {[str(folder), *vendored]!r}
+import api_lambdas.{module}
+print(json.dumps(sorted(sys.modules)))
+"""
+    command = [sys.executable, "-I", "-S", "-c", script]
+
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    imported = set(json.loads(run.stdout))
+    assert {name.partition(".")[0] for name in imported} & not_needed == set()
+    assert len(imported) <= MAX_MODULES

@@ -49,7 +49,7 @@ def test_the_mapping_is_packed(packed: bytes) -> None:
 
 @pytest.mark.parametrize("module", ["query", "command"])
 def test_the_zip_runs_without_the_repository(packed: bytes, tmp_path: Path, module: str) -> None:
-    """With nothing beside it but what AWS's Python runtime has (botocore); nothing heavy is imported."""
+    """With nothing beside it; nothing heavy is imported."""
     (tmp_path / "api.zip").write_bytes(packed)
     zipfile.ZipFile(tmp_path / "api.zip").extractall(tmp_path / "code")
     script = f"""
@@ -71,7 +71,7 @@ print(json.dumps([answer["statusCode"], sys.modules["api_lambdas"].__file__, sor
         "MONOLITH_URL": "http://127.0.0.1:1",
         "CURSOR_SECRET": "c" * 32,
     }
-    command = [sys.executable, "-I", "-c", script, json.dumps(event(*url))]
+    command = [sys.executable, "-I", "-S", "-c", script, json.dumps(event(*url))]
 
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
@@ -79,7 +79,7 @@ print(json.dumps([answer["statusCode"], sys.modules["api_lambdas"].__file__, sor
     status, file, modules = json.loads(run.stdout)
     assert status == 404
     assert file == str(tmp_path / "code" / "api_lambdas" / "__init__.py") or file == "code/api_lambdas/__init__.py"
-    assert not set(modules) & {"yaml", "boto3", "worker", "orjson"}
+    assert not set(modules) & {"yaml", "boto3", "botocore", "worker", "orjson"}
 
 
 def test_the_command_line_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

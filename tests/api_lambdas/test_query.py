@@ -34,7 +34,7 @@ def get(ministack: MiniStack, tables: Tables, tmp_path: Path, monkeypatch: pytes
         "CURSOR_SECRET": "c" * 32,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(query, "connect", lambda region: tables.client)
+    monkeypatch.setattr(query, "DynamoDB", tables.watched)
     query._composed.cache_clear()
     yield lambda url, **options: query.handler(event(options.pop("method", "GET"), url, **options), None)
     query._composed.cache_clear()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import botocore.session
 import pytest
 
-from api_lambdas.settings import SettingsError, command_settings, query_settings
+from api_lambdas.settings import QuerySettings, SettingsError, command_settings, query_settings
+from api_lambdas.sigv4 import Credentials
 
 SECRET = "s" * 32
 
@@ -59,6 +61,56 @@ def test_query_settings_report_all_problems() -> None:
 
     names = [problem.split()[0] for problem in caught.value.problems]
     assert names == ["DOCUMENTS_TABLE", "MAPPING_FILE", "CURSOR_SECRET", "AWS_REGION", "LOG_LEVEL"]
+
+
+def _read(existing: str, **environment: str) -> QuerySettings:
+    return query_settings(
+        {
+            "DOCUMENTS_TABLE": "t",
+            "MAPPING_FILE": existing,
+            "CURSOR_SECRET": SECRET,
+            "AWS_REGION": "eu-west-1",
+            **environment,
+        }
+    )
+
+
+def test_every_region_has_the_endpoint_that_the_sdk_asks(existing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In all partitions."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # of the tests' own stand-in
+    session = botocore.session.Session()
+    expected = {}
+    for partition in session.get_available_partitions():
+        regions = session.get_available_regions("dynamodb", partition)
+        client = session.create_client(
+            "dynamodb", region_name=regions[0], aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        expected[partition] = client.meta.endpoint_url.replace(regions[0], "{}")
+        for region in regions:
+            found = _read(existing, AWS_REGION=region).access
+            assert (found.region, found.endpoint) == (region, expected[partition].format(region))
+    assert len(expected) > 2
+
+
+def test_an_endpoint_can_be_named_for_dynamodb_or_for_every_service(existing: str) -> None:
+    """As the SDKs' own variables do; the one for DynamoDB counts more."""
+    everywhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566/"}
+    here = {"AWS_ENDPOINT_URL_DYNAMODB": "https://vpce-1.dynamodb.eu-west-1.vpce.amazonaws.com"}
+
+    assert _read(existing, **everywhere).access.endpoint == "http://127.0.0.1:4566"
+    assert _read(existing, **everywhere, **here).access.endpoint == here["AWS_ENDPOINT_URL_DYNAMODB"]
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        with pytest.raises(SettingsError) as caught:
+            _read(existing, **{name: "https://host/base"})
+        assert caught.value.problems == (f"{name} must be a URL like https://host:port",)
+
+
+def test_credentials_are_those_that_lambda_sets(existing: str) -> None:
+    """Without a token too, as local stand-ins have them."""
+    keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+    assert _read(existing, **keys, AWS_SESSION_TOKEN="t").access.credentials == Credentials("id", "secret", "t")
+    assert _read(existing, **keys).access.credentials == Credentials("id", "secret")
 
 
 @pytest.mark.parametrize(

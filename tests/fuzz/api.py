@@ -38,18 +38,20 @@ cancel-order:
 
 
 class Table:
-    """As much of a DynamoDB client as the repository needs: every key is there, and is checked."""
+    """As much of DynamoDB as the repository needs: every key is there, and is checked."""
 
-    def get_item(self, Key: Any, **_: Any) -> dict[str, Any]:  # noqa: N803  the SDK's name
-        """A document, for half of all keys."""
-        storable(Key)
-        return {"Item": self._item(Key["pk"]["S"])} if len(Key["pk"]["S"]) % 2 else {}
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """A document, for half of all keys, or one page with another behind it."""
+        return self._document(request["Key"]) if operation == "GetItem" else self._page(request)
 
-    def query(self, ExpressionAttributeValues: Any, ExclusiveStartKey: Any = None, **_: Any) -> Any:  # noqa: N803
-        """One page, with another behind it."""
-        partition = ExpressionAttributeValues[":p"]["S"]
+    def _document(self, key: Any) -> dict[str, Any]:
+        storable(key)
+        return {"Item": self._item(key["pk"]["S"])} if len(key["pk"]["S"]) % 2 else {}
+
+    def _page(self, request: dict[str, Any]) -> dict[str, Any]:
+        partition = request["ExpressionAttributeValues"][":p"]["S"]
         assert 0 < len(partition.encode()) <= MAX_PK_BYTES
-        storable(ExclusiveStartKey or {"pk": {"S": "x"}})
+        storable(request.get("ExclusiveStartKey") or {"pk": {"S": "x"}})
         item = self._item("order#1")
         last = {name: {"S": "order#1"} for name in ("pk", "_i1s", "_i2s", "_i3s", "sk")}
         return {"Items": [item], "LastEvaluatedKey": last}
@@ -76,7 +78,8 @@ class Claimable(Exception):
 @cache
 def query() -> QueryApi:
     """The query function's logic."""
-    return QueryApi(MAPPING, Repository(Table(), "documents"), SECRET)
+    table: Any = Table()
+    return QueryApi(MAPPING, Repository(table, "documents"), SECRET)
 
 
 @cache
