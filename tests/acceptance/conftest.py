@@ -1,6 +1,6 @@
-"""Local stacks for the tests here: whatever a test does, nothing is left running."""
+"""Local stacks for the tests here: whatever a test does, nothing is left running; a failure shows what they did."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,9 +8,20 @@ import pytest
 
 from local.running import Options
 from local.stack import Stack
-from tests.acceptance.live import Live
+from tests.acceptance.live import Live, evidence
 
 SMALL_SHOP = 150
+
+_open: list[Stack] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure's report what the processes of the stacks that are up said last."""
+    report = yield
+    if report.failed and call.when != "teardown":
+        report.sections += [section for stack in _open for section in evidence(stack)]
+    return report
 
 
 @contextmanager
@@ -23,9 +34,11 @@ def stacks(folder: Path) -> Iterator[Callable[[Options], Live]]:
         live.wait_until_quiet()
         return live
 
+    _open.append(stack)
     try:
         yield start
     finally:
+        _open.remove(stack)
         stack.down()
 
 

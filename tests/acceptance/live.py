@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from botocore.exceptions import BotoCoreError, ClientError
 from prometheus_client.parser import text_string_to_metric_families
 
 from contract.keys import DOCUMENT_SK, document_pk
@@ -29,6 +30,9 @@ from worker.parking import ParkedItem, list_parked
 
 PATIENCE_SECONDS = 180.0
 """For anything that is sure to come: two cores may be busy with other things."""
+
+LOG_LINES = 40
+LOG_WIDTH = 400
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -152,6 +156,25 @@ def _answer(reply: Any) -> Answer:
     text = reply.read()
     headers = {name.lower(): value for name, value in reply.headers.items()}
     return Answer(reply.status, headers, json.loads(text) if text else None)
+
+
+def evidence(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Title and text of what explains a failure: the end of every process's log, and the leases."""
+    for path in sorted((stack.folder / "logs").glob("*.log")):
+        lines = stack.processes.tail(path.stem, LOG_LINES).splitlines()
+        yield f"the end of {path}", "\n".join(line[:LOG_WIDTH] for line in lines)
+    if running := stack.running():
+        client = running.ministack.client("dynamodb")
+        for table in (running.storage.application, f"{running.storage.application}-CoordinatorState"):
+            yield f"rows of {table}", "\n".join(_rows(client, table))
+
+
+def _rows(client: Any, table: str) -> Iterator[str]:
+    try:
+        for item in client.scan(TableName=table, ConsistentRead=True)["Items"]:
+            yield " ".join(f"{name}={next(iter(value.values()))}" for name, value in sorted(item.items()))
+    except (BotoCoreError, ClientError) as error:  # it is about another failure, which must be shown
+        yield f"could not be read: {error}"
 
 
 @contextmanager
