@@ -12,13 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 import orjson
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from bench.table_server import ROOT, Server
 
@@ -28,7 +29,6 @@ DOCUMENT_INDEXES: Final = 4
 """As many as a documents table has in the templates."""
 
 _PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
-_RESIDENT = re.compile(r"VmRSS:\s+(\d+) kB")
 
 
 class ChildFailed(Exception):
@@ -60,9 +60,9 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)  # Linux's clock id of a process's CPU clock
 
 
-def memory_megabytes(pid: int, *, peak: bool) -> float:
-    """Resident memory of a process: the most so far, or now."""
-    found = (_PEAK if peak else _RESIDENT).search(Path(f"/proc/{pid}/status").read_text("ascii"))
+def memory_megabytes(pid: int) -> float:
+    """Resident memory of a process, the most that it had so far."""
+    found = _PEAK.search(Path(f"/proc/{pid}/status").read_text("ascii"))
     return int(found[1]) / 1024 if found else 0.0
 
 
@@ -108,8 +108,9 @@ class Child:
             (folder / name).mkdir(parents=True, exist_ok=True)
         more = {"NEARVIEW_RUN_FOLDER": str(folder), "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
         self._server = server
+        self._folder = folder
         self._log = folder / "stderr"
-        self._parts = module
+        self._module = module
         with self._log.open("wb") as errors:
             self._process = subprocess.Popen(
                 [*command, module],
@@ -149,19 +150,37 @@ class Child:
         for line in lines:
             self.deliver(line)
 
-    def measure(self, lines: Sequence[bytes], records: int) -> Used:
-        """Feed lines and say what they took, from the first byte to the last status."""
+    def measure(self, lines: Sequence[bytes], records: int, each: Callable[[int], None] = lambda _: None) -> Used:
+        """Feed lines and say what they took, from the first byte to the last status.
+
+        `each` is called after every line with its number; it may wait for work that goes on behind the status.
+        """
         before = self._server.call("Statistics")
         wall, cpu = time.monotonic(), cpu_seconds(self.pid)
-        self.feed(lines)
+        for at, line in enumerate(lines):
+            self.deliver(line)
+            each(at)
         cpu, wall = cpu_seconds(self.pid) - cpu, time.monotonic() - wall
-        return used(records, cpu, wall, memory_megabytes(self.pid, peak=True), before, self._server.call("Statistics"))
+        return used(records, cpu, wall, self.peak_megabytes(), before, self._server.call("Statistics"))
 
     def stop(self) -> None:
         """End it as a daemon does that is done with it."""
         assert self._process.stdin is not None  # noqa: S101  a pipe was asked for
         self._process.stdin.close()
         self._process.wait(30)
+
+    def peak_megabytes(self) -> float:
+        """The most memory it had so far."""
+        return memory_megabytes(self.pid)
+
+    def metrics(self) -> dict[str, float]:
+        """The worker's own counters, summed over their labels."""
+        found: dict[str, float] = {}
+        collector = MultiProcessCollector(None, str(self._folder / "metrics"))  # type: ignore[no-untyped-call]
+        for metric in collector.collect():  # type: ignore[no-untyped-call]
+            for sample in metric.samples:
+                found[sample.name] = found.get(sample.name, 0.0) + sample.value
+        return found
 
     def log_text(self) -> str:
         """What it wrote to standard error."""
@@ -198,7 +217,7 @@ class Child:
         raise self._failed("it ended")
 
     def _failed(self, what: str) -> ChildFailed:
-        return ChildFailed(f"{self._parts}: {what}; its log ends with: {self.log_text()[-1500:]}")
+        return ChildFailed(f"{self._module}: {what}; its log ends with: {self.log_text()[-1500:]}")
 
 
 def used(records: int, cpu: float, wall: float, peak: float, before: dict[str, Any], after: dict[str, Any]) -> Used:

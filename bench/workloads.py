@@ -278,12 +278,16 @@ def backlog(orders: int, rounds: int, seed: int = 3) -> Workload:
 
 @dataclass(slots=True)
 class HotLookup:
-    """A product in very many orders: `before` and `after` are lines of new orders, `rename` comes between them."""
+    """A product in very many orders: `before` and `after` are lines of new orders, `rename` comes between them.
+
+    `documents_after`: how often a document is written for `after`, if every line is a batch.
+    """
 
     setup: list[bytes]
     before: list[bytes]
     rename: bytes
     after: list[bytes]
+    documents_after: int
     referrers: int
     title: str
 
@@ -298,15 +302,17 @@ def hot_lookup(referrers: int, orders_each: int, per_line: int, seed: int = 4) -
     setup += log.lines([record for order in held for record in order])
     first = referrers + 1
 
-    def stream(first: int) -> list[bytes]:
-        records = [record for number in range(first, first + orders_each) for record in shop.order(log, number)]
-        return log.lines(records, per_line)
+    def stream(first: int) -> tuple[list[bytes], int]:
+        records = [(number, r) for number in range(first, first + orders_each) for r in shop.order(log, number)]
+        touched = {(at // per_line, number) for at, (number, _) in enumerate(records)}
+        return log.lines((record for _, record in records), per_line), len(touched)
 
-    before = stream(first)
+    before, _ = stream(first)
     log.begin()
     title = "Renamed product"
     rename = log.line([log.change("update", "tpcc.products", shop.product(999_999, title), {})])
-    return HotLookup(setup, before, rename, stream(first + orders_each), referrers, title)
+    after, documents_after = stream(first + orders_each)
+    return HotLookup(setup, before, rename, after, documents_after, referrers, title)
 
 
 # --- growth -----------------------------------------------------------------------------------------------------
