@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -27,7 +28,7 @@ from worker.patience import Patience
 from worker.projection.merge import read_stored
 from worker.projection.plan import Plan, make_plan
 from worker.records.drift import MAX_NAME, Drift, What
-from worker.records.envelope import BeforeColumns, ChangeEvent
+from worker.records.envelope import BeforeColumns, ChangeEvent, decode
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.positions import Engine, Order
 from worker.records.protect import Protection, TokenKey
@@ -183,6 +184,10 @@ def _alone(record: StreamRecord, source: Source, mapping: Mapping) -> None:
     except PoisonRecord as poison:
         is_line(str(poison))
         return
+    if isinstance(event, ChangeEvent) and event.plain_bytes:
+        defined = decode(record.data, source.before_image_field, source.before_columns)
+        assert repr(replace(event, plain_bytes=0)) == repr(defined), "what is read fast is not what is defined"
+        assert len(row_body(event.data)) <= event.plain_bytes, "a row takes more than its record"
     if not isinstance(event, ChangeEvent) or event.table not in mapping.tables:
         return
     try:

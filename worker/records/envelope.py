@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
+from contract.frozen import frozen
 from worker.records.errors import PoisonRecord, Reason
 
 MAX_NUMBER_EXPONENT: Final = 1000
@@ -25,7 +26,7 @@ MAX_MICROS: Final = 1 << 56
 PROTECTED_MARK: Final = "nearview-protected"
 """In the metadata of a parked record: what is sensitive in it is tokens already."""
 
-_INTERNAL_TABLE_PREFIX: Final = "awsdms_"
+INTERNAL_TABLE_PREFIX: Final = "awsdms_"
 _DOCUMENT: Final = "_doc"
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 
@@ -42,11 +43,12 @@ class Operation(StrEnum):
 _OPERATIONS: Final = {operation.value: operation for operation in Operation}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangeEvent:
     """One row change as DMS wrote it. Times are epoch microseconds; `before` is None when the record has none.
 
-    `transaction`: the source's id of it, as text. `protected`: sensitive columns are tokens already.
+    `transaction`: the source's id of it, as text. `protected`: sensitive columns are tokens already. `plain_bytes`: if
+    not 0, the columns are scalars, their text is Unicode, and as canonical JSON they take no more bytes than that.
     """
 
     table: str
@@ -59,6 +61,7 @@ class ChangeEvent:
     built_micros: int
     transaction: str | None = None
     protected: bool = False
+    plain_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def decode(
     if not isinstance(schema, str) or not isinstance(name, str):
         raise PoisonRecord(Reason.BAD_ENVELOPE, "metadata has no schema-name or no table-name")
     table = f"{schema}.{name}" if schema else name
-    if name.startswith(_INTERNAL_TABLE_PREFIX):
+    if name.startswith(INTERNAL_TABLE_PREFIX):
         return InternalEvent(table)
     kind, operation = metadata.get("record-type"), metadata.get("operation")
     if kind == "control":
@@ -123,7 +126,7 @@ def decode(
     row = _row(document, "data", table)
     before = _row(document, before_image_field, table) if before_image_field in document else None
     if before_columns.prefix or before_columns.suffix:
-        row, before = _split(row, before, before_columns)
+        row, before = split_columns(row, before, before_columns)
     return ChangeEvent(
         table=table,
         operation=_OPERATIONS[operation],
@@ -147,7 +150,7 @@ def _row(document: dict[str, Any], name: str, table: str) -> dict[str, Any]:
     return {**{column: value for column, value in row.items() if column != _DOCUMENT}, **inner}
 
 
-def _split(
+def split_columns(
     row: dict[str, Any], before: dict[str, Any] | None, columns: BeforeColumns
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Old values that stand beside the new ones become the before image; they are no columns of the table."""
@@ -234,7 +237,7 @@ def _micros(metadata: dict[str, Any], name: str, table: str) -> int | None:
     try:
         if match is None:
             raise ValueError
-        micros = _seconds(match.group(1)) * 1_000_000 + int((match.group(2) or "0").ljust(6, "0")[:6])
+        micros = seconds(match.group(1)) * 1_000_000 + int((match.group(2) or "0").ljust(6, "0")[:6])
         if not 0 <= micros < MAX_MICROS:
             raise ValueError
     except ValueError:
@@ -243,6 +246,6 @@ def _micros(metadata: dict[str, Any], name: str, table: str) -> int | None:
 
 
 @lru_cache(maxsize=64)
-def _seconds(text: str) -> int:
-    """Neighbours in a stream are mostly of the same second."""
+def seconds(text: str) -> int:
+    """Epoch seconds of a UTC time. Raises ValueError. Neighbours in a stream are mostly of the same second."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())

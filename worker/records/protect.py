@@ -94,7 +94,7 @@ class Protection:
             return event
         try:
             before = None if event.before is None else self._image(event.before, policies)
-            return replace(event, data=self._image(event.data, policies), before=before, protected=True)
+            return replace(event, data=self._image(event.data, policies), before=before, protected=True, plain_bytes=0)
         except RecursionError:
             raise PoisonRecord(Reason.BAD_VALUE, "a column is nested too deeply", event.table) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.records.envelope import (
     NO_BEFORE_COLUMNS,
@@ -14,6 +14,7 @@ from worker.records.envelope import (
 )
 from worker.records.positions import POSTGRESQL_ORDER, Order
 from worker.records.protect import NO_PROTECTION, Protection
+from worker.records.quick import QuickReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,11 @@ class Source:
     before_columns: BeforeColumns = NO_BEFORE_COLUMNS
     order: Order = POSTGRESQL_ORDER
     protection: Protection = NO_PROTECTION
+    _quick: QuickReader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_quick", QuickReader(self.before_image_field, self.before_columns))
 
     def decode(self, data: bytes) -> ChangeEvent | ControlEvent | InternalEvent:
         """The event in a payload, not yet protected. Raises PoisonRecord."""
-        return decode(data, self.before_image_field, self.before_columns)
+        return self._quick.read(data) or decode(data, self.before_image_field, self.before_columns)

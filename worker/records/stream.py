@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contract.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamRecord:
     """One Kinesis record; `data` is the payload, base64 already removed. Arrival is epoch milliseconds."""
 

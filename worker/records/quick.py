@@ -1,0 +1,181 @@
+"""Ordinary change records read fast. `worker.records.envelope.decode` is the definition, and reads all others. Pure.
+
+Ordinary: a data record with the members that DMS writes, its columns strings, numbers without an exponent, booleans
+and NULL. msgspec is as strict as the standard decoder and hands over the digits of a fraction as they are; what it
+takes otherwise (whole numbers of many digits, the depth of what a duplicate name hides) is left to the definition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from worker.records.envelope import (
+    INTERNAL_TABLE_PREFIX,
+    MAX_MICROS,
+    MAX_RECORD_NUMBER,
+    BeforeColumns,
+    ChangeEvent,
+    Operation,
+    seconds,
+    split_columns,
+)
+
+_MOST_DIGITS: Final = 900
+"""Fewer than the definition takes (MAX_NUMBER_EXPONENT)."""
+_SHORT: Final = 1_000
+"""A payload without so many bytes has neither a number nor a depth that the definition refuses."""
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{900}")
+_MOST_OPENED: Final = 400
+
+_SCALARS: Final = frozenset({str, bool, Decimal, type(None)})
+_LEAST_INTEGER: Final = -(10**17)
+_GREATEST_INTEGER: Final = 10**18
+"""Between them (exclusive) a whole number is an int, beyond it is a Decimal."""
+
+_INSTANT_LENGTH: Final = len("2024-07-29T00:58:17.983670Z")
+_SECOND: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
+
+_Id = int | str | None
+
+
+class _Metadata(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="kebab"):
+    """What DMS writes there; a record with anything else is not ordinary."""
+
+    schema_name: str
+    table_name: str
+    record_type: Literal["data"]
+    operation: Operation
+    timestamp: str | None = None
+    stream_position: str | None = None
+    commit_timestamp: str | None = None
+    transaction_id: _Id = None
+    transaction_record_id: _Id = None
+    partition_key_type: str | None = None
+    partition_key_value: str | None = None
+    prev_transaction_id: _Id = None
+    prev_transaction_record_id: _Id = None
+    nearview_protected: bool | None = None
+
+
+class QuickReader:
+    """Reads the records of one source; the settings are those of `decode`."""
+
+    def __init__(self, before_image_field: str, before_columns: BeforeColumns) -> None:
+        self._columns = before_columns if before_columns.prefix or before_columns.suffix else None
+        self._decode = _envelope_decoder(before_image_field)
+
+    def read(self, data: bytes) -> ChangeEvent | None:
+        """The event that `decode` makes of a payload; None of whatever is not ordinary, also of what is wrong."""
+        if len(data) >= _SHORT and _is_suspect(data):
+            return None
+        try:
+            document = self._decode(data)
+            row: dict[str, Any] = document.data
+            before: dict[str, Any] | UnsetType = document.before
+            if not _is_plain(row) or (before and not _is_plain(before)):
+                return None
+            metadata: _Metadata = document.metadata
+            built, committed = metadata.timestamp, metadata.commit_timestamp
+            built_micros = 0 if built is None else _micros(built)
+            commit_micros = None if committed is None else _micros(committed)
+        except (ValueError, RecursionError):  # what msgspec raises is a ValueError
+            return None
+        schema, name, number = metadata.schema_name, metadata.table_name, metadata.transaction_record_id
+        if name.startswith(INTERNAL_TABLE_PREFIX):
+            return None
+        if number is not None and (isinstance(number, str) or not 0 <= number < MAX_RECORD_NUMBER):
+            return None
+        old = None if before is UNSET else before
+        if self._columns is not None:
+            row, old = split_columns(row, old, self._columns)
+        transaction = metadata.transaction_id
+        return ChangeEvent(
+            f"{schema}.{name}" if schema else name,
+            metadata.operation,
+            row,
+            old,
+            metadata.stream_position,
+            number,
+            commit_micros,
+            built_micros,
+            None if transaction is None else str(transaction),
+            metadata.nearview_protected is True,
+            len(data),
+        )
+
+
+def _envelope_decoder(before_image_field: str) -> Callable[[bytes], Any]:
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        ("data", dict[str, Any]),
+        ("metadata", _Metadata),
+        ("before", dict[str, Any] | UnsetType, UNSET),
+    ]
+    try:
+        envelope = msgspec.defstruct(
+            "Envelope", fields, rename={"before": before_image_field}, forbid_unknown_fields=True, gc=False
+        )
+    except ValueError:  # two members of one name, or a name that JSON escapes: the definition takes any
+        return _decode_nothing
+    return msgspec.json.Decoder(envelope, float_hook=_decimal).decode
+
+
+def _decode_nothing(_: bytes) -> Any:
+    raise ValueError
+
+
+def _is_suspect(data: bytes) -> bool:
+    return data.count(b"[") + data.count(b"{") > _MOST_OPENED or _LONG_NUMBER.search(data) is not None
+
+
+def _is_plain(row: dict[str, Any]) -> bool:
+    """Whether all values are scalars; numbers become what the definition makes of them."""
+    for value in row.values():
+        kind = type(value)
+        if kind is int:
+            if not _LEAST_INTEGER < value < _GREATEST_INTEGER:
+                return _widen(row)
+        elif kind not in _SCALARS:
+            return False
+    return True
+
+
+def _widen(row: dict[str, Any]) -> bool:
+    for name, value in row.items():
+        if type(value) is int and not _LEAST_INTEGER < value < _GREATEST_INTEGER:
+            row[name] = Decimal(value)
+    return _SCALARS.issuperset(map(type, row.values())) or _is_plain(row)
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > _MOST_DIGITS or "e" in text or "E" in text:
+        raise ValueError
+    return Decimal(text)
+
+
+def _micros(text: str) -> int:
+    """Of the form that DMS writes. Raises ValueError for any other."""
+    fraction = text[20:26]
+    if len(text) != _INSTANT_LENGTH or text[19] != "." or text[26] != "Z" or not fraction.isdigit():
+        raise ValueError
+    micros = _second(text[:19]) + int(fraction)
+    if micros >= MAX_MICROS:
+        raise ValueError
+    return micros
+
+
+@lru_cache(maxsize=256)
+def _second(text: str) -> int:
+    """Microseconds of a whole second."""
+    if _SECOND.fullmatch(text) is None:
+        raise ValueError
+    found = seconds(text) * 1_000_000
+    if found < 0:
+        raise ValueError
+    return found
