@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from contract.frozen import frozen
 from contract.mapping import Reference
 from contract.values import AttributeValue, Item
 from worker.projection.merge import RowState, lag_text, parse_state, read_stored
-from worker.projection.operations import number, text
 from worker.projection.plan import Link
 from worker.records.rows import Row, raw_number, row_body
 
@@ -28,7 +28,7 @@ class Copy(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """A stored row; the texts are as stored, for conditions.
 
@@ -38,7 +38,6 @@ class Image:
     """
 
     revision: int
-
     state: RowState
     body: str
     lag: str
@@ -61,13 +60,13 @@ class Image:
     def attributes(self) -> dict[str, AttributeValue]:
         """All of it but the keys."""
         return {
-            "rev": number(self.revision),
-            "v": text(self.version),
-            "row": text(self.body),
-            "lag": text(self.lag),
-            "former": text(self.former_text),
-            "cov": text(_covered_text(self.covered)),
-            "copied": text(self.copied_text),
+            "rev": {"N": str(self.revision)},
+            "v": {"S": self.state.version},
+            "row": {"S": self.body},
+            "lag": {"S": self.lag},
+            "former": {"S": self.former_text},
+            "cov": {"S": _covered_text(self.covered)},
+            "copied": {"S": self.copied_text},
         }
 
 
@@ -75,23 +74,14 @@ def make_image(
     state: RowState,
     former: frozenset[Link],
     covered: frozenset[Reference],
-    copied: Mapping[str, Copy],
+    copied: dict[str, Copy],
     stored: Image | None,
 ) -> Image:
     """The image of a state that is to be stored over another."""
     body = "" if state.row is None else row_body(state.row).decode()
-    taken = dict(copied)
-    return Image(
-        revision=stored.revision + 1 if stored else 1,
-        state=state,
-        body=body,
-        lag=lag_text(state),
-        former_text=former_text(former),
-        former=former,
-        covered=covered,
-        copied_text=copied_text(taken),
-        copied=taken,
-    )
+    revision = stored.revision + 1 if stored else 1
+    lag = lag_text(state)
+    return Image(revision, state, body, lag, former_text(former), former, covered, copied_text(copied), copied)
 
 
 def read_image(item: Item | None) -> Image | None:
@@ -101,15 +91,15 @@ def read_image(item: Item | None) -> Image | None:
     body, lag, former = item["row"]["S"], item["lag"]["S"], item["former"]["S"]
     covered, copied = item["cov"]["S"], item["copied"]["S"]
     return Image(
-        revision=int(item["rev"]["N"]),
-        state=parse_state(item["v"]["S"], body, lag),
-        body=body,
-        lag=lag,
-        former_text=former,
-        former=_parse_former(former),
-        covered=_parse_covered(covered),
-        copied_text=copied,
-        copied=_parse_copied(copied),
+        int(item["rev"]["N"]),
+        parse_state(item["v"]["S"], body, lag),
+        body,
+        lag,
+        former,
+        _parse_former(former),
+        _parse_covered(covered),
+        copied,
+        _parse_copied(copied),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from contract.frozen import frozen
 from contract.keys import ROW_SK, row_pk
 from worker.projection.image import NO_FORMER, Copy, Image, make_image, read_image
-from worker.projection.merge import RowState, forwards, merge, storable
+from worker.projection.merge import NOT_SEEN, RowState, forwards, merge, storable
 from worker.projection.operations import (
-    APPLIED,
     Condition,
     Delete,
     Get,
@@ -22,7 +22,7 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.projection.plan import Link, Plan, edge_address, links_by
+from worker.projection.plan import Link, Plan, edge_address, followed, is_part, links_by
 from worker.records.rows import RowChange
 
 RowId = tuple[str, str]
@@ -37,7 +37,7 @@ class Folded:
     versions: set[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Touched:
     """A row whose documents must be rebuilt: where it points or pointed, and what to clean up afterwards."""
 
@@ -47,6 +47,15 @@ class Touched:
     version: str
     former: frozenset[Link]
     former_text: str
+
+
+@frozen
+class Write:
+    """An image that is to be stored over another one, and where its row points."""
+
+    image: Image
+    stored: Image | None
+    links: frozenset[Link]
 
 
 @dataclass(slots=True)
@@ -61,6 +70,7 @@ class Counts:
     documents_skipped: int = 0
     documents_parked: int = 0
     documents_waiting: int = 0
+    due: int = 0
 
 
 def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
@@ -70,13 +80,21 @@ def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
     """
     rows: dict[RowId, Folded] = {}
     for change in changes:
-        folded = rows.setdefault((change.table, change.key), Folded([], set()))
-        if change.version not in folded.versions or change.life:
+        row_id = (change.table, change.key)
+        folded = rows.get(row_id)
+        if folded is None:
+            rows[row_id] = Folded([change], {change.version})
+        elif change.version not in folded.versions or change.life:
             folded.versions.add(change.version)
             folded.changes.append(change)
     for folded in rows.values():
-        folded.changes.sort(key=lambda change: change.version)
+        if len(folded.changes) > 1:
+            folded.changes.sort(key=_version)
     return rows
+
+
+def _version(change: RowChange) -> str:
+    return change.version
 
 
 def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[list[Touched]]:
@@ -108,56 +126,58 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
     pending = dict(rows)
     while pending:
         order = list(pending)
-        items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in order]
-        writes: dict[RowId, tuple[Image, Image | None]] = {}
+        items = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in order]
+        writes: dict[RowId, Write] = {}
         for row_id, item in zip(order, items, strict=True):
+            changes = pending[row_id].changes
             stored = read_image(item)
-            before = stored.state if stored else RowState()
-            after = before
-            for change in pending[row_id].changes:
+            before = after = stored.state if stored is not None else NOT_SEEN
+            for change in changes:
                 after = merge(after, change)
-            handed_on += forwards(row_id[0], after, pending[row_id].changes)
+            if after.moves:
+                handed_on += forwards(row_id[0], after, changes)
             if after is not before and (after := storable(after)) == before:
                 after = before
-            if after is not before or (stored is not None and not _covers(plan, row_id, stored)):
-                writes[row_id] = (_next_image(plan, row_id, after, stored), stored)
+            if after is not before or (stored is not None and not covers(plan, row_id, stored)):
+                writes[row_id] = _next_write(plan, row_id, after, stored)
                 continue
             if stored is not None:
-                changes = pending[row_id].changes
                 counts.stale += bool(changes) and stored.version > changes[-1].version
                 touched.append(touch(plan, row_id, stored))
             del pending[row_id]
         yield from _put_edges(plan, writes)
-        touched += yield from _write_images(plan, pending, writes, counts)
+        touched += yield from _write_images(pending, writes, counts)
     return touched
 
 
-def _covers(plan: Plan, row_id: RowId, image: Image) -> bool:
-    return plan.coverage(row_id[0], image.row) <= image.covered
+def covers(plan: Plan, row_id: RowId, image: Image) -> bool:
+    """Whether the edges of all links that this mapping follows stand."""
+    return is_part(plan.coverage(row_id[0], image.row), image.covered)
 
 
 def touch(plan: Plan, row_id: RowId, image: Image) -> Touched:
     """The row as one whose documents must be rebuilt."""
-    links = plan.links(row_id[0], image.row) | image.former
-    return Touched(*row_id, links, image.version, image.former, image.former_text)
+    return _touched(row_id, image, plan.links(row_id[0], image.row))
 
 
-def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> Steps[None]:
+def _touched(row_id: RowId, image: Image, links: frozenset[Link]) -> Touched:
+    pointing = links | image.former if image.former else links
+    return Touched(*row_id, pointing, image.state.version, image.former, image.former_text)
+
+
+def _put_edges(plan: Plan, writes: dict[RowId, Write]) -> Steps[None]:
     """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
     missing: dict[tuple[str, str], str] = {}
-    for (table, key), (image, stored) in writes.items():
-        # an edge that only served a copy may be gone
-        followed = (ref for ref in stored.covered if ref.followed) if stored else ()
-        known = links_by(followed, stored.row) if stored else frozenset()
-        for link in plan.links(table, image.row) - known - _copied_links(plan, table, image):
-            missing[edge_address(table, key, link)] = image.version
+    for (table, key), write in writes.items():
+        version = write.image.state.version
+        for link in _without_edge(plan, table, write):
+            missing[edge_address(table, key, link)] = version
     while missing:
-        order = list(missing)
         replies = yield [
-            Insert(TableName.ROWS, pk, sk, {"pk": text(pk), "sk": text(sk), "v": text(missing[pk, sk])})
-            for pk, sk in order
+            Insert(TableName.ROWS, pk, sk, {"pk": {"S": pk}, "sk": {"S": sk}, "v": {"S": version}})
+            for (pk, sk), version in missing.items()
         ]
-        there = [edge for edge, reply in zip(order, replies, strict=True) if isinstance(reply, Refused)]
+        there = [edge for edge, reply in zip(missing, replies, strict=True) if isinstance(reply, Refused)]
         if not there:
             return
         # raise its version to ours, so that nobody's late clean-up can remove it; gone meanwhile: insert again
@@ -173,47 +193,62 @@ def _put_edges(plan: Plan, writes: dict[RowId, tuple[Image, Image | None]]) -> S
         missing = {edge: version for edge, version in missing.items() if edge in gone}
 
 
-def _copied_links(plan: Plan, table: str, image: Image) -> frozenset[Link]:
+def _without_edge(plan: Plan, table: str, write: Write) -> frozenset[Link]:
+    """The links that the stored image does not cover and that need an edge."""
+    links = write.links
+    if write.stored is not None:
+        # an edge that only served a copy may be gone
+        links -= links_by(followed(write.stored.covered), write.stored.row)
+    if plan.copies[table]:
+        links -= _copied_links(plan, table, write.image, links)
+    return links
+
+
+def _copied_links(plan: Plan, table: str, image: Image, links: frozenset[Link]) -> frozenset[Link]:
     """Those that need no edge: nobody follows them, and the copy is there."""
     ids = {copy.reference.columns: copy.id for copy in plan.copies[table] if not copy.reference.followed}
-    return frozenset(link for link in plan.links(table, image.row) if ids.get(link.columns, "") in image.copied)
+    return frozenset(link for link in links if ids.get(link.columns, "") in image.copied)
 
 
-def _write_images(
-    plan: Plan, pending: dict[RowId, Folded], writes: dict[RowId, tuple[Image, Image | None]], counts: Counts
-) -> Steps[list[Touched]]:
+def _write_images(pending: dict[RowId, Folded], writes: dict[RowId, Write], counts: Counts) -> Steps[list[Touched]]:
     """Write each image if the stored one is still the one read; a lost race stays pending and is read again."""
     if not writes:
         return []
-    replies = yield [_image_write(row_id, image, stored) for row_id, (image, stored) in writes.items()]
+    replies = yield [_image_write(row_id, write.image, write.stored) for row_id, write in writes.items()]
     touched: list[Touched] = []
-    for (row_id, (image, stored)), reply in zip(writes.items(), replies, strict=True):
-        if reply != APPLIED:
+    for (row_id, write), reply in zip(writes.items(), replies, strict=True):
+        if isinstance(reply, Refused):
             continue
         counts.rows_written += 1
-        if _is_no_op(image, stored, pending[row_id].versions):
+        if _is_no_op(write.image, write.stored, pending[row_id].versions):
             counts.unchanged += 1
         else:
-            touched.append(touch(plan, row_id, image))
+            touched.append(_touched(row_id, write.image, write.links))
         del pending[row_id]
     return touched
 
 
-def _next_image(plan: Plan, row_id: RowId, state: RowState, stored: Image | None) -> Image:
-    table = row_id[0]
-    links = plan.links(table, state.row)
-    # by what the image covers, not by what this mapping follows: another mapping's edges must not be forgotten
-    old_links = (stored.former | links_by(stored.covered, stored.row)) if stored else frozenset()
+def _next_write(plan: Plan, row_id: RowId, state: RowState, stored: Image | None) -> Write:
+    links = plan.links(row_id[0], state.row)
+    return Write(_next_image(plan, row_id[0], state, stored, links), stored, links)
+
+
+def _next_image(plan: Plan, table: str, state: RowState, stored: Image | None, links: frozenset[Link]) -> Image:
     covered = plan.coverage(table, state.row)
-    if stored is not None and state is stored.state:
+    if stored is None:
+        return make_image(state, frozenset(), covered, {}, None)
+    if state is stored.state:
         covered |= stored.covered  # the row is the same, so those edges still stand
         old_links = stored.former
+    else:
+        # by what the image covers, not by what this mapping follows: another mapping's edges must not be forgotten
+        old_links = stored.former | links_by(stored.covered, stored.row)
     return make_image(state, old_links - links, covered, _kept_copies(plan, table, links, stored), stored)
 
 
-def _kept_copies(plan: Plan, table: str, links: frozenset[Link], stored: Image | None) -> dict[str, Copy]:
+def _kept_copies(plan: Plan, table: str, links: frozenset[Link], stored: Image) -> dict[str, Copy]:
     """The copies of rows that this row still points at."""
-    if stored is None or not stored.copied:
+    if not stored.copied:
         return {}
     keys = {(link.parent, link.columns): link.key for link in links}
     wanted = {copy.id: keys.get((copy.reference.parent, copy.reference.columns)) for copy in plan.copies[table]}
@@ -223,7 +258,7 @@ def _kept_copies(plan: Plan, table: str, links: frozenset[Link], stored: Image |
 def _image_write(row_id: RowId, image: Image, stored: Image | None) -> Operation:
     pk = row_pk(*row_id)
     if stored is None:
-        return Insert(TableName.ROWS, pk, ROW_SK, {"pk": text(pk), "sk": text(ROW_SK), **image.attributes()})
+        return Insert(TableName.ROWS, pk, ROW_SK, {"pk": {"S": pk}, "sk": {"S": ROW_SK}, **image.attributes()})
     return Update(TableName.ROWS, pk, ROW_SK, image.attributes(), still(stored))
 
 

@@ -14,9 +14,10 @@ version of the change that carried the column. Two kinds are lower than every ch
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, TypeVar
 
+from contract.frozen import frozen
 from worker.records.rows import Row, RowChange
 from worker.records.version import NEVER, position_of
 
@@ -28,7 +29,7 @@ _HANDED: Final = "/"
 _INCARNATION_WIDTH: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Life:
     """What is known of a row under one key, from one insert or changed key to its end.
 
@@ -50,7 +51,7 @@ class Life:
         return max(self.ended, self.birth)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move(Life):
     """A life that ended with a changed key: `row` and `older` have the columns that the put of the new key lacks.
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
+from contract.frozen import frozen
 from worker.projection.lives import (
     L,
     Life,
@@ -47,7 +48,7 @@ MOST_MOVES: Final = 8
 """Moves that a key remembers, the newest ones. Of an older one late records are not handed on: the row waits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RowState(Life):
     """One row as stored. `row` is None for a deleted one (or one never seen: version NEVER).
 
@@ -55,6 +56,10 @@ class RowState(Life):
     """
 
     moves: tuple[Move, ...] = ()
+
+
+NOT_SEEN: Final = RowState()
+"""A row nobody has seen."""
 
 
 def merge(state: RowState, change: RowChange) -> RowState:
@@ -99,11 +104,11 @@ def _bytes(state: RowState) -> int:
 
 
 def _newest(state: RowState, change: RowChange) -> RowState:
-    row, older = dict(change.row or {}), {}
     if not change.missing:
-        return RowState(change.version, row, moves=state.moves)
+        return RowState(change.version, change.row, moves=state.moves)
     if change.moved_from is not None:
         return _born(state, change)
+    row, older = dict(change.row or {}), {}
     known = _with_bounds(state, change)
     for column in change.missing:
         if known.row is not None and column in known.row and _is_large(change, column, known.row[column]):
@@ -219,7 +224,7 @@ def _is_large(change: RowChange, column: str, value: Any) -> bool:
 
 def lag_text(state: RowState) -> str:
     """Canonical text of what is not simply `the row at its version`; "" for the ordinary row."""
-    if not state.older and not state.moves:
+    if not (state.older or state.moves):
         return ""
     parts = {"columns": state.older, "ended": state.ended, "birth": state.birth, "moves": state.moves}
     return orjson.dumps(parts, default=raw_number, option=orjson.OPT_SORT_KEYS).decode()

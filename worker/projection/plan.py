@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from contract.keys import edge_pk, edge_pks, edge_sk, edge_sk_prefix
 from contract.mapping import Aggregate, Kind, Lookup, Mapping, Node, Reference
+from worker.projection.flat import Flat, flat_aggregates
 from worker.records.rows import Row, parent_key
+
+CACHED: Final = 1024
+"""Sets of references that are remembered: a table has one of its own and one for every mapping that stored its rows."""
 
 
 class Link(NamedTuple):
@@ -45,7 +50,8 @@ class Plan:
 
     `coverings`: a table's foreign keys as images name those whose edges they cover. `copies`, `copied_from`: the
     foreign keys that take copies, by the table that holds them and by the table they point at. `relations`: a digest of
-    the foreign keys that an aggregate's documents need, by aggregate.
+    the foreign keys that an aggregate's documents need, by aggregate. `flats`: by table, the aggregates whose documents
+    hold their row themselves.
     """
 
     mapping: Mapping
@@ -57,6 +63,7 @@ class Plan:
     columns: dict[str, frozenset[str]]
     spreads: dict[tuple[str, tuple[str, ...], str], int]
     relations: dict[str, str]
+    flats: dict[str, Flat]
 
     def only_children(self, node: Node) -> bool:
         """Whether every edge that can stand in a row's partition belongs to one of the node's `many` relations."""
@@ -79,7 +86,7 @@ class Plan:
         A foreign key whose column the image lacks (no mapping kept it when it was written) is not covered.
         """
         covering = self.coverings[table]
-        if row is None or all(column in row for ref in covering for column in ref.columns):
+        if row is None or _columns(covering) <= row.keys():
             return covering
         return frozenset(ref for ref in covering if all(column in row for column in ref.columns))
 
@@ -97,8 +104,30 @@ def links_by(references: Iterable[Reference], row: Row | None) -> frozenset[Link
     """Where a row points by these foreign keys."""
     if row is None:
         return frozenset()
-    keys = ((ref, parent_key(row, ref.columns)) for ref in references)
-    return frozenset(Link(ref.parent, ref.columns, key, ref.spread) for ref, key in keys if key is not None)
+    return frozenset(
+        [
+            Link(ref.parent, ref.columns, key, ref.spread)
+            for ref in references
+            if (key := parent_key(row, ref.columns)) is not None
+        ]
+    )
+
+
+@lru_cache(maxsize=CACHED)
+def followed(covered: frozenset[Reference]) -> frozenset[Reference]:
+    """Those whose edges stand as long as the row points by them."""
+    return frozenset(ref for ref in covered if ref.followed)
+
+
+@lru_cache(maxsize=CACHED)
+def is_part(some: frozenset[Reference], covered: frozenset[Reference]) -> bool:
+    """Whether all of some references are covered; remembered, for there are few such sets and many rows."""
+    return some <= covered
+
+
+@lru_cache(maxsize=CACHED)
+def _columns(references: frozenset[Reference]) -> frozenset[str]:
+    return frozenset(column for ref in references for column in ref.columns)
 
 
 def edge_address(table: str, key: str, link: Link) -> tuple[str, str]:
@@ -134,6 +163,7 @@ def make_plan(mapping: Mapping) -> Plan:
         columns={name: frozenset(table.columns) for name, table in mapping.tables.items()},
         spreads={(name, ref.columns, ref.parent): ref.spread for name, refs in references.items() for ref in refs},
         relations={aggregate.name: _relations(aggregate, references) for aggregate in mapping.aggregates},
+        flats=flat_aggregates(mapping),
     )
 
 
@@ -166,4 +196,11 @@ def _relations(aggregate: Aggregate, references: dict[str, tuple[Reference, ...]
     wanted = {(name, ref.columns, ref.parent) for name, table in own.items() for ref in table.references}
     known = [(name, ref) for name, refs in references.items() for ref in refs]
     needed = sorted(repr((name, _covering(ref))) for name, ref in known if (name, ref.columns, ref.parent) in wanted)
+    return _digest(needed)
+
+
+def _digest(needed: list[str]) -> str:
     return hashlib.blake2s("\n".join(needed).encode(), digest_size=6).hexdigest()
+
+
+NO_RELATIONS: Final = _digest([])

@@ -18,7 +18,7 @@ from contract.mapping import Aggregate
 from worker.pace import Pace
 from worker.projection.engine import rebuild_roots
 from worker.projection.image import Image
-from worker.projection.images import Counts, RowId, cover
+from worker.projection.images import Counts, RowId, cover, covers
 from worker.projection.plan import Plan
 from worker.rebuild.scan import RowScan
 from worker.rebuild.state import (
@@ -90,7 +90,7 @@ class Rebuild:
             self._note(aggregate, result, replace(done, after=page.after, scanned=scanned, covered=covered))
 
     def _covers(self, row_id: RowId, image: Image) -> bool:
-        return self.plan.coverage(row_id[0], image.row) <= image.covered
+        return covers(self.plan, row_id, image)
 
     def _rebuild(self, aggregate: Aggregate, result: Result) -> None:
         for page in self.scan.pages(aggregate.root.table.__eq__, result.progress.after):

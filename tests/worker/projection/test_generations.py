@@ -222,9 +222,9 @@ def _no_fence(patch: pytest.MonkeyPatch) -> None:
 def _parents_of_the_other_mapping_forgotten(patch: pytest.MonkeyPatch) -> None:
     make = images._next_image
 
-    def forgetful(plan: Plan, row_id: Any, state: Any, stored: Image | None) -> Image:
-        known = frozenset((ref.parent, ref.columns) for ref in plan.references[row_id[0]])
-        image = make(plan, row_id, state, stored)
+    def forgetful(plan: Plan, table: str, state: Any, stored: Image | None, links: Any) -> Image:
+        known = frozenset((ref.parent, ref.columns) for ref in plan.references[table])
+        image = make(plan, table, state, stored, links)
         kept = frozenset(link for link in image.former if (link.parent, link.columns) in known)
         return make_image(state, kept, image.covered, image.copied, stored)
 

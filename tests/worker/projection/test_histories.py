@@ -52,9 +52,9 @@ def _image_before_edges(patch: pytest.MonkeyPatch) -> Faults:
     def nothing(*_: Any) -> Any:
         yield from ()
 
-    def image_first(plan: Any, pending: Any, writes: Any, counts: Any) -> Any:
-        touched = yield from write(plan, pending, writes, counts)
-        yield from put(plan, writes)
+    def image_first(pending: Any, writes: Any, counts: Any) -> Any:
+        touched = yield from write(pending, writes, counts)
+        yield from put(PLAN, writes)
         return touched
 
     patch.setattr(images, "_put_edges", nothing)
