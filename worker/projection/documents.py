@@ -10,9 +10,11 @@ from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, edge_sk_prefix, row_
 from contract.mapping import Aggregate, Kind, Node
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
 from worker.projection.assemble import Assembled, EdgeId, Memory, assemble, edge_id, stands
+from worker.projection.flat import CLAIMED, VERSION
+from worker.projection.flat_documents import claim, holds_row
 from worker.projection.generations import Generations, refuse_newer
 from worker.projection.image import read_image
-from worker.projection.images import Counts, RowId
+from worker.projection.images import Counts, RowId, fold, store_rows
 from worker.projection.operations import (
     APPLIED,
     Condition,
@@ -27,27 +29,32 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.projection.plan import Plan, is_copied
+from worker.projection.plan import NO_RELATIONS, Plan, is_copied
 from worker.projection.roots import Root
 from worker.records.rows import parent_key
+from worker.records.version import NEVER
 
 GROUP: Final = 100
 """Documents rebuilt together share what they read; it bounds memory."""
 
-HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of")
+HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of", VERSION, CLAIMED)
 
 PARKED_TEXT_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The stored state of a document that a write must not step over; revision 0: never written."""
+    """The stored state of a document that a write must not step over; revision 0: never written.
+
+    `holds_row`: it is or was flat, and what it holds of its row may not be in the row's image.
+    """
 
     revision: int
     fingerprint: str
     generation: int
     relations: str
     as_of: str
+    holds_row: bool = False
 
 
 def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generations, counts: Counts) -> Steps[None]:
@@ -58,16 +65,29 @@ def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generati
     """
     for start in range(0, len(roots), GROUP):
         pending = list(roots[start : start + GROUP])
+        taken_over: set[tuple[str, str]] = set()
         while pending:
-            pending = yield from _rebuild_once(plan, pending, as_of, generations, counts)
+            pending = yield from _rebuild_once(plan, pending, as_of, generations, counts, taken_over)
 
 
 def _rebuild_once(
-    plan: Plan, roots: list[Root], as_of: str, generations: Generations, counts: Counts
+    plan: Plan,
+    roots: list[Root],
+    as_of: str,
+    generations: Generations,
+    counts: Counts,
+    taken_over: set[tuple[str, str]],
 ) -> Steps[list[Root]]:
-    """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show."""
+    """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show.
+
+    `taken_over`: documents whose rows were taken over into images since this group began.
+    """
     items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK, HEAD) for a, key in roots]
     heads = [_head(item) for item in items]
+    flat = [root for root, head in zip(roots, heads, strict=True) if head.holds_row and _id(root) not in taken_over]
+    if flat:
+        taken_over.update(map(_id, flat))
+        return roots + (yield from _take_over(plan, flat, roots, counts))
     memory = Memory()
     yield from _read_trees(plan, roots, memory)
     writes: dict[int, Operation] = {}
@@ -94,11 +114,27 @@ def _rebuild_once(
     return [roots[at] for at in writes if at not in done]
 
 
+def _id(root: Root) -> tuple[str, str]:
+    return root[0].name, root[1]
+
+
+def _take_over(plan: Plan, flat: list[Root], roots: list[Root], counts: Counts) -> Steps[list[Root]]:
+    """Bring the rows that documents hold into images; return the documents of other rows that this changed."""
+    changes = yield from claim(plan, flat)
+    touched = yield from store_rows(plan, fold(changes), counts)
+    known = set(map(_id, roots))
+    aggregates = {aggregate.root.table: aggregate for aggregate, _ in flat}
+    more = [(aggregates[row.table], row.key) for row in touched if row.table in aggregates]
+    return [root for root in more if _id(root) not in known]
+
+
 def _head(item: Item | None) -> Head:
     if item is None:
         return Head(0, "", 0, "", "")
-    generation, relations = int(item["_gen"]["N"]), item["_refs"]["S"]
-    return Head(int(item["_rev"]["N"]), item["_fp"]["S"], generation, relations, item["_as_of"]["S"])
+    flat = VERSION in item
+    generation, relations = int(item["_gen"]["N"]), NO_RELATIONS if flat else item["_refs"]["S"]
+    revision, fingerprint, as_of = int(item["_rev"]["N"]), item["_fp"]["S"], item["_as_of"]["S"]
+    return Head(revision, fingerprint, generation, relations, as_of, holds_row(item))
 
 
 def _system(plan: Plan, aggregate: Aggregate, assembled: Assembled, head: Head, as_of: str) -> Item:
@@ -198,6 +234,8 @@ def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, sys
         except UnicodeEncodeError:
             misfit = "text that is not Unicode (a lone surrogate)"
     flags = {**aggregate.parked_attributes(key), "_parked": misfit[:PARKED_TEXT_CHARACTERS]}
+    if head.holds_row:
+        flags[CLAIMED] = NEVER  # its image has what it holds
     flagged = {**system, **to_item(flags)}
     if head.revision == 0:
         return _put(pk, {**keys, **flagged, "_deleted": {"BOOL": True}}, head, aggregate), False

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from worker.projection.copies import drop_edges, take_copies
 from worker.projection.documents import rebuild
+from worker.projection.flat_documents import Habit, write_flat
 from worker.projection.generations import look_at_fence
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
@@ -22,16 +23,18 @@ def rebuild_roots(plan: Plan, roots: Sequence[Root], as_of: str) -> Steps[Counts
     return counts
 
 
-def project(plan: Plan, changes: Iterable[RowChange], as_of: str) -> Steps[Counts]:
+def project(plan: Plan, changes: Iterable[RowChange], as_of: str, habit: Habit | None = None) -> Steps[Counts]:
     """Make the effect of all changes durable; when it returns, the batch may be checkpointed, never before.
 
     It may be stopped after any operation and run again, beside others that run the same or other changes: versions and
-    revisions only rise. `as_of` is the newest commit time of the batch (ISO, UTC). Raises NewerGeneration.
+    revisions only rise. `as_of` is the newest commit time of the batch (ISO, UTC). `habit`: what the process has
+    learned of flat documents. Raises NewerGeneration.
     """
     counts = Counts()
-    changes = list(changes)
-    rows = fold(changes)
-    counts.folded = len(changes) - len(rows)
+    others, for_images = yield from write_flat(plan, changes, as_of, habit or Habit(), counts)
+    rows = fold(others)
+    counts.folded += len(others) - len(rows)
+    rows |= fold(for_images)
     touched = yield from store_rows(plan, rows, counts)
     touched, surplus = yield from take_copies(plan, touched)
     generations = yield from look_at_fence(plan)

@@ -7,7 +7,7 @@ sleep between two operations, rewinds, replies that are lost after the write was
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from contract.mapping import Aggregate, Field, Filter, Kind, Mapping, Node
 from contract.values import from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection import engine
+from worker.projection.flat_documents import Habit
 from worker.projection.operations import WRITES, TableName
 from worker.projection.plan import Plan, make_plan
 from worker.records.rows import Row, RowChange
@@ -95,6 +96,7 @@ class Faults:
     focus: tuple[str, ...] = ()
     early: bool = False
     plan: Plan = field(default_factory=lambda: PLAN)
+    habit: Callable[[], Habit] = Habit
 
 
 def _change(
@@ -248,13 +250,13 @@ def worker(
     store: StrictStore, log: Log, start: int, progress: list[int], shard: int, rng: random.Random, faults: Faults
 ) -> Iterator[None]:
     """One child at work; each `next` lets it do one operation. Batches fall differently at every run."""
-    at = start
+    at, habit = start, faults.habit()
     while at < len(log):
         size = min(rng.choice([1, 1, 2, 4, 8]), len(log) - at)
         if faults.early:
             progress[shard] = max(progress[shard], at + size)
         changes = [change for record in log[at : at + size] for change in record]
-        steps = engine.project(faults.plan, changes, "2026-01-01T00:00:00.000000Z")
+        steps = engine.project(faults.plan, changes, "2026-01-01T00:00:00.000000Z", habit=habit)
         replies: list[Any] | None = None
         while True:
             try:

@@ -22,7 +22,9 @@ class StrictStore(MemoryStore):
         if before is not None:
             if "v" in item:
                 self.image_regressions += item["v"]["S"] < before["v"]["S"]
-            if "_rev" in item:
+            if "_v" in item:  # a document that holds its row; once it does not, it never does again
+                self.document_regressions += "_v" not in before or _order(item) <= _order(before)
+            elif "_rev" in item:
                 self.document_regressions += int(item["_rev"]["N"]) <= int(before["_rev"]["N"])
         self.applied_writes += 1
         return super().put(address, item)
@@ -31,3 +33,8 @@ class StrictStore(MemoryStore):
         """A deletion is a write, too."""
         self.applied_writes += 1
         return super().remove(address)
+
+
+def _order(item: Item) -> tuple[str, int]:
+    """What rises with every write of a document that holds its row: a newer mapping writes the same version again."""
+    return item["_v"]["S"], int(item["_gen"]["N"])

@@ -1,0 +1,233 @@
+"""Mappings of one table: the document holds the row, so it needs neither row image nor edges. Pure.
+
+A *flat* document has its row's version in `_v`, and every kept column can be read from it. What its attributes do not
+say exactly (a boolean that came as text, a timestamp with more zeros) stands beside them in `_raw`. Its `_fp` names the
+mapping and which of the changing attributes are there: two flat documents with the same `_fp` have the same attributes,
+so that setting all of them replaces the document.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from contract.keys import document_pk
+from contract.mapping import Aggregate, Derived, FieldType, Mapping
+from contract.values import MAX_ITEM_BYTES, AttributeValue, Item, NotStorable, from_attribute, item_bytes, to_attribute
+from worker.projection.computed import computation
+from worker.projection.convert import DoesNotFit
+from worker.projection.fields import Read, reader
+from worker.projection.merge import read_stored
+from worker.records.rows import Row, row_body
+
+VERSION: Final = "_v"
+CLAIMED: Final = "_claimed"
+"""In the place of `_v` once the row is on its way into an image: no flat write may touch the document any more."""
+FORM: Final = "_fp"
+DELETED: Final = "_deleted"
+_RAW: Final = "_raw"
+
+_TOMBSTONE: Final = "-"
+_HAS_RAW: Final = "r"
+_MOST_BYTES_OF_A_CHARACTER: Final = 4
+_SYSTEM_BYTES: Final = 3_000
+_INDEX_BYTES: Final = 2_500
+_MICROSECOND_DIGITS: Final = 6
+
+MAX_NAMES_CHARACTERS: Final = 5_000
+"""What the names may take in a statement that sets all attributes; DynamoDB takes 8,192 characters."""
+
+
+class NotFlat(Exception):
+    """The row cannot stand in a flat document: a value does not fit, or all together are too much for one item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the flat documents of one mapping become rows again: column, attribute and type of each kept column."""
+
+    table: str
+    columns: tuple[tuple[str, str, FieldType], ...]
+
+    def row(self, item: Item) -> Row | None:
+        """The row in a document; None in a deleted one."""
+        if DELETED in item:
+            return None
+        row = {column: _as_delivered(from_attribute(item[name]), type_) for column, name, type_ in self.columns}
+        if _RAW in item:
+            row.update(read_stored(item[_RAW]["S"]))
+        return row
+
+    def text(self) -> str:
+        """For `read_recipe`."""
+        return json.dumps({"table": self.table, "columns": self.columns})
+
+
+def read_recipe(text: str) -> Recipe:
+    """The recipe that `text` wrote."""
+    parts = json.loads(text)
+    columns = ((column, name, FieldType(type_)) for column, name, type_ in parts["columns"])
+    return Recipe(parts["table"], tuple(columns))
+
+
+def digest_of(item: Item) -> str:
+    """The mapping that wrote a flat document, as its recipe is filed."""
+    digest: str = item[FORM]["S"].partition(".")[0]
+    return digest
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Flat:
+    """An aggregate whose documents hold their row.
+
+    `fields`: attribute, column, how it is read (None: as delivered), and its type if the column is recovered from it.
+    """
+
+    aggregate: Aggregate
+    recipe: Recipe
+    fields: tuple[tuple[str, str, Read | None, FieldType | None], ...]
+    computed: tuple[tuple[str, Callable[[Row, dict[str, Any]], Any]], ...]
+    indexed: tuple[str, ...]
+    longest_text: int
+    most_bytes: int
+    forms: dict[str, AttributeValue] = field(default_factory=dict)
+
+    @property
+    def table(self) -> str:
+        """The one table."""
+        return self.recipe.table
+
+    def pk(self, key: str) -> str:
+        """Partition of a row's document."""
+        return document_pk(self.aggregate.name, key)
+
+    def form(self, present: str = _TOMBSTONE) -> AttributeValue:
+        """`_fp` of a document with these changing attributes, or of a deleted one."""
+        found = self.forms.get(present)
+        if found is None:
+            found = self.forms[present] = {"S": f"{self.aggregate.digest}.{present}"}
+        return found
+
+    def body(self, key: str, row: Row) -> tuple[Item, AttributeValue]:
+        """A row's document without keys and system attributes, and its `_fp`. Raises NotFlat.
+
+        The row must have every kept column.
+        """
+        try:
+            item, raw, large = self._shown(row)
+        except (DoesNotFit, NotStorable) as problem:
+            raise NotFlat from problem
+        present = ""
+        if raw:
+            item[_RAW] = {"S": row_body(raw).decode()}
+            present, large = _HAS_RAW, True
+        if self.indexed:
+            shown_there = {name: from_attribute(item[name]) for name in self.indexed}
+            found = self.aggregate.index_attributes(key, shown_there)
+            for name, text in found.items():
+                item[name] = {"S": text}
+            present += ",".join(found)
+        if large and item_bytes(item) > self.most_bytes:
+            raise NotFlat
+        return item, self.form(present)
+
+    def _shown(self, row: Row) -> tuple[Item, Row, bool]:
+        """The public attributes, what they do not say of the row, and whether they may be too much for an item."""
+        item: Item = {}
+        raw: Row = {}
+        longest = self.longest_text
+        large = False
+        for name, column, read, type_ in self.fields:
+            value = row[column]
+            if read is None and type(value) is str:  # most of them
+                item[name] = {"S": value}
+                if len(value) > longest:
+                    large = True
+                continue
+            shown = value if read is None else read(value)
+            item[name] = to_attribute(shown)
+            if type(shown) is str and len(shown) > longest:
+                large = True
+            if type_ is not None and not _says(shown, value, type_):
+                raw[column] = value
+        for name, compute in self.computed:
+            shown = compute(row, {})
+            item[name] = to_attribute(shown)
+            if type(shown) is str and len(shown) > longest:
+                large = True
+        return item, raw, large
+
+
+def flat_aggregates(mapping: Mapping) -> dict[str, Flat]:
+    """By table: the aggregates whose documents hold their row.
+
+    One table without relations that nothing else uses, no row left out, every kept column shown as it is or through a
+    type. All else needs row images: what they keep is not in the documents.
+    """
+    uses: dict[str, int] = {}
+    for aggregate in mapping.aggregates:
+        for node in aggregate.root.walk():
+            table = node.table.partition("@")[0]
+            uses[table] = uses.get(table, 0) + 1
+    found = (_flat(aggregate, mapping) for aggregate in mapping.aggregates if uses[aggregate.root.table] == 1)
+    return {flat.table: flat for flat in found if flat is not None}
+
+
+def _flat(aggregate: Aggregate, mapping: Mapping) -> Flat | None:
+    root = aggregate.root
+    if root.children or root.where or any(isinstance(entry, Derived) for entry in root.computed):
+        return None
+    shown: dict[str, tuple[str, str, FieldType]] = {}
+    for entry in root.fields:
+        if not entry.values and not entry.otherwise:
+            shown.setdefault(entry.column, (entry.column, entry.name, entry.type))
+    names = [entry.name for entry in (*root.fields, *root.computed)]
+    if any(column not in shown for column in mapping.tables[root.table].columns):
+        return None
+    if sum(len(name) + len('SET "" = ? ') for name in names) > MAX_NAMES_CHARACTERS:
+        return None
+    recovered = {name: type_ for _, name, type_ in shown.values()}
+    most_bytes = MAX_ITEM_BYTES - _SYSTEM_BYTES - _INDEX_BYTES * len(aggregate.indexes)
+    in_indexes = {name for index in aggregate.indexes for name in (index.partition, *index.sort)}
+    return Flat(
+        aggregate=aggregate,
+        recipe=Recipe(root.table, tuple(shown[column] for column in sorted(shown))),
+        fields=tuple((entry.name, entry.column, reader(entry), recovered.get(entry.name)) for entry in root.fields),
+        computed=tuple((entry.name, computation(entry)) for entry in root.computed),
+        indexed=tuple(name for name in names if name in in_indexes),
+        longest_text=most_bytes // (_MOST_BYTES_OF_A_CHARACTER * len(names)) - max(map(len, names)),
+        most_bytes=most_bytes,
+    )
+
+
+def _says(shown: Any, value: Any, type_: FieldType) -> bool:
+    """Whether the delivered value can be told from what is shown; numbers by value, not by how they were written."""
+    if isinstance(value, (dict, list)) or (type_ is FieldType.JSON and value is not None):
+        return False
+    back = _as_delivered(shown, type_)
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return isinstance(back, (int, Decimal)) and not isinstance(back, bool) and back == value
+    return type(back) is type(value) and back == value
+
+
+def _as_delivered(shown: Any, type_: FieldType) -> Any:
+    """What DMS mostly delivers for a shown value of a type."""
+    if not isinstance(shown, str):
+        return shown
+    if type_ is FieldType.TIMESTAMP or type_ is FieldType.TIMESTAMPTZ:
+        seconds, point, fraction = shown.removesuffix("Z").partition(".")
+        return f"{seconds}{point}{fraction.ljust(_MICROSECOND_DIGITS, '0') if point else ''}Z"
+    if type_ is FieldType.BINARY:
+        return f"0x{_bytes(shown).hex()}"
+    return shown
+
+
+def _bytes(shown: str) -> bytes:
+    try:
+        return base64.b64decode(shown, validate=True)
+    except ValueError:  # `misfit: text` shows what is no binary
+        return b""

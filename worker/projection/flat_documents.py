@@ -1,0 +1,393 @@
+"""Flat documents in the store: written without a read where nothing is in the way, left to images where one is needed.
+
+A write sets everything and holds only over an older version with the same `_fp`. So it needs neither a lock nor what is
+stored. What flat documents cannot hold (a record without all columns, a value that does not fit) first *claims* the
+document: without `_v` every flat write to it is refused, at this worker and at all others. Then the state it held goes
+into a row image together with the change, and the row goes the ordinary way from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from contract.frozen import frozen
+from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
+from contract.mapping import Aggregate
+from contract.values import AttributeValue, Item
+from worker.projection.flat import CLAIMED, DELETED, FORM, VERSION, Flat, NotFlat, Recipe, digest_of, read_recipe
+from worker.projection.generations import refuse_newer
+from worker.projection.image import read_image
+from worker.projection.images import Counts, RowId
+from worker.projection.operations import (
+    APPLIED,
+    Condition,
+    Get,
+    Insert,
+    Operation,
+    Replace,
+    Steps,
+    TableName,
+    Update,
+    number,
+    text,
+)
+from worker.projection.plan import NO_RELATIONS, Plan
+from worker.records.errors import TableLacks
+from worker.records.rows import Row, RowChange
+from worker.records.version import NEVER
+
+RECIPES_PK: Final = "#flat"
+"""Partition of the recipes in the rows table: `<aggregate>#<digest>` says how those documents become rows again."""
+
+MOST_SURPRISES: Final = 10
+"""One surprise in so many rows, and the next batch looks before it writes."""
+
+_HEAD: Final = (VERSION, FORM, "_gen", "_rev", "_as_of")
+_SK: Final = text(DOCUMENT_SK)
+_FIRST_REVISION: Final = number(1)
+
+Root = tuple[Aggregate, str]
+
+
+@dataclass(slots=True)
+class Habit:
+    """What one process has learned: whether to look at documents before they are written, which recipes are filed.
+
+    A process begins with a look: after a restart much of what comes is stored already, and a look is no write.
+    """
+
+    looks: bool = True
+    filed: set[str] = field(default_factory=set)
+
+
+@frozen
+class Wanted:
+    """What a flat document is to become. `body`: what every write sets, None for a deleted row."""
+
+    flat: Flat
+    key: str
+    version: str
+    pk: str
+    body: Item | None
+    form: AttributeValue
+    new: bool
+
+
+def write_flat(
+    plan: Plan, changes: Iterable[RowChange], as_of: str, habit: Habit, counts: Counts
+) -> Steps[tuple[list[RowChange], list[RowChange]]]:
+    """Write the newest change of every row whose document can hold it.
+
+    Returns the changes of other tables; and those that need row images, what their documents held among them. Raises
+    NewerGeneration.
+    """
+    if not plan.flats:
+        return list(changes), []
+    changes = list(changes)
+    others, newest, odd, free = _newest(plan.flats, changes)
+    counts.folded += len(changes) - len(others) - len(newest)
+    wanted = _wanted(plan.flats, newest, odd, free, as_of)
+    if wanted:
+        yield from _file_recipes(wanted, habit)
+        yield from _write(wanted, as_of, habit, odd, counts)
+    if not odd:
+        return others, []
+    for_images = [change for change in changes if (change.table, change.key) in odd]
+    held = yield from claim(plan, [(plan.flats[table].aggregate, key) for table, key in odd])
+    return others, [*for_images, *held]
+
+
+def _newest(
+    flats: dict[str, Flat], changes: list[RowChange]
+) -> tuple[list[RowChange], dict[RowId, RowChange], dict[RowId, None], set[RowId]]:
+    """Changes of other tables, the newest of each flat row, rows with incomplete changes, rows whose key was free."""
+    others: list[RowChange] = []
+    newest: dict[RowId, RowChange] = {}
+    odd: dict[RowId, None] = {}
+    free: set[RowId] = set()
+    for change in changes:
+        if change.table not in flats:
+            others.append(change)
+            continue
+        row_id = (change.table, change.key)
+        known = newest.get(row_id)
+        if known is None or known.version < change.version:
+            newest[row_id] = change
+        if change.missing:
+            odd[row_id] = None
+        if change.new:
+            free.add(row_id)
+    return others, newest, odd, free
+
+
+def _wanted(
+    flats: dict[str, Flat], newest: dict[RowId, RowChange], odd: dict[RowId, None], free: set[RowId], as_of: str
+) -> list[Wanted]:
+    wanted: list[Wanted] = []
+    time = text(as_of)
+    for row_id, change in newest.items():
+        if row_id in odd:
+            continue
+        flat = flats[row_id[0]]
+        body, form = None, flat.form()
+        if change.row is not None:
+            try:
+                body, form = flat.body(change.key, change.row)
+            except NotFlat:
+                odd[row_id] = None
+                continue
+            body[VERSION] = {"S": change.version}
+            body["_as_of"] = time
+        wanted.append(Wanted(flat, change.key, change.version, flat.pk(change.key), body, form, row_id in free))
+    return wanted
+
+
+def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None], counts: Counts) -> Steps[None]:
+    """All of them, whoever else writes meanwhile; `odd` gets the rows that are not flat in the store."""
+    rows = sum(one.body is not None for one in wanted)
+    looking = wanted
+    surprises = 0
+    if not habit.looks:
+        tried = [one for one in wanted if one.body is not None]
+        replies = yield [_insert(one, as_of) if one.new else _update(one) for one in tried]
+        refused = [one for one, reply in zip(tried, replies, strict=True) if reply != APPLIED]
+        counts.documents_written += len(tried) - len(refused)
+        surprises = len(refused)
+        looking = [*refused, *(one for one in wanted if one.body is None)]
+    first = habit.looks
+    while looking:
+        items = yield [Get(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _HEAD) for one in looking]
+        writes: list[Operation] = []
+        writing: list[Wanted] = []
+        for one, item in zip(looking, items, strict=True):
+            if first and one.body is not None:
+                surprises += not _as_expected(one, item)
+            if item is not None and VERSION not in item:
+                odd[one.flat.table, one.key] = None
+            elif item is not None and _is_done(one, item):
+                counts.stale += item[VERSION]["S"] > one.version
+                counts.documents_skipped += 1
+            else:
+                writes.append(_over(one, item, as_of))
+                writing.append(one)
+        first = False
+        if not writes:
+            break
+        replies = yield writes
+        looking = [one for one, reply in zip(writing, replies, strict=True) if reply != APPLIED]
+        counts.documents_written += len(writing) - len(looking)
+    if rows:
+        habit.looks = surprises * MOST_SURPRISES > rows
+
+
+def _as_expected(one: Wanted, item: Item | None) -> bool:
+    """Whether the write that is tried without a look would have held."""
+    if one.new or item is None:
+        return one.new and item is None
+    return VERSION in item and item[FORM] == one.form and item[VERSION]["S"] < one.version
+
+
+def _is_done(one: Wanted, item: Item) -> bool:
+    """Whether the stored document is of this version or a newer one. Raises NewerGeneration.
+
+    One that an older mapping wrote from this very change is written again: it is our mapping's turn. If it is newer,
+    its own record comes, or the rebuild.
+    """
+    refuse_newer(one.flat.aggregate, int(item["_gen"]["N"]))
+    stored = item[VERSION]["S"]
+    return bool(stored > one.version or (stored == one.version and digest_of(item) == one.flat.aggregate.digest))
+
+
+def _insert(one: Wanted, as_of: str, revision: AttributeValue = _FIRST_REVISION) -> Insert:
+    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _whole(one, as_of, revision))
+
+
+def _whole(one: Wanted, as_of: str, revision: AttributeValue) -> Item:
+    body = one.body
+    if body is None:
+        body = {DELETED: {"BOOL": True}, VERSION: text(one.version), "_as_of": text(as_of)}
+    keys: Item = {"pk": {"S": one.pk}, "sk": _SK}
+    return {**keys, **body, FORM: one.form, "_gen": number(one.flat.aggregate.generation), "_rev": revision}
+
+
+def _update(one: Wanted) -> Update:
+    assert one.body is not None  # noqa: S101  for the type checker: a deleted row replaces its document
+    older = Condition(VERSION, "<", one.body[VERSION])
+    return Update(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, one.body, (older, Condition(FORM, "=", one.form)))
+
+
+def _over(one: Wanted, item: Item | None, as_of: str) -> Operation:
+    """The write over what was looked at; what has other attributes is replaced as a whole."""
+    if item is None:
+        return _insert(one, as_of)
+    if one.body is not None and item[FORM] == one.form:
+        return _update(one)
+    whole = _whole(one, max(as_of, item["_as_of"]["S"]), number(int(item["_rev"]["N"]) + 1))
+    return Replace(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, whole, _is_still(item))
+
+
+def _is_still(item: Item) -> tuple[Condition, ...]:
+    return (Condition(VERSION, "=", item[VERSION]), Condition(FORM, "=", item[FORM]))
+
+
+def _file_recipes(wanted: list[Wanted], habit: Habit) -> Steps[None]:
+    """Before the first document of a mapping its recipe is there: mappings that come after it make rows of them."""
+    missing = {one.flat.aggregate.digest: one.flat for one in wanted if one.flat.aggregate.digest not in habit.filed}
+    for digest, flat in missing.items():
+        name = f"{flat.aggregate.name}#{digest}"
+        (stored,) = yield [Get(TableName.ROWS, RECIPES_PK, name)]
+        if stored is None:
+            item: Item = {"pk": text(RECIPES_PK), "sk": text(name), "recipe": text(flat.recipe.text())}
+            yield [Insert(TableName.ROWS, RECIPES_PK, name, item)]
+        habit.filed.add(digest)
+
+
+def claim(plan: Plan, roots: Sequence[Root]) -> Steps[list[RowChange]]:
+    """Take documents out of the reach of flat writes; return the states they hold that no image is known to have.
+
+    Of a document that is not there a mark is left, which readers take for a deleted one. Raises NewerGeneration.
+    """
+    held: list[tuple[Root, Item]] = []
+    pending = list(roots)
+    while pending:
+        items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK) for a, key in pending]
+        claims: list[tuple[Root, Item | None, Operation]] = []
+        for root, item in zip(pending, items, strict=True):
+            if item is not None:
+                refuse_newer(root[0], int(item["_gen"]["N"]))
+            if item is None or VERSION in item:
+                claims.append((root, item, _claim(root, item)))
+            elif item.get(CLAIMED, _EMPTY) != _EMPTY:
+                held.append((root, item))
+        if not claims:
+            break
+        replies = yield [operation for _, _, operation in claims]
+        done = [reply == APPLIED for reply in replies]
+        held += [(root, item) for (root, item, _), ok in zip(claims, done, strict=True) if ok and item is not None]
+        pending = [root for (root, _, _), ok in zip(claims, done, strict=True) if not ok]
+    return (yield from _states(plan, held))
+
+
+_EMPTY: Final = text(NEVER)
+
+
+def _claim(root: Root, item: Item | None) -> Operation:
+    aggregate, key = root
+    pk = document_pk(aggregate.name, key)
+    if item is None:
+        mark: Item = {
+            "pk": text(pk),
+            "sk": _SK,
+            DELETED: {"BOOL": True},
+            CLAIMED: _EMPTY,
+            FORM: text(""),
+            "_gen": number(aggregate.generation),
+            "_rev": _FIRST_REVISION,
+            "_refs": text(NO_RELATIONS),
+            "_as_of": text(""),
+        }
+        return Insert(TableName.DOCUMENTS, pk, DOCUMENT_SK, mark)
+    kept = {name: value for name, value in item.items() if name != VERSION}
+    revision = number(int(item["_rev"]["N"]) + 1)
+    claimed: Item = {**kept, CLAIMED: item[VERSION], "_rev": revision, "_refs": text(NO_RELATIONS)}
+    return Replace(TableName.DOCUMENTS, pk, DOCUMENT_SK, claimed, _is_still(item))
+
+
+def _states(plan: Plan, held: list[tuple[Root, Item]]) -> Steps[list[RowChange]]:
+    """What documents hold, as changes of the rows they are of."""
+    found: list[RowChange] = []
+    recipes: dict[tuple[str, str], Recipe] = {}
+    for (aggregate, key), item in held:
+        name = (aggregate.name, digest_of(item))
+        if name not in recipes:
+            recipes[name] = yield from _recipe(plan, aggregate, name[1])
+        if recipes[name].table == aggregate.root.table:  # else the aggregate is made of another table now
+            version = (item.get(VERSION) or item[CLAIMED])["S"]
+            found.append(RowChange(recipes[name].table, key, version, recipes[name].row(item)))
+    return found
+
+
+def _recipe(plan: Plan, aggregate: Aggregate, digest: str) -> Steps[Recipe]:
+    own = plan.flats.get(aggregate.root.table)
+    if own is not None and own.aggregate.digest == digest:
+        return own.recipe
+    name = f"{aggregate.name}#{digest}"
+    (item,) = yield [Get(TableName.ROWS, RECIPES_PK, name)]
+    if item is None:
+        raise TableLacks(
+            aggregate.root.table,
+            f"the rows table lacks the item {RECIPES_PK} {name}, so rows cannot be read from documents: restore it, or"
+            f" delete the documents of {aggregate.name} and load the table again",
+        )
+    return read_recipe(item["recipe"]["S"])
+
+
+def stored_rows(plan: Plan, row_ids: Sequence[RowId]) -> Steps[dict[RowId, tuple[str, Row | None]]]:
+    """The newest version that is stored of rows, and their columns (None: deleted), wherever they are stored."""
+    images = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in row_ids]
+    found: dict[RowId, tuple[str, Row | None]] = {}
+    for row_id, item in zip(row_ids, images, strict=True):
+        image = read_image(item)
+        if image is not None:
+            found[row_id] = (image.version, image.row)
+    roots = [(a, key) for table, key in row_ids for a in plan.mapping.aggregates if a.root.table == table]
+    if not roots:
+        return found
+    items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK) for a, key in roots]
+    held = [(root, item) for root, item in zip(roots, items, strict=True) if item is not None and holds_row(item)]
+    for change in (yield from _states(plan, held)):
+        row_id = (change.table, change.key)
+        if row_id not in found or found[row_id][0] < change.version:
+            found[row_id] = (change.version, change.row)
+    return found
+
+
+def holds_row(item: Item) -> bool:
+    """Whether a document holds a row's state that its image may lack."""
+    return VERSION in item or item.get(CLAIMED, _EMPTY) != _EMPTY
+
+
+def renew(plan: Plan, flat: Flat, keys: Sequence[str], counts: Counts) -> Steps[list[Root]]:
+    """Make flat documents of older mappings those of this one, from what they hold.
+
+    Returns those that cannot be: a value does not fit any more, or a column was not kept. Raises NewerGeneration.
+    """
+    aggregate = flat.aggregate
+    columns = plan.columns[flat.table]
+    left: list[Root] = []
+    pending = list(keys)
+    while pending:
+        items = yield [Get(TableName.DOCUMENTS, flat.pk(key), DOCUMENT_SK) for key in pending]
+        there = [(key, item) for key, item in zip(pending, items, strict=True) if item is not None and VERSION in item]
+        old = [(key, item) for key, item in there if digest_of(item) != aggregate.digest]
+        for _, item in there:
+            refuse_newer(aggregate, int(item["_gen"]["N"]))
+        counts.documents_skipped += len(there) - len(old)
+        states = yield from _states(plan, [((aggregate, key), item) for key, item in old])
+        rows = {change.key: change.row for change in states}
+        writes: list[Operation] = []
+        writing: list[str] = []
+        for key, item in old:
+            row = rows.get(key, {})
+            if row is not None and not columns <= row.keys():
+                left.append((aggregate, key))
+                continue
+            as_of = item["_as_of"]["S"]
+            try:
+                body, form = (None, flat.form()) if row is None else flat.body(key, row)
+            except NotFlat:
+                left.append((aggregate, key))
+                continue
+            version = item[VERSION]["S"]
+            if body is not None:
+                body[VERSION], body["_as_of"] = text(version), text(as_of)
+            writes.append(_over(Wanted(flat, key, version, flat.pk(key), body, form, new=False), item, as_of))
+            writing.append(key)
+        if not writes:
+            break
+        replies = yield writes
+        pending = [key for key, reply in zip(writing, replies, strict=True) if reply != APPLIED]
+        counts.documents_written += len(writing) - len(pending)
+    return left
