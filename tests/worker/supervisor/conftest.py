@@ -23,8 +23,8 @@ def start_worker(stage: Stage, tmp_path: Path) -> Iterator[Callable[..., Worker]
     """Starts workers on the stage; they share what they note."""
     workers: list[Worker] = []
 
-    def start(name: str = "w1") -> Worker:
-        workers.append(Worker(stage, tmp_path / "worker", name))
+    def start(name: str = "w1", **environ: str) -> Worker:
+        workers.append(Worker(stage, tmp_path / "worker", name, **environ))
         return workers[-1]
 
     yield start

@@ -1,10 +1,14 @@
-"""A real supervisor over noting children; a program for tests. PARKED names a file of lines that make it red."""
+"""A real supervisor over noting children; a program for tests.
+
+PARKED names a file of lines that make it red. With PATIENCE_SECONDS a lease may stand still for so long only.
+"""
 
 import os
 import sys
 from pathlib import Path
 
 from worker.settings import Settings
+from worker.supervisor import watch
 from worker.supervisor.main import Parts, run
 
 
@@ -20,5 +24,8 @@ def mapping_problems(_settings: Settings) -> list[str]:
 
 
 if __name__ == "__main__":
+    if "PATIENCE_SECONDS" in os.environ:
+        watch.LEAST_PATIENCE_SECONDS = watch.LEASES_LOOK_SECONDS = float(os.environ["PATIENCE_SECONDS"])
+        watch.PATIENCE_FAILOVERS = 0
     parts = Parts("tests.worker.supervisor.noting_child", mapping_problems, parked_tables, lambda *_: None)
     sys.exit(run(os.environ, parts))

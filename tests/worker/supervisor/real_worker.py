@@ -17,6 +17,7 @@ import psutil
 
 from local.ministack import MiniStack
 from local.processes import free_port
+from worker.supervisor.leases import LeaseTables, list_shards
 
 ROOT = Path(__file__).parents[3]
 SHARDS = 2
@@ -100,6 +101,21 @@ class Stage:
             **FAST,
         }
 
+    def put_leases(self, owner: str, checkpoint_owner: str) -> None:
+        """Rows for all shards as if one worker were handing them over to another."""
+        tables = LeaseTables(self.dynamodb, f"{self.name}-worker")
+        tables.seed(lambda: list_shards(self.kinesis, f"{self.name}-changes", "TRIM_HORIZON"), "TRIM_HORIZON")
+        for row in self.leases():
+            owners = {"leaseOwner": {"S": owner}, "checkpointOwner": {"S": checkpoint_owner}}
+            self.dynamodb.put_item(TableName=f"{self.name}-worker", Item=row | owners)
+
+    def put_leader(self, owner: str, version: str) -> None:
+        """The lock as a worker writes it that gives out leases."""
+        item = {"ownerName": owner, "recordVersionNumber": version, "leaseDuration": "120000", "key": "Leader"}
+        self.dynamodb.put_item(
+            TableName=f"{self.name}-worker-CoordinatorState", Item={name: {"S": text} for name, text in item.items()}
+        )
+
     def put(self, *texts: str) -> None:
         """A record for each text, spread over the shards."""
         records = [{"Data": text.encode(), "PartitionKey": text} for text in texts]
@@ -123,7 +139,7 @@ class Stage:
 class Worker:
     """One run of a supervisor with noting children."""
 
-    def __init__(self, stage: Stage, folder: Path, name: str = "w1") -> None:
+    def __init__(self, stage: Stage, folder: Path, name: str = "w1", **environ: str) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "tmp").mkdir(exist_ok=True)
         self.folder = folder
@@ -145,6 +161,7 @@ class Worker:
                     "PARKED": str(folder / "parked"),
                     "NEARVIEW_WORKER_NAME": name,
                     "NEARVIEW_HTTP_PORT": str(self.port),
+                    **environ,
                 },
             )
 

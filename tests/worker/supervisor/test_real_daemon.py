@@ -1,5 +1,6 @@
 """The supervisor with the real daemon on MiniStack, from the first record through every way a process can die."""
 
+import itertools
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from tests.worker.supervisor.real_worker import Stage, Worker, wait_for
+from worker.supervisor.leases import LeaseTables
 
 FIRST = tuple(f"first{number}" for number in range(20))
 SECOND = tuple(f"second{number}" for number in range(20))
@@ -60,3 +62,42 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_goes_on(
 
     stage.put(*THIRD)
     start_worker().wait_noted(*THIRD)
+
+
+def test_a_worker_takes_what_a_living_leader_does_not_give_out_and_begins_anew_with_what_it_has(
+    stage: Stage, start_worker: Callable[..., Worker]
+) -> None:
+    stage.put(*FIRST)
+    stage.put_leases(owner="gone.1", checkpoint_owner="gone.2")
+    heartbeats = map(str, itertools.count())
+    stage.put_leader("idle.3", next(heartbeats))
+    worker = start_worker(PATIENCE_SECONDS="3")
+
+    def all_noted() -> bool:
+        stage.put_leader("idle.3", next(heartbeats))
+        return set(FIRST) <= set(worker.noted())
+
+    wait_for(f"all; see {worker.folder / 'log'}", all_noted)
+    assert {event["worker"] for event in worker.events("lease_stuck")} == {"gone.2"}
+    assert "nearview_leases_taken_over_total 2.0" in worker.get("/metrics")[1]
+
+    before = worker.child_pids()
+    tables = LeaseTables(stage.dynamodb, f"{stage.name}-worker")
+    for shard in before:
+        take_over_for_the_same(tables, shard)
+
+    def all_by_new_children() -> bool:
+        stage.put(*SECOND)
+        return not set(before.values()) & set(worker.child_pids().values())
+
+    wait_for("children that begin anew", all_by_new_children)
+
+
+def take_over_for_the_same(tables: LeaseTables, shard: str) -> None:
+    """Take a lease from its owner for the same owner, between two of its renewals."""
+
+    def taken() -> bool:
+        (lease,) = (lease for lease in tables.leases() if lease.shard == shard)
+        return tables.take_over(lease, lease.owner)
+
+    wait_for("a moment without renewal", taken)
