@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from contract.keys import ROW_SK
@@ -84,13 +84,12 @@ class Overlay(MemoryStore):
         return reply
 
     def _query(self, operation: Query) -> tuple[str, ...]:
-        (stored,) = self._base.run([operation])
+        # all of it: what the overlay has deleted must not shorten a part
+        (stored,) = self._base.run([replace(operation, limit=0)])
         self._fetch([(operation.table, operation.pk, sk) for sk in stored if sk == ROW_SK])
         gone = {a[2] for a in self._fetched if a[:2] == (operation.table, operation.pk) and a not in self.items}
-        here = {
-            a[2] for a in self.items if a[:2] == (operation.table, operation.pk) and a[2].startswith(operation.prefix)
-        }
-        found = tuple(sorted((set(stored) - gone) | here, key=str.encode))
+        here = self._sort_keys(replace(operation, limit=0))
+        found = tuple(sorted((set(stored) - gone).union(here), key=str.encode)[: operation.limit or None])
         size = sum(self._size_of((operation.table, operation.pk, sk)) for sk in found)
         self._note(operation, f"{len(found)} found", size, read_units(size))
         return found

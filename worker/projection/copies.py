@@ -20,7 +20,6 @@ from worker.projection.operations import (
     Delete,
     Get,
     Operation,
-    Query,
     Steps,
     TableName,
     Update,
@@ -28,6 +27,7 @@ from worker.projection.operations import (
     text,
 )
 from worker.projection.plan import CopyReference, Link, Plan, edge_address, links_by
+from worker.projection.referrers import FanOut, Limits, Referrers, look_up
 
 
 class _Wish(NamedTuple):
@@ -45,16 +45,50 @@ class SurplusEdge(NamedTuple):
     version: str
 
 
-def take_copies(plan: Plan, touched: list[Touched]) -> Steps[tuple[list[Touched], list[SurplusEdge]]]:
+class Taken(NamedTuple):
+    """Rows whose documents must be rebuilt, the edges to drop after that, and looked-up rows that too many point at."""
+
+    touched: list[Touched]
+    surplus: list[SurplusEdge]
+    fan_outs: list[FanOut]
+
+
+def take_copies(plan: Plan, touched: list[Touched], limits: Limits) -> Steps[Taken]:
     """Take every copy that a touched row lacks or makes possible.
 
-    Returns the touched rows and all rows that an edge shows to want a copy of one of them, and the edges to drop once
-    their documents are rebuilt. Such a row is touched even if it has its copy: whoever took it may have died before the
-    documents were written, and while the edge stands they may not have been.
+    Returns the touched rows and all rows that an edge shows to want a copy of one of them. Such a row is touched even
+    if it has its copy: whoever took it may have died before the documents were written, and while the edge stands they
+    may not have been.
     """
-    wishes = yield from _referrers(plan, touched)
-    with_edge = frozenset(wishes)
-    wishes |= {_Wish(copy, row.key) for row in touched for copy in plan.copies[row.table]}
+    asked = [
+        Referrers(copy.table, copy.reference.columns, row.table, row.key)
+        for row in touched
+        for copy in plan.copied_from[row.table]
+    ]
+    found = (yield from look_up(plan, asked, limits)) if asked else {}
+    with_edge = {wish for referrers, keys in found.items() for wish in _wishes(plan, referrers, keys)}
+    own = {_Wish(copy, row.key) for row in touched for copy in plan.copies[row.table]}
+    rows, surplus = yield from _fulfil(plan, touched, with_edge | own, frozenset(with_edge))
+    return Taken(rows, surplus, [FanOut(referrers, ()) for referrers in asked if referrers not in found])
+
+
+def take_copies_of(plan: Plan, pointing: Iterable[tuple[Referrers, Iterable[str]]]) -> Steps[Taken]:
+    """The same for rows that edges show to want copies, whoever changed the rows they look up."""
+    wishes = {wish for referrers, keys in pointing for wish in _wishes(plan, referrers, keys)}
+    return Taken(*(yield from _fulfil(plan, [], wishes, frozenset(wishes))), [])
+
+
+def _wishes(plan: Plan, referrers: Referrers, keys: Iterable[str]) -> set[_Wish]:
+    relation = (referrers.columns, referrers.parent)
+    copies = plan.copies[referrers.table]
+    wanted = [copy for copy in copies if (copy.reference.columns, copy.reference.parent) == relation]
+    return {_Wish(copy, key) for copy in wanted for key in keys}
+
+
+def _fulfil(
+    plan: Plan, touched: list[Touched], wishes: set[_Wish], with_edge: frozenset[_Wish]
+) -> Steps[tuple[list[Touched], list[SurplusEdge]]]:
+    """All rows that are touched now, and the edges that have served."""
     known = {(row.table, row.key): row for row in touched}
     surplus: list[SurplusEdge] = []
     while wishes:
@@ -78,25 +112,6 @@ def drop_edges(surplus: Iterable[SurplusEdge]) -> Steps[None]:
     ]
     if deletes:
         yield deletes
-
-
-def _referrers(plan: Plan, touched: Iterable[Touched]) -> Steps[set[_Wish]]:
-    """The rows under whose edges a touched row stands as the looked-up one."""
-    asked = {
-        (copy, pk, prefix)
-        for row in touched
-        for copy in plan.copied_from[row.table]
-        for pk, prefix in plan.edge_queries(copy.table, copy.reference.columns, row.table, row.key)
-    }
-    if not asked:
-        return set()
-    order = sorted(asked, key=lambda query: query[1:])
-    replies = yield [Query(TableName.ROWS, pk, prefix) for _, pk, prefix in order]
-    return {
-        _Wish(copy, sort_key[len(prefix) :])
-        for (copy, _, prefix), sort_keys in zip(order, replies, strict=True)
-        for sort_key in sort_keys
-    }
 
 
 def _read(row_ids: Iterable[RowId]) -> Steps[dict[RowId, Image]]:

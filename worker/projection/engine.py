@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from worker.projection.copies import drop_edges, take_copies
 from worker.projection.documents import rebuild
+from worker.projection.due import Dues, follow, put_due
 from worker.projection.flat_documents import Habit, write_flat
 from worker.projection.generations import look_at_fence
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
 from worker.projection.plan import Plan
+from worker.projection.referrers import Limits
 from worker.projection.roots import Root, find_roots
 from worker.records.rows import RowChange
 
@@ -23,23 +25,33 @@ def rebuild_roots(plan: Plan, roots: Sequence[Root], as_of: str) -> Steps[Counts
     return counts
 
 
-def project(plan: Plan, changes: Iterable[RowChange], as_of: str, habit: Habit | None = None) -> Steps[Counts]:
+def project(
+    plan: Plan, changes: Iterable[RowChange], as_of: str, dues: Dues | None = None, habit: Habit | None = None
+) -> Steps[Counts]:
     """Make the effect of all changes durable; when it returns, the batch may be checkpointed, never before.
 
     It may be stopped after any operation and run again, beside others that run the same or other changes: versions and
-    revisions only rise. `as_of` is the newest commit time of the batch (ISO, UTC). `habit`: what the process has
-    learned of flat documents. Raises NewerGeneration.
+    revisions only rise. `as_of` is the newest commit time of the batch (ISO, UTC). Large fan-outs are stored as due;
+    without `dues` they are followed to their end. `habit`: what the process has learned of flat documents. Raises
+    NewerGeneration.
     """
     counts = Counts()
+    limits = dues.limits if dues else Limits()
     others, for_images = yield from write_flat(plan, changes, as_of, habit or Habit(), counts)
     rows = fold(others)
     counts.folded += len(others) - len(rows)
     rows |= fold(for_images)
     touched = yield from store_rows(plan, rows, counts)
-    touched, surplus = yield from take_copies(plan, touched)
+    taken = yield from take_copies(plan, touched, limits)
     generations = yield from look_at_fence(plan)
-    roots = yield from find_roots(plan, touched)
-    yield from rebuild(plan, roots, as_of, generations, counts)
-    yield from clean_up(touched)
-    yield from drop_edges(surplus)
+    found = yield from find_roots(plan, taken.touched, limits)
+    yield from rebuild(plan, found.roots, as_of, generations, counts)
+    fan_outs = list(dict.fromkeys([*taken.fan_outs, *found.fan_outs]))
+    if dues is None:
+        yield from follow(plan, fan_outs, as_of, limits, counts)
+    else:
+        yield from put_due(dues, fan_outs, as_of)
+        counts.due += len(fan_outs)
+    yield from clean_up(taken.touched)
+    yield from drop_edges(taken.surplus)
     return counts

@@ -3,87 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from contract.keys import ROW_SK, row_pk
 from contract.mapping import Aggregate
 from worker.projection.image import read_image
 from worker.projection.images import RowId, Touched
-from worker.projection.operations import Get, Operation, Query, Steps, TableName
-from worker.projection.plan import Link, Place, Plan, needs_links
+from worker.projection.operations import Get, Operation, Steps, TableName
+from worker.projection.plan import Link, Place, Plan, is_copied, needs_links
+from worker.projection.referrers import FanOut, Limits, Referrers, look_up
 
 Root = tuple[Aggregate, str]
 """An aggregate and the key text of one of its documents."""
 
 Step = tuple[Place, str]
+"""A place where a row may stand, and the row's key."""
+
+Links = dict[RowId, frozenset[Link]]
 
 
-def find_roots(plan: Plan, touched: Iterable[Touched]) -> Steps[list[Root]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Documents to rebuild, and ways up that too many rows take for following them at once."""
+
+    roots: list[Root]
+    fan_outs: list[FanOut]
+
+
+def find_roots(plan: Plan, touched: Iterable[Touched], limits: Limits) -> Steps[Found]:
     """Every document in which a touched row stands or stood: up through present and former parents, at every level.
 
-    Each table is looked for at every place of every aggregate; a root table can stand lower down, too.
+    Each table is looked for at every place of every aggregate; a root table can stand lower down, too. Not at those
+    that show copies: the rows that took one, or may lack it, are touched themselves.
     """
-    links: dict[RowId, frozenset[Link]] = {}
+    links = links_of(touched)
+    followed = {
+        table: [p for p in plan.places[table] if not is_copied(p.node)] for table in {table for table, _ in links}
+    }
+    return (yield from climb(plan, [(place, key) for table, key in links for place in followed[table]], links, limits))
+
+
+def links_of(touched: Iterable[Touched]) -> Links:
+    """Where touched rows point or pointed."""
+    links: Links = {}
     for row in touched:
         links[row.table, row.key] = links.get((row.table, row.key), frozenset()) | row.links
-    frontier: list[Step] = [(place, key) for table, key in links for place in plan.places[table]]
-    referrers: dict[tuple[str, str], tuple[str, ...]] = {}
+    return links
+
+
+def climb(plan: Plan, frontier: list[Step], links: Links, limits: Limits) -> Steps[Found]:
+    """Every document above these places. `links`: of the rows that have been read, others are read and added.
+
+    What is held is bounded by the first steps and by the limits: only referrers can be many.
+    """
     roots: dict[tuple[str, str], Root] = {}
+    fan_outs: dict[FanOut, None] = {}
+    known: dict[Referrers, tuple[str, ...]] = {}
     seen: set[Step] = set()
+    left = limits.in_all
     while frontier:
         frontier = [step for step in dict.fromkeys(frontier) if step not in seen]
         seen.update(frontier)
-        yield from _look_up(plan, frontier, links, referrers)
-        above: list[Step] = []
-        for place, key in frontier:
+        yield from _read_links(plan, frontier, links)
+        ways = [_way_up(place, key) for place, key in frontier]
+        asked = [referrers for referrers in ways if referrers is not None and referrers not in known]
+        found = yield from look_up(plan, asked, Limits(limits.of_one_row, left))
+        known.update(found)
+        left -= sum(map(len, found.values()))
+        higher: list[Step] = []
+        for (place, key), referrers in zip(frontier, ways, strict=True):
             if place.above is None:
                 roots[place.aggregate.name, key] = (place.aggregate, key)
+            elif referrers is None:
+                wanted = (place.above.node.table, place.node.join)
+                pointed = links[place.node.table, key]
+                higher += [(place.above, link.key) for link in pointed if (link.parent, link.columns) == wanted]
+            elif referrers in known:
+                higher += [(place.above, referrer) for referrer in known[referrers]]
             else:
-                above += [(place.above, parent) for parent in _parents(plan, place, key, links, referrers)]
-        frontier = above
-    return list(roots.values())
+                fan_outs[FanOut(referrers, _path(place))] = None
+        frontier = higher
+    return Found(list(roots.values()), list(fan_outs))
 
 
-def _look_up(
-    plan: Plan,
-    frontier: list[Step],
-    links: dict[RowId, frozenset[Link]],
-    referrers: dict[tuple[str, str], tuple[str, ...]],
-) -> Steps[None]:
-    """Read the links and edges that the next level up needs and that are not known yet."""
-    rows: dict[RowId, Operation] = {}
-    edges: dict[tuple[str, str], Operation] = {}
-    for place, key in frontier:
-        row_id = (place.node.table, key)
-        if needs_links(place) and row_id not in links:
-            rows[row_id] = Get(TableName.ROWS, row_pk(*row_id), ROW_SK)
-        elif place.above is not None and not needs_links(place):
-            for asked in _referrer_queries(plan, place, key):
-                if asked not in referrers:
-                    edges[asked] = Query(TableName.ROWS, *asked)
-    if not rows and not edges:
+def above(plan: Plan, fan_out: FanOut) -> list[Place]:
+    """The places of the rows that a fan-out is about; none if the mapping does not know it."""
+    referrers, path = fan_out
+    places = [place for place in plan.places.get(referrers.parent, ()) if _way_up(place, referrers.key) == referrers]
+    wanted = [place for place in places if (_path(place) == path if path else is_copied(place.node))]
+    return [place.above for place in wanted if place.above is not None]
+
+
+def _way_up(place: Place, key: str) -> Referrers | None:
+    """The rows that point at this one, if the way up leads to them; None: by its own links, or it is a root."""
+    if place.above is None or needs_links(place):
+        return None
+    return Referrers(place.above.node.table, place.node.join, place.node.table, key)
+
+
+def _path(place: Place) -> tuple[str, ...]:
+    return (*_path(place.above), place.node.name) if place.above else (place.aggregate.name,)
+
+
+def _read_links(plan: Plan, frontier: list[Step], links: Links) -> Steps[None]:
+    wanted = [(place.node.table, key) for place, key in frontier if needs_links(place)]
+    unknown = [row_id for row_id in dict.fromkeys(wanted) if row_id not in links]
+    if not unknown:
         return
-    replies = yield [*rows.values(), *edges.values()]
-    for row_id, item in zip(rows, replies[: len(rows)], strict=True):
+    reads: list[Operation] = [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in unknown]
+    for row_id, item in zip(unknown, (yield reads), strict=True):
         image = read_image(item)
         links[row_id] = plan.links(row_id[0], image.row) | image.former if image else frozenset()
-    for asked, sort_keys in zip(edges, replies[len(rows) :], strict=True):
-        referrers[asked] = tuple(sort_key[len(asked[1]) :] for sort_key in sort_keys)
-
-
-def _parents(
-    plan: Plan,
-    place: Place,
-    key: str,
-    links: dict[RowId, frozenset[Link]],
-    referrers: dict[tuple[str, str], tuple[str, ...]],
-) -> Iterable[str]:
-    assert place.above is not None  # noqa: S101  for the type checker: roots have no parents
-    if needs_links(place):
-        wanted = (place.above.node.table, place.node.join)
-        return [link.key for link in links[place.node.table, key] if (link.parent, link.columns) == wanted]
-    return [parent for asked in _referrer_queries(plan, place, key) for parent in referrers[asked]]
-
-
-def _referrer_queries(plan: Plan, place: Place, key: str) -> list[tuple[str, str]]:
-    assert place.above is not None  # noqa: S101  for the type checker: roots have no parents
-    return plan.edge_queries(place.above.node.table, place.node.join, place.node.table, key)

@@ -67,7 +67,7 @@ class MemoryStore:
     def apply(self, operation: Operation) -> Reply:
         """Run one operation; conditions on a missing item never hold."""
         if isinstance(operation, Query):
-            return self._query(operation)
+            return self._sort_keys(operation)
         address = (operation.table, operation.pk, operation.sk)
         stored = self.items.get(address)
         if isinstance(operation, Get):
@@ -84,7 +84,7 @@ class MemoryStore:
         item = operation.item if isinstance(operation, Replace) else {**stored, **operation.assign}
         return self.put(address, item)
 
-    def _query(self, operation: Query) -> tuple[str, ...]:
+    def _sort_keys(self, operation: Query) -> tuple[str, ...]:
         after = operation.after.encode()
         _require(not after or operation.after.startswith(operation.prefix), "a start outside of what is asked for")
         found = sorted(

@@ -1,0 +1,310 @@
+"""Large fan-outs: what is above a row that very many point at is rebuilt in slices, from an item that says so.
+
+A batch that meets one stores it as due before it returns; a slice rebuilds the documents above some of the referrers
+and moves the cursor behind them. An item that is put again says so: its pass goes on, and another one follows it. Every
+write of an item gives it a revision that it never had before, and is conditioned on the one read: a worker that slept
+knows nothing of what was put meanwhile, and cannot call it done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from contract.keys import key_text
+from contract.values import AttributeValue, Item
+from worker.projection.copies import drop_edges, take_copies_of
+from worker.projection.documents import rebuild
+from worker.projection.generations import look_at_fence
+from worker.projection.images import Counts
+from worker.projection.operations import (
+    APPLIED,
+    Condition,
+    Delete,
+    Get,
+    Insert,
+    Operation,
+    Query,
+    Steps,
+    TableName,
+    Update,
+    text,
+)
+from worker.projection.plan import Plan
+from worker.projection.referrers import FanOut, Limits, Referrers, edge_queries, row_keys
+from worker.projection.roots import above, climb, links_of
+
+DUE_PK: Final = "#due"
+
+ITEMS_AT_ONCE: Final = 20
+"""Due items that may share a slice: many small ones must not cost a slice each."""
+
+PARTITIONS_AT_ONCE: Final = 8
+"""Partitions of spread edges that a slice asks at once, for each item."""
+
+LISTED: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Dues:
+    """Where a worker stores what is due. `owner`: the shard; `new_revision`: a text that it gives only once."""
+
+    owner: str
+    new_revision: Callable[[], str]
+    limits: Limits = field(default_factory=Limits)
+
+
+class Cursor(NamedTuple):
+    """Up to where a pass has come: behind an edge's sort key in one of so many partitions."""
+
+    partitions: int
+    partition: int
+    after: str
+
+
+START: Final = Cursor(0, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A fan-out that is due, as stored. `again`: it was put again since its pass began."""
+
+    sk: str
+    fan_out: FanOut
+    cursor: Cursor
+    again: bool
+    revision: str
+    as_of: str
+
+
+@dataclass(slots=True)
+class Slice:
+    """What one slice did. `last`: the sort key of the last item that had its turn, "" if none was there."""
+
+    counts: Counts = field(default_factory=Counts)
+    last: str = ""
+    finished: int = 0
+
+
+Settle = Callable[[list[FanOut]], Steps[None]]
+"""Makes sure that fan-outs met on the way are not lost: when it returns they are stored, or followed."""
+
+
+def put_due(dues: Dues, fan_outs: Iterable[FanOut], as_of: str) -> Steps[None]:
+    """Store fan-outs as due. The rows they are about must be durable."""
+    pending = {_sort_key(dues.owner, fan_out): fan_out for fan_out in fan_outs}
+    while pending:
+        order = list(pending)
+        replies = yield [_insert(sk, pending[sk], dues.new_revision(), as_of) for sk in order]
+        there = [sk for sk, reply in zip(order, replies, strict=True) if reply != APPLIED]
+        if not there:
+            return
+        items = yield [Get(TableName.ROWS, DUE_PK, sk) for sk in there]
+        stored = [_read(item) for item in items if item is not None]
+        again: list[Operation] = [
+            _update(item, item.cursor, again=item.again or item.cursor != START, dues=dues, as_of=as_of)
+            for item in stored
+        ]
+        replies = (yield again) if again else []
+        done = {item.sk for item, reply in zip(stored, replies, strict=True) if reply == APPLIED}
+        pending = {sk: pending[sk] for sk in there if sk not in done}
+
+
+def next_due(owner: str, after: str) -> Steps[list[str]]:
+    """Sort keys of some items of an owner: those behind one of them, and then from the first."""
+    prefix = _owner_prefix(owner)
+    (found,) = yield [Query(TableName.ROWS, DUE_PK, prefix, ITEMS_AT_ONCE, after)]
+    if after and len(found) < ITEMS_AT_ONCE:
+        (first,) = yield [Query(TableName.ROWS, DUE_PK, prefix, ITEMS_AT_ONCE - len(found))]
+        found = dict.fromkeys((*found, *first))
+    return list(found)
+
+
+def list_due() -> Steps[tuple[str, ...]]:
+    """Sort keys of what is due, of every owner; no more than LISTED."""
+    (found,) = yield [Query(TableName.ROWS, DUE_PK, "", LISTED)]
+    listed: tuple[str, ...] = found
+    return listed
+
+
+def revisions(sort_keys: Sequence[str]) -> Steps[dict[str, str]]:
+    """The revisions of the items that are there."""
+    items = (yield [Get(TableName.ROWS, DUE_PK, sk, ("rev",)) for sk in sort_keys]) if sort_keys else []
+    return {sk: item["rev"]["S"] for sk, item in zip(sort_keys, items, strict=True) if item is not None}
+
+
+def is_owned_by(owner: str, sort_key: str) -> bool:
+    """Whether it was put by that shard's worker."""
+    return sort_key.startswith(_owner_prefix(owner))
+
+
+def work_off(plan: Plan, dues: Dues, sort_keys: Sequence[str]) -> Steps[Slice]:
+    """One slice of these items, the first ones as far as they fit into it. Raises NewerGeneration.
+
+    It may be stopped after any operation and run again, beside others at the same items. An item that this mapping does
+    not know is deleted: the rebuild of the mapping that does comes later, or this worker would have met its fence.
+    """
+    done = Slice()
+    found = (yield [Get(TableName.ROWS, DUE_PK, sk) for sk in sort_keys]) if sort_keys else []
+    items = [_read(item) for item in found if item is not None]
+    if not items:
+        return done
+    as_of = max(item.as_of for item in items)
+
+    def settle(fan_outs: list[FanOut]) -> Steps[None]:
+        yield from put_due(dues, fan_outs, as_of)
+        done.counts.due += len(fan_outs)
+
+    passes = [(item.fan_out, item.cursor) for item in items]
+    cursors = yield from _rebuild_slice(plan, passes, as_of, dues.limits, done.counts, settle)
+    moved = list(zip(items, cursors, strict=False))
+    replies = yield [_move(item, cursor, dues) for item, cursor in moved]
+    ended = [cursor is None and not item.again for item, cursor in moved]
+    done.finished = sum(end and reply == APPLIED for end, reply in zip(ended, replies, strict=True))
+    done.last = moved[-1][0].sk
+    return done
+
+
+def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, counts: Counts) -> Steps[None]:
+    """The same to the end at once, for a caller that nobody waits for and that repeats everything if it is stopped.
+
+    Raises NewerGeneration.
+    """
+
+    def settle(inner: list[FanOut]) -> Steps[None]:
+        yield from follow(plan, inner, as_of, limits, counts)
+
+    for start in range(0, len(fan_outs), ITEMS_AT_ONCE):
+        passes = [(fan_out, START) for fan_out in fan_outs[start : start + ITEMS_AT_ONCE]]
+        while passes:
+            cursors = yield from _rebuild_slice(plan, passes, as_of, limits, counts, settle)
+            served = zip(passes, cursors, strict=False)
+            rest = [(fan_out, cursor) for (fan_out, _), cursor in served if cursor is not None]
+            passes = rest + passes[len(cursors) :]
+
+
+def _rebuild_slice(
+    plan: Plan,
+    passes: Sequence[tuple[FanOut, Cursor]],
+    as_of: str,
+    limits: Limits,
+    counts: Counts,
+    settle: Settle,
+) -> Steps[list[Cursor | None]]:
+    """Rebuild what is above the next referrers of the first passes; their new cursors, None at a list's end."""
+    pages = yield from _pages(plan, passes, limits.in_slice)
+    found_by = [(fan_out, page.keys) for (fan_out, _), page in zip(passes, pages, strict=False) if page.keys]
+    taken = yield from take_copies_of(
+        plan, [(fan_out.referrers, keys) for fan_out, keys in found_by if not fan_out.path]
+    )
+    generations = yield from look_at_fence(plan)
+    steps = [(place, key) for fan_out, keys in found_by for place in above(plan, fan_out) for key in keys]
+    narrow = replace(limits, in_all=limits.of_one_row)
+    found = yield from climb(plan, steps, links_of(taken.touched), narrow)
+    yield from rebuild(plan, found.roots, as_of, generations, counts)
+    yield from settle(found.fan_outs)
+    yield from drop_edges(taken.surplus)
+    return [page.cursor for page in pages]
+
+
+class _Page(NamedTuple):
+    """Referrers, and where the next ones begin; None: there are no more."""
+
+    keys: list[str]
+    cursor: Cursor | None
+
+
+def _pages(plan: Plan, passes: Sequence[tuple[FanOut, Cursor]], size: int) -> Steps[list[_Page]]:
+    """The next referrers of the first passes, `size` in all; the list ends where nothing is left for a pass."""
+    queries = [_next_queries(plan, fan_out, cursor, size) for fan_out, cursor in passes]
+    asked: list[Operation] = [query for _, part in queries for query in part]
+    replies: Iterator[tuple[str, ...]] = iter((yield asked) if asked else ())
+    pages: list[_Page] = []
+    for (fan_out, _), (at, part) in zip(passes, queries, strict=True):
+        parts = [next(replies) for _ in part]
+        if size > 0:
+            page = _page(fan_out, at, parts, size)
+            pages.append(page)
+            size -= len(page.keys)
+    return pages
+
+
+def _next_queries(plan: Plan, fan_out: FanOut, cursor: Cursor, size: int) -> tuple[Cursor, list[Operation]]:
+    """What to ask, and the cursor as this mapping means it: where edges are spread anew, a pass starts over."""
+    if not above(plan, fan_out):
+        return START, []
+    partitions = edge_queries(plan, fan_out.referrers)
+    at = cursor if cursor.partitions == len(partitions) else Cursor(len(partitions), 0, "")
+    part = partitions[at.partition : at.partition + PARTITIONS_AT_ONCE]
+    return at, [
+        Query(TableName.ROWS, pk, prefix, size, "" if number else at.after) for number, (pk, prefix) in enumerate(part)
+    ]
+
+
+def _page(fan_out: FanOut, at: Cursor, parts: Sequence[tuple[str, ...]], size: int) -> _Page:
+    taken: list[str] = []
+    for partition, sort_keys in enumerate(parts, at.partition):
+        room = size - len(taken)
+        taken += row_keys(fan_out.referrers, sort_keys[:room])
+        if len(sort_keys) >= room:
+            return _Page(taken, Cursor(at.partitions, partition, sort_keys[room - 1]))
+    partition = at.partition + len(parts)
+    return _Page(taken, Cursor(at.partitions, partition, "") if partition < at.partitions else None)
+
+
+def _move(item: DueItem, cursor: Cursor | None, dues: Dues) -> Operation:
+    if cursor is None and not item.again:
+        return Delete(TableName.ROWS, DUE_PK, item.sk, _still(item))
+    return _update(item, cursor or START, again=item.again and cursor is not None, dues=dues, as_of=item.as_of)
+
+
+def _insert(sk: str, fan_out: FanOut, revision: str, as_of: str) -> Operation:
+    keys: Item = {"pk": text(DUE_PK), "sk": text(sk), "what": text(_fan_out_text(fan_out))}
+    return Insert(TableName.ROWS, DUE_PK, sk, {**keys, **_state(START, again=False, revision=revision, as_of=as_of)})
+
+
+def _update(item: DueItem, cursor: Cursor, *, again: bool, dues: Dues, as_of: str) -> Operation:
+    state = _state(cursor, again=again, revision=dues.new_revision(), as_of=max(as_of, item.as_of))
+    return Update(TableName.ROWS, DUE_PK, item.sk, state, _still(item))
+
+
+def _state(cursor: Cursor, *, again: bool, revision: str, as_of: str) -> dict[str, AttributeValue]:
+    return {
+        "at": text(json.dumps(cursor)),
+        "again": {"BOOL": again},
+        "rev": text(revision),
+        "as_of": text(as_of),
+    }
+
+
+def _still(item: DueItem) -> tuple[Condition, ...]:
+    return (Condition("rev", "=", text(item.revision)),)
+
+
+def _read(item: Item) -> DueItem:
+    (table, columns, parent, key), path = json.loads(item["what"]["S"])
+    return DueItem(
+        sk=item["sk"]["S"],
+        fan_out=FanOut(Referrers(table, tuple(columns), parent, key), tuple(path)),
+        cursor=Cursor(*json.loads(item["at"]["S"])),
+        again=item["again"]["BOOL"],
+        revision=item["rev"]["S"],
+        as_of=item["as_of"]["S"],
+    )
+
+
+def _owner_prefix(owner: str) -> str:
+    return f"{key_text([owner])}#"
+
+
+def _sort_key(owner: str, fan_out: FanOut) -> str:
+    # names and keys may be longer than a sort key
+    digest = hashlib.blake2s(_fan_out_text(fan_out).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return _owner_prefix(owner) + digest
+
+
+def _fan_out_text(fan_out: FanOut) -> str:
+    return json.dumps(fan_out)
