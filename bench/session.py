@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.measured import Metric
@@ -76,3 +76,9 @@ class Session:
     runs: int
     sizes: Sizes
     say: Callable[[str], None]
+
+    def rounds(self, what: str) -> Iterator[int]:
+        """Counts the runs and shows how far they are."""
+        for at in range(self.runs):
+            self.say(f"{what}: run {at + 1} of {self.runs}")
+            yield at

@@ -47,7 +47,7 @@ def flat(session: Session) -> Metrics:
     }
     runs: dict[str, list[Used]] = {module: [] for module in contenders}
     counters: list[dict[str, float]] = []
-    for _ in range(session.runs):
+    for _ in session.rounds("flat"):
         for module, workload in contenders.items():
             found, counted = run_once(session, workload, module)
             runs[module].append(found)
@@ -81,7 +81,7 @@ def backlog(session: Session) -> Metrics:
 
 def _repeated(session: Session, workload: Workload) -> Metrics:
     runs, counters = [], []
-    for _ in range(session.runs):
+    for _ in session.rounds(workload.name):
         found, counted = run_once(session, workload)
         runs.append(found)
         counters.append(counted)
@@ -124,9 +124,10 @@ def replay(session: Session) -> Metrics:
     """The same records again, by a new process, as after a crash: reads only."""
     flat_workload = workloads.flat(session.sizes.flat_rows, 0)
     found: Metrics = {}
+    all_writes = [0.0] * session.runs
     for workload in (workloads.nested(session.sizes.orders), flat_workload):
         firsts, seconds, writes = [], [], []
-        for _ in range(session.runs):
+        for _ in session.rounds(f"replay of {workload.name}"):
             first, _ = run_once(session, workload)
             with worker(session.server, workload.mappings) as child:
                 child.feed(workload.setup)
@@ -138,6 +139,9 @@ def replay(session: Session) -> Metrics:
         found[f"{workload.name}_replay_cpu_per_change"] = Metric("us", tuple(seconds))
         found[f"{workload.name}_speedup"] = ratios("times less", firsts, seconds)
         found[f"{workload.name}_writes"] = Metric("writes", tuple(writes))
+        all_writes = [one + more for one, more in zip(all_writes, writes, strict=True)]
+    found["speedup"] = min(found["nested_speedup"], found["flat_speedup"], key=lambda metric: metric.median)
+    found["writes"] = Metric("writes", tuple(all_writes))
     return found
 
 
@@ -159,7 +163,7 @@ class Hot:
 def hot_lookup(session: Session) -> Metrics:
     """One product in very many orders is renamed while other orders stream through the same shard at a fixed rate."""
     sizes = session.sizes
-    runs = [_hot_once(session, seed) for seed in range(session.runs)]
+    runs = [_hot_once(session, seed) for seed in session.rounds("hot lookup")]
     before = [quantile(run.undisturbed, 0.99) * 1000 for run in runs]
     after = [quantile(run.disturbed, 0.99) * 1000 for run in runs]
     return {
@@ -263,7 +267,7 @@ def _require_title(session: Session, hot: workloads.HotLookup) -> None:
 def shards(session: Session) -> Metrics:
     """The same number of new orders by 1, 2 and 4 children side by side."""
     found: dict[str, list[float]] = {}
-    for _ in range(session.runs):
+    for _ in session.rounds("shards"):
         for count in (1, 2, 4):
             cpu, wall, memory = _shards_once(session, workloads.shards(session.sizes.shard_orders, count))
             found.setdefault(f"{count}_cpu_per_change", []).append(cpu)
@@ -307,7 +311,7 @@ def documents(session: Session) -> Metrics:
         title = max(10, kilobytes * 1000 // DOCUMENT_LINES - LINE_BYTES)
         count = max(2, 40 // kilobytes)
         workload = workloads.wide_documents(count, DOCUMENT_LINES, max(5, 400 // count // kilobytes), title)
-        found.update(_grown(session, f"{kilobytes}_kb", [workload] * session.runs))
+        found.update(_grown(session, f"{kilobytes}_kb", workload))
     return found
 
 
@@ -316,13 +320,13 @@ def children(session: Session) -> Metrics:
     found: Metrics = {}
     for count in session.sizes.children:
         workload = workloads.wide_documents(max(1, 100 // count), count, max(5, 200 // count))
-        found.update(_grown(session, f"{count}_lines", [workload] * session.runs))
+        found.update(_grown(session, f"{count}_lines", workload))
     return found
 
 
-def _grown(session: Session, name: str, runs: list[Workload]) -> Metrics:
+def _grown(session: Session, name: str, workload: Workload) -> Metrics:
     cost, memory, size = [], [], []
-    for workload in runs:
+    for _ in session.rounds(name.replace("_", " ")):
         one, _ = run_once(session, workload)
         cost.append(one.cpu_micros_per_record)
         memory.append(one.peak_megabytes)
@@ -340,7 +344,8 @@ def fan_out(session: Session) -> Metrics:
     for referrers in session.sizes.fan_outs:
         renames = max(1, 200 // referrers)
         workload = workloads.fan_out(referrers, renames)
-        runs = [_fan_out_once(session, workload, referrers) for _ in range(session.runs)]
+        rounds = session.rounds(f"fan-out to {referrers} documents")
+        runs = [_fan_out_once(session, workload, referrers) for _ in rounds]
         found[f"{referrers}_cpu_per_document"] = Metric("us", tuple(cpu for cpu, _ in runs))
         found[f"{referrers}_peak_memory"] = Metric("MB", tuple(memory for _, memory in runs))
     return found

@@ -358,4 +358,4 @@ def fan_out(referrers: int, renames: int, seed: int = 6) -> Workload:
 def shards(orders: int, count: int) -> list[Workload]:
     """New orders by several shards, each with its own orders; all look up the same customers and products."""
     each = orders // count
-    return [nested(each, seed=20 + at, first=1 + at * each) for at in range(count)]
+    return [nested(each, 20 + at, 1 + at * each, customers=100, products=200) for at in range(count)]

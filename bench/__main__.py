@@ -1,0 +1,102 @@
+"""python -m bench: run the benchmarks, redraw what the documents show of them, look for regressions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench import commit_latency, query, results, throughput
+from bench.child import ChildFailed
+from bench.machine import machine
+from bench.session import FULL, QUICK, USUAL, Metrics, Session
+from bench.table_server import table_server
+from local.running import StackError
+
+SIZES: Final = {"quick": QUICK, "usual": USUAL, "full": FULL}
+LEAST_RUNS: Final = 5
+
+
+def _query(session: Session) -> Metrics:
+    """The query function's own code and start, beside a plain handler of boto3 and Powertools."""
+    session.say("query function")
+    return query.measure(session.runs).metrics()
+
+
+BENCHMARKS: Final[dict[str, Callable[[Session], Metrics]]] = {
+    "flat": throughput.flat,
+    "nested": throughput.nested,
+    "replay": throughput.replay,
+    "backlog": throughput.backlog,
+    "hot_lookup": throughput.hot_lookup,
+    "shards": throughput.shards,
+    "documents": throughput.documents,
+    "children": throughput.children,
+    "fan_out": throughput.fan_out,
+    "query": _query,
+    "commit_to_document": commit_latency.commit_to_document,
+}
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    pass
+
+
+@main.command()
+@click.option("--only", multiple=True, type=click.Choice(list(BENCHMARKS)), help="One benchmark; may be repeated.")
+@click.option("--runs", default=LEAST_RUNS, show_default=True, type=click.IntRange(min=1), help="Runs of each.")
+@click.option(
+    "--sizes", default="usual", show_default=True, type=click.Choice(list(SIZES)), help="How much a run does."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of tables.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the results.")
+def run(only: tuple[str, ...], runs: int, sizes: str, as_json: bool, output: Path | None) -> None:
+    """Run the benchmarks and write bench/results/latest.json, or with --only just those, and write nothing.
+
+    --output writes the results somewhere else, also with --only.
+    """
+    started = time.monotonic()
+    wanted = {name: BENCHMARKS[name] for name in BENCHMARKS if not only or name in only}
+    found: dict[str, Metrics] = {}
+    described = machine()
+
+    def say(what: str) -> None:
+        click.echo(f"[{time.monotonic() - started:6.1f} s] {what}", err=True)
+
+    for name, benchmark in wanted.items():
+        # a server of its own for each, so that none meets what another left
+        with table_server() as server:
+            try:
+                found[name] = benchmark(Session(server, runs, SIZES[sizes], say))
+            except (ChildFailed, StackError, RuntimeError, ChildProcessError) as problem:
+                raise click.ClickException(f"{name}: {problem}") from None
+    about = {name: (benchmark.__doc__ or "").strip() for name, benchmark in wanted.items()}
+    everything = results.results(found, about, described, runs, sizes, time.monotonic() - started)
+    target = output or (None if only else results.LATEST)
+    if target is not None:
+        results.write(target, everything)
+        say(f"written to {target}")
+    if as_json:
+        click.echo(json.dumps(everything, indent=1, ensure_ascii=False))
+    else:
+        _show(everything)
+
+
+def _show(everything: dict[str, object]) -> None:
+    console = Console()
+    for title, columns, rows in results.tables(everything):
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()
