@@ -1,4 +1,4 @@
-"""One suite for every store that the engine may stand on: the one in memory, MiniStack, and any other endpoint.
+"""One suite for every store that the engine may stand on: in memory, MiniStack, the benchmarks', any other endpoint.
 
 TEST_CONFORMANCE_ENDPOINT (with AWS_REGION and credentials in the environment) adds a further one: DynamoDB Local,
 or AWS itself with `https://dynamodb.<region>.amazonaws.com`. It creates a table of its own and deletes it.
@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from bench.table_server import Server, table_server
 from local.ministack import MiniStack
 from worker.log import Log
 from worker.projection.operations import (
@@ -39,7 +40,7 @@ from worker.store.memory import MemoryStore
 Run = Callable[[Sequence[Operation]], list[Any]]
 
 ENDPOINT = os.environ.get("TEST_CONFORMANCE_ENDPOINT", "")
-STORES = ["memory", "ministack", "ministack lean", *(["endpoint"] if ENDPOINT else [])]
+STORES = ["memory", "ministack", "ministack lean", "table server", *(["endpoint"] if ENDPOINT else [])]
 
 
 def _create(client: Any, name: str) -> None:
@@ -52,6 +53,13 @@ def _create(client: Any, name: str) -> None:
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The benchmarks' tables."""
+    with table_server() as running:
+        yield running
+
+
 @pytest.fixture(params=STORES, scope="module")
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a group of operations and gives the replies."""
@@ -62,6 +70,10 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     if request.param.startswith("ministack"):
         stack: MiniStack = request.getfixturevalue("ministack")
         client = stack.client("dynamodb")
+    elif request.param == "table server":
+        url = request.getfixturevalue("server").url
+        keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
+        client = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=url, **keys)
     else:
         client = boto3.client("dynamodb", endpoint_url=ENDPOINT)
     names = {table: f"conformance-{table.value}-{uuid.uuid4().hex[:8]}" for table in TableName}
