@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from api_lambdas.catalog import Index
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.item_text import item_text
 from contract.keys import DOCUMENT_SK, document_pk
-from contract.mapping import Index
 from contract.values import Item
 
 
@@ -91,10 +91,18 @@ def _document(item: Item) -> Document | None:
     parked = "_parked" in item
     return Document(
         attributes={name: value for name, value in item.items() if _is_public(name)},
-        entity_tag=f'"{item["_rev"]["N"]}-{item["_gen"]["N"]}-{item["_fp"]["S"][:8]}"',
+        entity_tag=_entity_tag(item),
         as_of=None if parked else item["_as_of"]["S"],
         parked=parked,
     )
+
+
+def _entity_tag(item: Item) -> str:
+    """Another one for every write: a document that holds its row has the row's version, others count."""
+    generation = item["_gen"]["N"]
+    if "_v" in item:
+        return f'"{item["_v"]["S"]}-{generation}"'
+    return f'"{item["_rev"]["N"]}-{generation}-{item["_fp"]["S"][:8]}"'
 
 
 def _is_public(name: str) -> bool:

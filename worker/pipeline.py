@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from contract.keys import ROW_SK, row_pk
+from worker.due_work import DueReport, DueWork
 from worker.errors import FatalError
 from worker.intake import Intake
 from worker.log import Event, Log
 from worker.parking import Entry
+from worker.projection.due import Dues
 from worker.projection.engine import project
+from worker.projection.flat_documents import Habit, stored_rows
 from worker.projection.generations import NewerGeneration
-from worker.projection.image import read_image
 from worker.projection.images import Counts
-from worker.projection.operations import Get, Steps, TableName
+from worker.projection.operations import Steps
 from worker.projection.plan import Plan
 from worker.records.crossing import RowId, State
 from worker.records.drift import Drift, Ledger
@@ -80,6 +81,7 @@ class BatchReport:
     documents_skipped: int = 0
     documents_parked: int = 0
     documents_waiting: int = 0
+    due: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
     drift: Counter[str] = field(default_factory=Counter)
@@ -94,6 +96,7 @@ class BatchReport:
         self.documents_skipped += counts.documents_skipped
         self.documents_parked += counts.documents_parked
         self.documents_waiting += counts.documents_waiting
+        self.due += counts.due
 
 
 class Pipeline:
@@ -109,10 +112,12 @@ class Pipeline:
         log: Log,
         notes_tables: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        dues: Dues | None = None,
     ) -> None:
         """With `notes_tables` off every record stands for itself: what it shows about its table parks it alone.
 
-        An operator who feeds old records again must not stop a table whose new records are fine.
+        An operator who feeds old records again must not stop a table whose new records are fine. Without `dues` large
+        fan-outs are followed to their end within their batch.
         """
         self._plan = plan
         self._store = store
@@ -123,6 +128,9 @@ class Pipeline:
         self._notes_tables = notes_tables
         self._clock = clock
         self._refreshed = float("-inf")
+        self._habit = Habit()
+        self._dues = dues
+        self._due_work = DueWork(plan, store, dues, clock) if dues else None
 
     def process(self, records: Sequence[StreamRecord]) -> BatchReport:
         """Return when every record is durable: written, stale or parked. Transient failures are retried for ever.
@@ -140,11 +148,26 @@ class Pipeline:
                 if self._notes_tables:
                     self._parking.park([entry])
 
+    def work_off(self) -> DueReport | None:
+        """One slice of what is due; None if nothing is known to be. Raises FatalError only.
+
+        Whatever becomes of it has nothing to do with checkpoints.
+        """
+        if self._due_work is None:
+            return None
+        try:
+            report = self._due_work.work_off()
+        except NewerGeneration as problem:
+            raise FatalError(str(problem)) from None
+        if report and report.counts.documents_parked:
+            self._log.warning(Event.DOCUMENT_PARKED, count=report.counts.documents_parked)
+        return report
+
     def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
         retries = self._retries()
         taken = self._intake.take(records)
         if taken.moves:
-            self._intake.settle(taken, self._store.drive(_stored_states(taken.new_keys())))
+            self._intake.settle(taken, self._store.drive(_stored_states(self._plan, taken.new_keys())))
         report = BatchReport(
             len(records),
             ignored=taken.ignored,
@@ -163,9 +186,15 @@ class Pipeline:
 
     def _project(self, changes: list[RowChange], report: BatchReport) -> None:
         try:
-            report.add(self._store.drive(project(self._plan, changes, _instant(report.newest_commit_micros))))
+            report.add(
+                self._store.drive(
+                    project(self._plan, changes, _instant(report.newest_commit_micros), self._dues, self._habit)
+                )
+            )
         except NewerGeneration as problem:
             raise FatalError(str(problem)) from None
+        if self._due_work and report.due:
+            self._due_work.put(report.due)
         if report.documents_parked:
             self._log.warning(Event.DOCUMENT_PARKED, count=report.documents_parked)
 
@@ -191,11 +220,10 @@ class Pipeline:
         self._refreshed = now
 
 
-def _stored_states(rows: list[RowId]) -> Steps[dict[RowId, State]]:
+def _stored_states(plan: Plan, rows: list[RowId]) -> Steps[dict[RowId, State]]:
     """Version of each row that is stored, and whether it is there: not deleted."""
-    items = yield [Get(TableName.ROWS, row_pk(*row), ROW_SK) for row in rows]
-    images = zip(rows, map(read_image, items), strict=True)
-    return {row: (image.version, image.row is not None) for row, image in images if image is not None}
+    stored = yield from stored_rows(plan, rows)
+    return {row_id: (version, row is not None) for row_id, (version, row) in stored.items()}
 
 
 def _instant(micros: int | None) -> str:

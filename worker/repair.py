@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
+from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Mapping
 from worker.errors import NearviewError
 from worker.log import Log
 from worker.projection.engine import rebuild_roots
+from worker.projection.flat import CLAIMED, VERSION
+from worker.projection.flat_documents import holds_row, stored_rows
 from worker.projection.generations import NewerGeneration
-from worker.projection.image import read_image
 from worker.projection.operations import Condition, Get, Operation, Steps, TableName, Update, text
 from worker.projection.plan import make_plan
 from worker.projection.roots import Root
+from worker.records.errors import TableLacks
 from worker.store.dynamodb import DynamoStore
 from worker.store.engine import engine_store
 
@@ -52,32 +54,38 @@ class RowStore:
         self._store.close()
 
     def rebuild(self, documents: Sequence[tuple[str, str]]) -> None:
-        """Make documents (aggregate and key) what the stored rows say, beside whatever workers do."""
+        """Make documents (aggregate and key) what the stored rows say, beside whatever workers do.
+
+        A document that holds its row itself is all that is stored of it, and stays.
+        """
         roots = [(self._aggregates[name], key) for name, key in documents]
         try:
-            self._store.drive(_forget_fingerprints(roots))
-            self._store.drive(rebuild_roots(self._plan, roots, _AS_OF_UNKNOWN))
+            made = self._store.drive(_forget_fingerprints(roots))
+            self._store.drive(rebuild_roots(self._plan, made, _AS_OF_UNKNOWN))
         except (NearviewError, NewerGeneration) as error:
             raise RepairError(str(error)) from error
 
     def rows(self, rows: Sequence[tuple[str, str]]) -> list[StoredRow | None]:
         """What is stored of rows (table and key text), in their order; None without an image."""
         try:
-            items = self._store.run([Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in rows])
-        except NearviewError as error:
+            stored = self._store.drive(stored_rows(self._plan, rows))
+        except (NearviewError, TableLacks) as error:
             raise RepairError(str(error)) from error
-        images = [read_image(item) for item in items]
-        return [None if image is None else StoredRow(image.row) for image in images]
+        return [StoredRow(stored[row][1]) if row in stored else None for row in rows]
 
 
-def _forget_fingerprints(roots: Sequence[Root]) -> Steps[None]:
-    """A document whose fingerprint is right would be taken for right, whatever became of its body."""
+def _forget_fingerprints(roots: Sequence[Root]) -> Steps[list[Root]]:
+    """A document whose fingerprint is right would be taken for right, whatever became of its body.
+
+    Returns the documents that are made of stored rows.
+    """
     keys = [document_pk(aggregate.name, key) for aggregate, key in roots]
-    items = yield [Get(TableName.DOCUMENTS, pk, DOCUMENT_SK, ("_rev",)) for pk in keys]
+    items = yield [Get(TableName.DOCUMENTS, pk, DOCUMENT_SK, ("_rev", VERSION, CLAIMED)) for pk in keys]
     updates: list[Operation] = [
         Update(TableName.DOCUMENTS, pk, DOCUMENT_SK, {"_fp": _NO_FINGERPRINT}, (Condition("_rev", "=", item["_rev"]),))
         for pk, item in zip(keys, items, strict=True)
-        if item is not None
+        if item is not None and not holds_row(item)
     ]
     if updates:
         yield updates
+    return [root for root, item in zip(roots, items, strict=True) if item is None or not holds_row(item)]

@@ -92,6 +92,17 @@ def test_an_unchanged_document_is_not_sent_again(get: Get, tables: Tables, heade
     assert answer["headers"]["etag"] == '"7-1-01234567"'
 
 
+def test_a_document_that_holds_its_row_has_another_tag_after_every_write(get: Get, tables: Tables) -> None:
+    """Its version counts, not its revision, which stays."""
+    tables.put_document(ORDER, ("flat",), {"status": "paid"}, _v="0001a")
+    first = get("/orders/flat")
+    tables.put_document(ORDER, ("flat",), {"status": "sent"}, _v="0001b")
+
+    again = get("/orders/flat", headers={"if-none-match": first["headers"]["etag"]})
+
+    assert (first["headers"]["etag"], again["statusCode"]) == ('"0001a-1"', 200)
+
+
 def test_a_changed_document_is_sent(get: Get, tables: Tables) -> None:
     """An older entity tag does not match."""
     tables.put_document(ORDER, ("newer",), {"status": "paid"}, _rev=8)

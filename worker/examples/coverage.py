@@ -12,7 +12,10 @@ from contract.mapping import Aggregate, Kind, Node
 from worker.examples.model import Example
 from worker.projection.assemble import stands
 from worker.projection.filters import passes
-from worker.projection.image import Image, read_image
+from worker.projection.flat import VERSION, digest_of, read_recipe
+from worker.projection.flat_documents import RECIPES_PK, holds_row
+from worker.projection.image import Image, make_image, read_image
+from worker.projection.merge import RowState
 from worker.projection.operations import TableName
 from worker.records.envelope import Operation
 from worker.records.rows import Row, parent_key
@@ -97,6 +100,15 @@ class _Walk:
                 image = read_image(item)
                 if image is not None and image.row is not None:
                     self.rows.setdefault(name, {})[key] = image
+            if table is TableName.DOCUMENTS and holds_row(item):
+                aggregate, _, key = pk.partition("#")
+                recipe = read_recipe(
+                    store.items[TableName.ROWS, RECIPES_PK, f"{aggregate}#{digest_of(item)}"]["recipe"]["S"]
+                )
+                if (row := recipe.row(item)) is not None:
+                    state = RowState(item[VERSION]["S"], row)
+                    image = make_image(state, frozenset(), frozenset(), {}, None)
+                    self.rows.setdefault(recipe.table, {})[key] = image
 
     def visit(self, node: Node, key: str, path: tuple[str, ...]) -> Iterator[Branch]:
         """The branches taken at a row and below it."""

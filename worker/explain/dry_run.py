@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.keys import DOCUMENT_SK, ROW_SK, row_pk
+from contract.keys import DOCUMENT_SK, ROW_SK, document_pk
 from contract.mapping import Aggregate
 from contract.values import from_item
 from worker.errors import NearviewError
 from worker.explain.overlay import Base, Overlay, Step
 from worker.projection.engine import project, rebuild_roots
-from worker.projection.image import read_image
-from worker.projection.operations import Delete, Get, Insert, TableName
+from worker.projection.flat_documents import holds_row, stored_rows
+from worker.projection.operations import Delete, Get, Insert, TableName, run_to_end
 from worker.projection.plan import Plan
 from worker.records.rows import RowChange
 
@@ -60,19 +60,22 @@ def of_changes(plan: Plan, base: Base, changes: Sequence[RowChange]) -> Journal:
 
 def of_row(plan: Plan, base: Base, table: str, key: str) -> Journal:
     """What a change of a stored row would do that leaves its foreign keys. Raises NoSuchRow, NewerGeneration."""
-    (item,) = base.run([Get(TableName.ROWS, row_pk(table, key), ROW_SK)])
-    image = read_image(item)
-    if image is None:
-        raise NoSuchRow(f"no image of {table} {key} is stored")
+    stored = run_to_end(stored_rows(plan, [(table, key)]), base.run)
+    if not stored:
+        raise NoSuchRow(f"no row {key} of {table} is stored")
+    ((version, row),) = stored.values()
     # newer than the stored one, and different: in a column that nothing shows
-    row = None if image.row is None else {**image.row, _CHANGED: True}
-    return of_changes(plan, base, [RowChange(table, key, image.version + _NEWER, row)])
+    changed = None if row is None else {**row, _CHANGED: True}
+    return of_changes(plan, base, [RowChange(table, key, version + _NEWER, changed)])
 
 
 def of_document(plan: Plan, base: Base, aggregate: Aggregate, key: str) -> Journal:
-    """What building one document anew would do. Raises NewerGeneration."""
+    """What building one document anew would do: nothing, if it holds its row itself. Raises NewerGeneration."""
     overlay = Overlay(base)
-    overlay.drive(rebuild_roots(plan, [(aggregate, key)], _AS_OF))
+    (item,) = overlay.run([Get(TableName.DOCUMENTS, document_pk(aggregate.name, key), DOCUMENT_SK)])
+    if item is None or not holds_row(item):
+        overlay = Overlay(base)
+        overlay.drive(rebuild_roots(plan, [(aggregate, key)], _AS_OF))
     return _journal(overlay)
 
 

@@ -129,5 +129,5 @@ def _stored(item: Item) -> Stored:
     deleted = "_deleted" in item
     state = State.PARKED if "_parked" in item else State.DELETED if deleted else State.LIVE
     # an item under another sort key is no document: marked, its pk matches no source row, so that it is reported
-    version = "/".join(str(item.get(name)) for name in ("_rev", "_fp", "_parked", "_deleted"))
+    version = "/".join(str(item.get(name)) for name in ("_rev", "_v", "_fp", "_parked", "_deleted"))
     return Stored(pk if sk == DOCUMENT_SK else f"{pk}{STRAY}{sk}", state, not deleted, body, index, version)
