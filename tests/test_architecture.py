@@ -68,6 +68,7 @@ ROOTS = {
 # what a child runs beside the core and the packages of shells
 IN_A_CHILD = (
     "worker.compose",
+    "worker.due_work",
     "worker.intake",
     "worker.pipeline",
     "worker.parking",

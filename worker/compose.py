@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from worker.log import Event, Log
 from worker.parking import Parking
 from worker.patience import Patience
 from worker.pipeline import ParkingPlace, Pipeline
+from worker.projection.due import Dues
 from worker.projection.plan import make_plan
+from worker.projection.referrers import limits
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
 from worker.source_settings import read_mapping, source
@@ -19,15 +22,18 @@ from worker.store.engine import engine_store
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
     """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
     log = (log or Log(settings.log_level)).bind(shard=shard_id)
-    return _pipeline(settings, log, None, notes_tables=True)
+    dues = Dues(shard_id, lambda: uuid.uuid4().hex, limits(settings.large_fan_out))
+    return _pipeline(settings, log, None, dues, notes_tables=True)
 
 
 def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline:
     """The same for records that were parked: `parking` learns which of them stay so. Raises SettingsError."""
-    return _pipeline(settings, log, parking, notes_tables=False)
+    return _pipeline(settings, log, parking, None, notes_tables=False)
 
 
-def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, notes_tables: bool) -> Pipeline:
+def _pipeline(
+    settings: Settings, log: Log, parking: ParkingPlace | None, dues: Dues | None, *, notes_tables: bool
+) -> Pipeline:
     mapping = read_mapping(Path(settings.mappings))
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
     read_as = source(settings, mapping)
@@ -40,4 +46,5 @@ def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, *, not
         source=read_as,
         log=log,
         notes_tables=notes_tables,
+        dues=dues,
     )

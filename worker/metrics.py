@@ -30,6 +30,13 @@ DOCUMENTS_PARKED = Counter("nearview_documents_parked", "Documents whose newest 
 DOCUMENTS_WAITING = Counter(
     "nearview_documents_waiting", "Documents left as they are until a rebuild has put the edges of new relations."
 )
+DUE = Gauge(
+    "nearview_due",
+    "Changed rows of the shard, pointed at by very many, whose documents are being rebuilt in slices.",
+    ["shard"],
+    multiprocess_mode="livemostrecent",
+)
+DUE_DOCUMENTS = Counter("nearview_due_documents", "Documents written by such slices; they count as written, too.")
 RETRIES = Counter("nearview_retries", "Requests to the store that were tried again.")
 BATCH_SECONDS = Histogram("nearview_batch_seconds", "Time to make one batch durable.", buckets=SECONDS_BUCKETS)
 COMMIT_SECONDS = Histogram(
@@ -87,6 +94,31 @@ class BatchCounts(Protocol):
         """Number of things noticed about the columns of a table, by table."""
 
 
+class DocumentCounts(Protocol):
+    """What became of documents."""
+
+    documents_written: int
+    documents_skipped: int
+    documents_parked: int
+    documents_waiting: int
+
+
+class DueCounts(Protocol):
+    """What a slice reports (worker.due_work.DueReport)."""
+
+    @property
+    def counts(self) -> DocumentCounts:
+        """What became of its documents."""
+
+    @property
+    def outstanding(self) -> int:
+        """Items that the shard has left."""
+
+    @property
+    def retries(self) -> int:
+        """How often something had to be tried again."""
+
+
 def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: float) -> None:
     """Count one durable batch; `seconds` is what it took, `now_seconds` the time since the epoch."""
     RECORDS.inc(batch.records)
@@ -111,6 +143,22 @@ def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: f
         commit_seconds = batch.newest_commit_micros / MICROS
         COMMIT_SECONDS.observe(max(0.0, now_seconds - commit_seconds))
         COMMIT_TIME.labels(shard).set(commit_seconds)
+
+
+def observe_slice(shard: str, due: DueCounts) -> None:
+    """Count one slice of what is due, beside the stream's batches."""
+    DOCUMENT_WRITES.inc(due.counts.documents_written)
+    DOCUMENT_SKIPS.inc(due.counts.documents_skipped)
+    DOCUMENTS_PARKED.inc(due.counts.documents_parked)
+    DOCUMENTS_WAITING.inc(due.counts.documents_waiting)
+    DUE_DOCUMENTS.inc(due.counts.documents_written)
+    RETRIES.inc(due.retries)
+    observe_due(shard, due.outstanding)
+
+
+def observe_due(shard: str, outstanding: int) -> None:
+    """Record how much the shard has due."""
+    DUE.labels(shard).set(outstanding)
 
 
 def observe_delivery(shard: str, millis_behind: int | None) -> None:

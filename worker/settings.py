@@ -135,6 +135,14 @@ class Settings:
     batch_records: int = _number(
         "NEARVIEW_BATCH_RECORDS", 500, 1, 10_000, "Records that are folded and written together."
     )
+    large_fan_out: int = _number(
+        "NEARVIEW_LARGE_FAN_OUT",
+        200,
+        1,
+        10_000,
+        "How many rows that point at a changed row are followed to their documents within a batch. The documents of a"
+        " row that more point at are rebuilt in slices beside the stream.",
+    )
     max_records: int = _number(
         "NEARVIEW_MAX_RECORDS",
         2000,

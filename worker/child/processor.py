@@ -13,6 +13,8 @@ from worker.records.stream import StreamRecord
 
 # A checkpoint is a write to the lease table and a round trip: within a long delivery one a second is enough.
 CHECKPOINT_EVERY_SECONDS = 1.0
+# What is due may keep the next delivery waiting so long, unless a single slice takes longer.
+WORK_OFF_SECONDS = 0.2
 ATTEMPTS = 5
 SHARD_END_ATTEMPTS = 20
 
@@ -24,6 +26,9 @@ class BatchProcessor(Protocol):
 
     def process(self, records: Sequence[StreamRecord]) -> metrics.BatchCounts:
         """Return when every record is durable; raise FatalError only."""
+
+    def work_off(self) -> metrics.DueCounts | None:
+        """Do a slice of what is due; None if nothing is. Raise FatalError only."""
 
 
 class ShardProcessor:
@@ -38,7 +43,9 @@ class ShardProcessor:
         checkpoints: Checkpoints,
         batch_records: int,
         log: Log,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._build_pipeline = build_pipeline
         self._on_shard = on_shard
         self._checkpoints = checkpoints
@@ -57,7 +64,7 @@ class ShardProcessor:
         self._log = self._log.bind(shard=self._shard)
         self._on_shard(self._shard)
         self._pipeline = self._build_pipeline(self._shard)
-        self._checkpointed_at = time.monotonic()
+        self._checkpointed_at = self._clock()
         metrics.shard_held(self._shard, time.time())
         self._log.info(Event.SHARD_INITIALIZED, position=str(action.sequence_number))
 
@@ -69,13 +76,15 @@ class ShardProcessor:
         for start in range(0, len(records), self._batch_records):
             batch = records[start : start + self._batch_records]
             self._make_durable(batch)
-            long_ago = time.monotonic() - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS
+            long_ago = self._clock() - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS
             is_last = start + len(batch) == len(records)
             if long_ago and not is_last and self._checkpoint(action.checkpointer) is Outcome.LEASE_LOST:
                 return
         if self._checkpoint(action.checkpointer) is Outcome.DONE:
             metrics.observe_covered(self._shard, time.time())
         metrics.observe_delivery(self._shard, action.millis_behind_latest)
+        if not self._lease_lost:
+            self._work_off()
 
     def shutdown_requested(self, action: Any) -> None:
         """A graceful stop or a handoff: what is durable is checkpointed; leaseLost follows."""
@@ -104,12 +113,25 @@ class ShardProcessor:
     def _make_durable(self, batch: Sequence[StreamRecord]) -> None:
         if self._pipeline is None:
             raise ProtocolError("the daemon sent records before naming a shard")
-        started = time.monotonic()
+        started = self._clock()
         counts = self._pipeline.process(batch)
-        seconds = time.monotonic() - started
+        seconds = self._clock() - started
         self._durable = (batch[-1].sequence_number, batch[-1].sub_sequence_number)
         metrics.observe_batch(self._shard, counts, seconds, time.time())
         self._log.debug(Event.BATCH_DONE, records=len(batch), seconds=round(seconds, 4))
+
+    def _work_off(self) -> None:
+        """What is due, for a while: the next delivery waits meanwhile. It is done at every one, so none starves it."""
+        if self._pipeline is None:
+            raise ProtocolError("the daemon sent records before naming a shard")
+        begun = slice_begun = self._clock()
+        while (report := self._pipeline.work_off()) is not None:
+            metrics.observe_slice(self._shard, report)
+            now = self._clock()
+            if now - begun + (now - slice_begun) > WORK_OFF_SECONDS:
+                return
+            slice_begun = now
+        metrics.observe_due(self._shard, 0)
 
     def _checkpoint(self, checkpointer: Any) -> Outcome:
         outcome = Outcome.DONE
@@ -118,7 +140,7 @@ class ShardProcessor:
         self._lease_lost = outcome is Outcome.LEASE_LOST
         if outcome is Outcome.DONE:
             self._checkpointed = self._durable
-            self._checkpointed_at = time.monotonic()
+            self._checkpointed_at = self._clock()
         return outcome
 
 

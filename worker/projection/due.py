@@ -123,9 +123,9 @@ def next_due(owner: str, after: str) -> Steps[list[str]]:
     return list(found)
 
 
-def list_due() -> Steps[tuple[str, ...]]:
-    """Sort keys of what is due, of every owner; no more than LISTED."""
-    (found,) = yield [Query(TableName.ROWS, DUE_PK, "", LISTED)]
+def list_due(owner: str = "") -> Steps[tuple[str, ...]]:
+    """Sort keys of what is due, of one owner or of all; no more than LISTED."""
+    (found,) = yield [Query(TableName.ROWS, DUE_PK, _owner_prefix(owner) if owner else "", LISTED)]
     listed: tuple[str, ...] = found
     return listed
 

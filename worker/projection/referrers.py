@@ -43,6 +43,11 @@ class Limits:
     in_slice: int = 100
 
 
+def limits(of_one_row: int) -> Limits:
+    """Those of a worker that is told only the first; many rows with some referrers each may take five times as many."""
+    return Limits(of_one_row, 5 * of_one_row)
+
+
 def look_up(plan: Plan, asked: Iterable[Referrers], limits: Limits) -> Steps[dict[Referrers, tuple[str, ...]]]:
     """The keys of the referrers of each row, as far as the limits allow it: those that are too many are left out."""
     order = list(dict.fromkeys(asked))
