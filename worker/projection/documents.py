@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, edge_sk_prefix, row_pk
-from contract.mapping import Aggregate, Kind, Node
+from contract.keys import DOCUMENT_SK, document_pk
+from contract.mapping import Aggregate
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
-from worker.projection.assemble import Assembled, EdgeId, Memory, assemble, edge_id, stands
+from worker.projection.assemble import Assembled, assemble
 from worker.projection.flat import CLAIMED, VERSION
 from worker.projection.flat_documents import claim, holds_row
 from worker.projection.generations import Generations, refuse_newer
-from worker.projection.image import read_image
-from worker.projection.images import Counts, RowId, fold, store_rows
+from worker.projection.images import Counts, fold, store_rows
 from worker.projection.operations import (
     APPLIED,
     Condition,
     Get,
     Insert,
     Operation,
-    Query,
     Replace,
     Steps,
     TableName,
@@ -29,9 +27,9 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.projection.plan import NO_RELATIONS, Plan, is_copied
+from worker.projection.plan import NO_RELATIONS, Plan
+from worker.projection.reading import read_trees
 from worker.projection.roots import Root
-from worker.records.rows import parent_key
 from worker.records.version import NEVER
 
 GROUP: Final = 100
@@ -88,8 +86,7 @@ def _rebuild_once(
     if flat:
         taken_over.update(map(_id, flat))
         return roots + (yield from _take_over(plan, flat, roots, counts))
-    memory = Memory()
-    yield from _read_trees(plan, roots, memory)
+    memory = yield from read_trees(plan, roots)
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
     for at, ((aggregate, key), head) in enumerate(zip(roots, heads, strict=True)):
@@ -145,77 +142,6 @@ def _system(plan: Plan, aggregate: Aggregate, assembled: Assembled, head: Head, 
         "_refs": text(plan.relations[aggregate.name]),
         "_as_of": text(max(as_of, head.as_of)),
     }
-
-
-def _read_trees(plan: Plan, roots: list[Root], memory: Memory) -> Steps[None]:
-    """Read, level by level, every image and edge that the group's documents consult; shared within the group."""
-    frontier: list[tuple[Node, str]] = [(aggregate.root, key) for aggregate, key in roots]
-    seen: set[tuple[int, str]] = set()
-    look_again: dict[RowId, None] = {}
-    while frontier:
-        level = {(id(node), key): (node, key) for node, key in frontier if (id(node), key) not in seen}
-        seen.update(level)
-        yield from _read_level(plan, list(level.values()), memory)
-        frontier = []
-        for node, key in level.values():
-            frontier += _next_level(node, key, memory, look_again)
-    if look_again:
-        items = yield [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in look_again]
-        memory.again = {row_id: read_image(item) for row_id, item in zip(look_again, items, strict=True)}
-
-
-def _read_level(plan: Plan, level: list[tuple[Node, str]], memory: Memory) -> Steps[None]:
-    gets: dict[RowId, Operation] = {}
-    wanted: dict[tuple[str, str], list[EdgeId]] = {}
-    for node, key in level:
-        if not node.virtual and (node.table, key) not in memory.images:
-            gets[node.table, key] = Get(TableName.ROWS, row_pk(node.table, key), ROW_SK)
-        queries = _edge_queries(plan, node, key)
-        wanted.update({query: edges for query, edges in queries if any(edge not in memory.edges for edge in edges)})
-    if not gets and not wanted:
-        return
-    replies = yield [*gets.values(), *(Query(TableName.ROWS, pk, prefix) for pk, prefix in wanted)]
-    for row_id, item in zip(gets, replies[: len(gets)], strict=True):
-        memory.images[row_id] = read_image(item)
-    found: dict[EdgeId, set[str]] = {}  # two places may ask for the same edges in two ways
-    for edges, sort_keys in zip(wanted.values(), replies[len(gets) :], strict=True):
-        for edge in edges:
-            prefix = edge_sk_prefix(edge[2], edge[3])
-            children = (sort_key[len(prefix) :] for sort_key in sort_keys if sort_key.startswith(prefix))
-            found.setdefault(edge, set()).update(children)
-    memory.edges.update({edge: tuple(sorted(children)) for edge, children in found.items()})
-
-
-def _edge_queries(plan: Plan, node: Node, key: str) -> Iterator[tuple[tuple[str, str], list[EdgeId]]]:
-    """Partition and prefix of each Query that a row's children need, with the relations it answers.
-
-    A row whose edges are all wanted is asked for all of them at once; where other rows point at it too (a product
-    that stands in thousands of lines), each relation is asked for on its own.
-    """
-    relations = [edge_id(node, key, child) for child in node.children if child.kind is Kind.MANY]
-    if len(relations) > 1 and plan.only_children(node):
-        yield (row_pk(node.table, key), ""), relations
-        return
-    for edge in relations:
-        for query in plan.edge_queries(edge[2], edge[3], node.table, key):
-            yield query, [edge]
-
-
-def _next_level(node: Node, key: str, memory: Memory, look_again: dict[RowId, None]) -> list[tuple[Node, str]]:
-    image = None if node.virtual else memory.images[node.table, key]
-    row = image.row if image is not None else None
-    if not node.virtual and (row is None or not stands(image, node)):
-        return []
-    below: list[tuple[Node, str]] = []
-    for child in node.children:
-        if child.kind is Kind.MANY:
-            children = memory.edges[edge_id(node, key, child)]
-            below += [(child, child_key) for child_key in children]
-            if child.children:
-                look_again.update(((child.table, child_key), None) for child_key in children)
-        elif row is not None and not is_copied(child) and (parent := parent_key(row, child.join)) is not None:
-            below.append((child, parent))
-    return below
 
 
 def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, system: Item) -> tuple[Operation, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -65,16 +65,15 @@ class Plan:
     relations: dict[str, str]
     flats: dict[str, Flat]
 
-    def only_children(self, node: Node) -> bool:
-        """Whether every edge that can stand in a row's partition belongs to one of the node's `many` relations."""
-        relations = {(child.table, child.join) for child in node.children if child.kind is Kind.MANY}
+    def only_children(self, parent: str, relations: Collection[tuple[str, tuple[str, ...]]]) -> bool:
+        """Whether every edge that can stand in a row's partition is of one of these tables and foreign keys."""
         pointing = {
             (table, reference.columns)
             for table, references in self.references.items()
             for reference in references
-            if reference.parent == node.table
+            if reference.parent == parent
         }
-        return pointing == relations and all(self.spread(*relation, node.table) == 1 for relation in relations)
+        return pointing == set(relations) and all(self.spread(*relation, parent) == 1 for relation in relations)
 
     def links(self, table: str, row: Row | None) -> frozenset[Link]:
         """Where a row points; nowhere if it is deleted or all its foreign keys are NULL."""

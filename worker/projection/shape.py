@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contract.keys import KeyReader, key_reader
 from contract.mapping import Kind, Node
 from worker.projection.computed import Compute, computation, kind
 from worker.projection.fields import Read, reader
@@ -39,7 +40,9 @@ class Shape:
     """One place of an aggregate.
 
     `order_columns` order a `many`: the declared ones, then the key. `copy_id`: of a `copy` lookup, else None.
-    `hides`: whether something below must be taken out of the body at the end.
+    `hides`: whether something below must be taken out of the body at the end. `reads_join`: the key text of `join`'s
+    columns, in the parent's row for a `one`, in its own for a `many`. `manys`, `lookups`: of the children, those whose
+    rows point at this one, and those that this row points at (without copies, which this row holds itself).
     """
 
     name: str
@@ -58,6 +61,9 @@ class Shape:
     calculations: tuple[Calculation, ...]
     children: tuple[Shape, ...]
     hides: bool
+    reads_join: KeyReader
+    manys: tuple[Shape, ...]
+    lookups: tuple[Shape, ...]
 
     def lets_through(self, row: Row) -> bool:
         """Whether no filter leaves the row out."""
@@ -111,4 +117,7 @@ def _shape(node: Node) -> Shape:
         ),
         children=children,
         hides=any(child.hidden or child.hides for child in children),
+        reads_join=key_reader(node.join),
+        manys=tuple(child for child in children if child.many),
+        lookups=tuple(child for child in children if not child.many and child.copy_id is None),
     )

@@ -1,0 +1,130 @@
+"""What a group of rebuilds reads: every image and edge that its documents consult, level by level, each one once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from contract.keys import ROW_SK, edge_sk_prefix, row_pk
+from contract.values import Item
+from worker.projection.assemble import EdgeId, Memory
+from worker.projection.image import Image, read_image
+from worker.projection.images import RowId
+from worker.projection.operations import Get, Operation, Query, Steps, TableName
+from worker.projection.plan import CACHED, Plan
+from worker.projection.roots import Root
+from worker.projection.shape import Shape, shape_of
+
+Level = dict[Shape, dict[str, None]]
+"""Places with the keys of the rows that may stand there, in order."""
+
+EdgeQuery = tuple[str, str]
+"""Partition and prefix of a Query."""
+
+
+def read_trees(plan: Plan, roots: Iterable[Root]) -> Steps[Memory]:
+    """Read all that the documents of these roots consult; what several of them consult is shared."""
+    memory = Memory()
+    level: Level = {}
+    for aggregate, key in roots:
+        level.setdefault(shape_of(aggregate.root), {})[key] = None
+    seen: dict[Shape, set[str]] = {}
+    look_again: dict[RowId, None] = {}
+    while level:
+        for shape, keys in level.items():
+            known = seen.setdefault(shape, set())
+            if known:
+                level[shape] = keys = {key: None for key in keys if key not in known}
+            known.update(keys)
+        yield from _read_level(plan, level, memory)
+        level = _next_level(level, memory, look_again)
+    if look_again:
+        items = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in look_again]
+        first = memory.images
+        memory.again = {row: _read_again(first[row], item) for row, item in zip(look_again, items, strict=True)}
+    return memory
+
+
+def _read_again(first: Image | None, item: Item | None) -> Image | None:
+    """The image in an item; the one that was read first if the row is still that one."""
+    if first is None or item is None:
+        return read_image(item)
+    same = item["v"]["S"] == first.state.version and item["lag"]["S"] == first.lag
+    return first if same else read_image(item)
+
+
+def _read_level(plan: Plan, level: Level, memory: Memory) -> Steps[None]:
+    gets: dict[RowId, Operation] = {}
+    queries: dict[EdgeQuery, list[EdgeId]] = {}
+    for shape, keys in level.items():
+        table = shape.table
+        if not shape.virtual:
+            unknown = [key for key in keys if (table, key) not in memory.images]
+            gets.update({(table, key): Get(TableName.ROWS, row_pk(table, key), ROW_SK) for key in unknown})
+        if shape.manys:
+            queries.update(query for key in keys for query in _edge_queries(plan, shape, key))
+    wanted = {query: edges for query, edges in queries.items() if not all(edge in memory.edges for edge in edges)}
+    if not gets and not wanted:
+        return
+    replies = yield [*gets.values(), *(Query(TableName.ROWS, pk, prefix) for pk, prefix in wanted)]
+    for row_id, item in zip(gets, replies[: len(gets)], strict=True):
+        memory.images[row_id] = read_image(item)
+    memory.edges.update(_children(wanted.values(), replies[len(gets) :]))
+
+
+def _children(wanted: Iterable[list[EdgeId]], replies: list[tuple[str, ...]]) -> dict[EdgeId, tuple[str, ...]]:
+    """The keys of the rows that point at each parent, in order; two places may have asked for the same in two ways."""
+    found: dict[EdgeId, set[str]] = {}
+    for edges, sort_keys in zip(wanted, replies, strict=True):
+        for edge in edges:
+            prefix = edge_sk_prefix(edge[2], edge[3])
+            start = len(prefix)
+            children = [sort_key[start:] for sort_key in sort_keys if sort_key.startswith(prefix)]
+            found.setdefault(edge, set()).update(children)
+    return {edge: tuple(sorted(children)) for edge, children in found.items()}
+
+
+def _edge_queries(plan: Plan, shape: Shape, key: str) -> Iterator[tuple[EdgeQuery, list[EdgeId]]]:
+    """Partition and prefix of each Query that a row's children need, with the relations it answers.
+
+    A row whose edges are all wanted is asked for all of them at once; where other rows point at it too (a product
+    that stands in thousands of lines), each relation is asked for on its own.
+    """
+    relations = [(shape.table, key, child.table, child.join) for child in shape.manys]
+    if _asked_at_once(plan, shape):
+        yield (row_pk(shape.table, key), ""), relations
+        return
+    for edge in relations:
+        for query in plan.edge_queries(edge[2], edge[3], shape.table, key):
+            yield query, [edge]
+
+
+@lru_cache(maxsize=CACHED)
+def _asked_at_once(plan: Plan, shape: Shape) -> bool:
+    relations = {(child.table, child.join) for child in shape.manys}
+    return len(shape.manys) > 1 and plan.only_children(shape.table, relations)
+
+
+def _next_level(level: Level, memory: Memory, look_again: dict[RowId, None]) -> Level:
+    below: Level = {}
+    for shape, keys in level.items():
+        if not shape.children:
+            continue
+        for child in shape.children:
+            below.setdefault(child, {})
+        for key in keys:
+            if not shape.virtual:
+                image = memory.images[shape.table, key]
+                row = image.state.row if image is not None else None
+                if row is None or not shape.lets_through(row):
+                    continue
+                for child in shape.lookups:
+                    target = child.reads_join(row)
+                    if target is not None:
+                        below[child][target] = None
+            for child in shape.manys:
+                children = memory.edges[shape.table, key, child.table, child.join]
+                below[child].update(dict.fromkeys(children))
+                if child.children:
+                    look_again.update(dict.fromkeys([(child.table, child_key) for child_key in children]))
+    return {shape: keys for shape, keys in below.items() if keys}
