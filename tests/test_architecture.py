@@ -25,7 +25,6 @@ ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}, "worker.mapping.cli": {"
 IMPORTERS = {
     "boto3": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
     "botocore": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
-    "urllib3": {"worker.store"},
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},

@@ -49,11 +49,12 @@ CALLERS: Final = {
     "worker/verify/target.py": {DOCUMENTS},
 }
 # Documents are marked as deleted and made by a put; parked entries are what is deleted.
-NOT_ON_DOCUMENTS: Final = {"DeleteItem", "PartiQLDelete", "PartiQLInsert"}
+NOT_ON_DOCUMENTS: Final = {"DeleteItem", "PartiQLDelete"}
 STATEMENTS: Final = r'f"""?(INSERT|UPDATE|DELETE) |f\'(INSERT|UPDATE|DELETE) '
 CALLS: Final = (
     r"(?:client|dynamodb)\.((?:batch_get|put|get|update|delete)_item|query|scan|describe_table|transact_write_items)\("
 )
+NAMED: Final = r'"(BatchGetItem|PutItem|UpdateItem|DeleteItem|Query)",\s'
 
 
 def worker(**parameters: str) -> Rendered:
@@ -93,7 +94,7 @@ def called(file: str) -> set[str]:
     source = (REPOSITORY / file).read_text()
     methods = {"".join(map(str.capitalize, name.split("_"))) for name in re.findall(CALLS, source)}
     verbs = {verb.capitalize() for pair in re.findall(STATEMENTS, source) for verb in pair if verb}
-    return methods | {f"PartiQL{verb}" for verb in verbs}
+    return methods | set(re.findall(NAMED, source)) | {f"PartiQL{verb}" for verb in verbs}
 
 
 def called_on(table: str) -> set[str]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
+from botocore.session import Session
 
 from contract.values import Item
 from local.ministack import MiniStack
+from worker.log import Log
+from worker.projection.operations import TableName
+from worker.store.dynamodb import DynamoStore
+from worker.store.lean import LeanDynamoDB
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,11 @@ class Tables:
         found: Item | None = answer.get("Item")
         return found
 
+    def store(self, log: Log) -> DynamoStore:
+        """The engine's store on the rows and documents tables, with the worker's own client."""
+        names = {TableName.ROWS: self.rows, TableName.DOCUMENTS: self.documents}
+        return DynamoStore(LeanDynamoDB("eu-west-1", self.endpoint_url, _session()), names, log)
+
     def environment(self) -> dict[str, str]:
         """The settings that name them."""
         return {
@@ -43,6 +54,14 @@ class Tables:
             "NEARVIEW_DOCUMENTS_TABLE": self.documents,
             "NEARVIEW_PARKED_TABLE": self.parked,
         }
+
+
+@cache
+def _session() -> Session:
+    """Loading DynamoDB's description takes longer than most tests."""
+    session = Session()
+    session.set_credentials("test", "test")
+    return session
 
 
 def _create(client: Any, name: str, indexes: int = 0) -> None:

@@ -22,7 +22,7 @@ from worker.mapping.loader import read_mappings
 from worker.parking import RECORD_PK_PREFIX, Entry, Parking, list_parked
 from worker.patience import Patience
 from worker.pipeline import BatchReport, Pipeline
-from worker.projection.operations import Operation, TableName
+from worker.projection.operations import Operation
 from worker.projection.plan import make_plan
 from worker.records.drift import Drift, Ledger
 from worker.records.envelope import BeforeColumns
@@ -71,10 +71,9 @@ class Shop:
     def child(self, notes_tables: bool = True) -> Pipeline:
         """A pipeline as a newly started child has it."""
         log = Log("debug", self.log)
-        names = {TableName.ROWS: self.tables.rows, TableName.DOCUMENTS: self.tables.documents}
         return Pipeline(
             make_plan(self.mapping),
-            DynamoStore(self.tables.client, names, log),
+            self.tables.store(log),
             Parking(self.tables.client, self.tables.parked, log),
             self.notes(),
             self.source,
@@ -345,7 +344,7 @@ def test_an_empty_batch_and_one_without_changes_do_nothing(shop: Shop) -> None:
 def test_a_missing_table_is_fatal(tables: Tables) -> None:
     """The child ends without reporting the batch done; nothing is checkpointed."""
     shop = Shop(tables)
-    shop.pipeline._store._tables[TableName.ROWS] = "no-such-table"
+    shop.pipeline._store._rows = "no-such-table"
 
     with pytest.raises(FatalError, match="ResourceNotFoundException"):
         shop.process(order(1))
@@ -353,7 +352,7 @@ def test_a_missing_table_is_fatal(tables: Tables) -> None:
 
 def test_records_are_parked_even_if_the_rest_of_the_batch_cannot_go_on(shop: Shop) -> None:
     """The batch comes again; parking the record once more changes nothing."""
-    shop.pipeline._store._tables[TableName.ROWS] = "no-such-table"
+    shop.pipeline._store._rows = "no-such-table"
     batch: list[StreamRecord] = [record(b"no JSON"), record(order(1))]
     for _ in range(2):
         with pytest.raises(FatalError):

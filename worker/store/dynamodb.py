@@ -1,46 +1,36 @@
-"""Runs groups of operations against DynamoDB through boto3, several calls in flight, every item retried on its own."""
+"""Runs groups of operations against DynamoDB, several calls under way, every item retried on its own."""
 
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any, Final, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from worker.errors import FatalError, TransientError
+from worker.errors import FatalError
 from worker.log import Event, Log
-from worker.projection.operations import (
-    APPLIED,
-    Delete,
-    Get,
-    Insert,
-    Operation,
-    Query,
-    Refused,
-    Replace,
-    Steps,
-    TableName,
-    Update,
-    run_to_end,
-)
+from worker.projection.operations import APPLIED, Get, Operation, Query, Refused, Replace, Steps, TableName, run_to_end
 from worker.store import requests
 from worker.store.failures import REFUSED_CODES, back_off_seconds, classify, classify_code, refused_item
+from worker.store.replies import Garbled
 from worker.store.usage import Usage, add_consumed
 
 Result = TypeVar("Result")
-Replies = dict[int, Any]
-"""Replies by the operation's place in its group; what is missing is tried again."""
-Numbered = tuple[int, Any]
+Answer = dict[str, Any]
 
 CALLS_IN_FLIGHT: Final = 8
 FIRST_DELAY_SECONDS: Final = 0.05
 ATTEMPTS_BEFORE_LOGGING: Final = 3
+_MISSING: Final = object()
+"""In the place of a reply: nothing is known of the operation, it is tried again."""
 
 
 def dynamodb_client(region: str, endpoint_url: str) -> Any:
@@ -59,32 +49,63 @@ def dynamodb_client(region: str, endpoint_url: str) -> Any:
     )
 
 
+class Client(Protocol):
+    """What carries calls (worker.store.lean.LeanDynamoDB). An answer is taken once, or the call is abandoned."""
+
+    def send(self, operation: str, body: bytes) -> Any:
+        """Put a call on its way; what `receive` takes. Raises whatever classify knows."""
+
+    def receive(self, exchange: Any) -> Answer:
+        """Wait for the answer. Raises whatever classify knows."""
+
+    def abandon(self, exchange: Any) -> None:
+        """Nobody waits for this answer any more."""
+
+    def close(self) -> None:
+        """Free what is open."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A request and what becomes of its answer: `take` fills in replies and may have a further call to be made.
+
+    `place`: of a write that goes alone, which a condition may refuse.
+    """
+
+    name: str
+    body: bytes
+    take: Callable[[Answer], Call | None]
+    place: int | None = None
+
+
 class DynamoStore:
-    """The rows and documents tables. Used by one thread; its own threads only carry calls."""
+    """The rows and documents tables. For one thread."""
 
     def __init__(
         self,
-        client: Any,
+        client: Client,
         tables: dict[TableName, str],
         log: Log,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
+        *,
+        batched: bool = True,
     ) -> None:
+        """Conditional writes go in batches of statements, or each in a call of its own."""
         self._client = client
-        self._tables = tables
+        self._rows, self._documents = tables[TableName.ROWS], tables[TableName.DOCUMENTS]
+        self._by_name = {name: table for table, name in tables.items()}
         self._log = log
         self._sleep = sleep
         self._jitter = jitter
-        self._pool = ThreadPoolExecutor(CALLS_IN_FLIGHT, thread_name_prefix="dynamodb")
-        self._lock = threading.Lock()
+        self._batched = batched
         self._trouble = ""
-        self._by_name = {name: table for table, name in tables.items()}
         self.retries = 0
         self.usage = Usage()
 
     def close(self) -> None:
-        """End the threads; calls in flight are waited for."""
-        self._pool.shutdown()
+        """Close the connections."""
+        self._client.close()
 
     def drive(self, steps: Steps[Result]) -> Result:
         """Run a generator of operations to its end. Raises FatalError; transient failures are held here for ever."""
@@ -92,17 +113,16 @@ class DynamoStore:
 
     def run(self, group: Sequence[Operation]) -> list[Any]:
         """The replies to a group, in its order, when every operation is done."""
-        replies: Replies = {}
-        pending: list[Numbered] = list(enumerate(group))
+        replies: list[Any] = [_MISSING] * len(group)
+        pending: Sequence[int] = range(len(group))
         attempt = 0
-        while True:
-            for found in self._pool.map(lambda call: call(), self._calls(pending)):
-                replies.update(found)
-            pending = [numbered for numbered in pending if numbered[0] not in replies]
-            if not pending:
-                return [replies[at] for at in range(len(group))]
-            attempt += 1
-            self._back_off(attempt, len(pending))
+        while pending:
+            self._exchange(self._calls(group, pending, replies), replies)
+            pending = [at for at in pending if replies[at] is _MISSING]
+            if pending:
+                attempt += 1
+                self._back_off(attempt, len(pending))
+        return replies
 
     def _back_off(self, attempt: int, count: int) -> None:
         self.retries += count
@@ -110,103 +130,142 @@ class DynamoStore:
             self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=count, error=self._trouble)
         self._sleep(back_off_seconds(FIRST_DELAY_SECONDS, attempt, self._jitter()))
 
-    def _calls(self, pending: list[Numbered]) -> list[Callable[[], Replies]]:
-        gets: dict[tuple[TableName, tuple[str, ...]], list[Numbered]] = {}
-        calls: list[Callable[[], Replies]] = []
-        statements: list[Numbered] = []
-        for at, operation in pending:
-            if isinstance(operation, Get):
-                gets.setdefault((operation.table, operation.attributes), []).append((at, operation))
-            elif isinstance(operation, Query):
-                calls.append(self._guarded("Query", self._query, (at, operation)))
-            elif requests.goes_as_put(operation):
-                calls.append(self._guarded("PutItem", self._put, (at, operation)))
-            else:
-                statements.append((at, operation))
-        for part in gets.values():
-            chunks = requests.chunks(part, requests.GETS_PER_CALL)
-            calls += [self._guarded("BatchGetItem", self._batch_get, chunk) for chunk in chunks]
-        batches = requests.chunks(statements, requests.STATEMENTS_PER_CALL)
-        calls += [self._guarded("BatchExecuteStatement", self._batch_write, batch) for batch in batches]
-        return calls
+    def _exchange(self, calls: Iterator[Call], replies: list[Any]) -> None:
+        """Make calls, a window of them under way; answers are taken in the order of the calls.
 
-    def _guarded(self, name: str, call: Callable[[Any], Replies], argument: Any) -> Callable[[], Replies]:
-        """The call with transient failures turned into missing replies."""
-
-        def run() -> Replies:
-            try:
-                return call(argument)
-            except (FatalError, TransientError) as error:
-                problem = error
-            except Exception as error:  # noqa: BLE001  whatever a client library raises has one place: classify
-                problem = classify(error, name)
-            if isinstance(problem, FatalError):
-                raise problem
-            self._note(str(problem))
-            return {}
-
-        return run
-
-    def _note(self, trouble: str) -> None:
-        with self._lock:
-            self._trouble = trouble
-
-    def _note_reads(self, answer: dict[str, Any]) -> None:
-        with self._lock:
-            add_consumed(self.usage.read_units, self._by_name, answer)
-
-    def _note_writes(self, answer: dict[str, Any]) -> None:
-        with self._lock:
-            add_consumed(self.usage.write_units, self._by_name, answer)
-
-    def _batch_get(self, chunk: list[tuple[int, Get]]) -> Replies:
-        table = self._tables[chunk[0][1].table]
-        answer = self._client.batch_get_item(**requests.batch_get(table, [get for _, get in chunk]))
-        self._note_reads(answer)
-        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in answer["Responses"].get(table, ())}
-        left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
-        unprocessed = {(key["pk"]["S"], key["sk"]["S"]) for key in left}
-        return {at: found.get((get.pk, get.sk)) for at, get in chunk if (get.pk, get.sk) not in unprocessed}
-
-    def _query(self, numbered: tuple[int, Query]) -> Replies:
-        at, operation = numbered
-        sort_keys: list[str] = []
-        table, limit, start = self._tables[operation.table], operation.limit, None
-        while True:
-            answer = self._client.query(**requests.query(table, operation, start, limit and limit - len(sort_keys)))
-            self._note_reads(answer)
-            sort_keys += [item["sk"]["S"] for item in answer["Items"]]
-            start = answer.get("LastEvaluatedKey")
-            if not start or len(sort_keys) == limit:
-                return {at: tuple(sort_keys)}
-
-    def _put(self, numbered: tuple[int, Replace | Insert]) -> Replies:
-        at, operation = numbered
+        Without a connection or credentials the other calls are left for the next attempt.
+        """
+        under_way: deque[tuple[Call, Any]] = deque()
         try:
-            answer = self._client.put_item(**requests.put(self._tables[operation.table], operation))
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in REFUSED_CODES:
-                raise
-            return {at: Refused(refused_item(error))}
-        self._note_writes(answer)
-        return {at: APPLIED}
+            while True:
+                while len(under_way) < CALLS_IN_FLIGHT and (call := next(calls, None)):
+                    try:
+                        under_way.append((call, self._client.send(call.name, call.body)))
+                    except Exception as error:  # noqa: BLE001  whatever a library raises has one place: classify
+                        self._hold(classify(error, call.name))
+                        calls = iter(())
+                if not under_way:
+                    return
+                call, exchange = under_way.popleft()
+                if further := self._received(call, exchange, replies):
+                    calls = chain((further,), calls)
+        finally:
+            for _, exchange in under_way:
+                self._client.abandon(exchange)
 
-    def _batch_write(self, chunk: list[tuple[int, Insert | Update | Delete]]) -> Replies:
-        """All statements of a call; each has an error of its own, the call itself succeeds."""
-        statements = [requests.statement(self._tables[write.table], write) for _, write in chunk]
-        answer = self._client.batch_execute_statement(**requests.batch_write(statements))
-        self._note_writes(answer)
-        answers = answer["Responses"]
-        replies: Replies = {}
-        for (at, _), answer in zip(chunk, answers, strict=True):
-            error = answer.get("Error")
-            if error is None:
-                replies[at] = APPLIED
-            elif error.get("Code") in REFUSED_CODES:
-                replies[at] = Refused(error.get("Item") or answer.get("Item") or None)
+    def _received(self, call: Call, exchange: Any, replies: list[Any]) -> Call | None:
+        """Take an answer; a call that failed for now leaves its replies missing. Raises FatalError."""
+        try:
+            return call.take(self._client.receive(exchange))
+        except FatalError:
+            raise
+        except ClientError as error:
+            if call.place is None or error.response.get("Error", {}).get("Code") not in REFUSED_CODES:
+                self._hold(classify(error, call.name))
             else:
-                problem = classify_code(str(error.get("Code", "")), "BatchExecuteStatement")
-                if isinstance(problem, FatalError):
-                    raise problem
-                self._note(str(problem))
-        return replies
+                replies[call.place] = Refused(refused_item(error))
+        except Exception as error:  # noqa: BLE001  whatever a library raises has one place: classify
+            self._hold(classify(error, call.name))
+        return None
+
+    def _hold(self, problem: Exception) -> None:
+        """Note what will be tried again. Raises FatalError."""
+        if isinstance(problem, FatalError):
+            raise problem
+        self._trouble = str(problem)
+
+    def _calls(self, group: Sequence[Operation], pending: Sequence[int], replies: list[Any]) -> Iterator[Call]:
+        gets: dict[tuple[TableName, tuple[str, ...]], list[int]] = {}
+        places: list[int] = []
+        statements: list[bytes] = []
+        for at in pending:
+            operation = group[at]
+            if isinstance(operation, Get):
+                gets.setdefault((operation.table, operation.attributes), []).append(at)
+                continue
+            if isinstance(operation, Query):
+                yield self._page(operation, at, replies, (), None)
+                continue
+            table = self._table(operation)
+            statement = None
+            if self._batched and not isinstance(operation, Replace):
+                statement = requests.statement(table, operation)
+            if statement is None:
+                yield Call(*requests.alone(table, operation), partial(self._take_write, at, replies), at)
+                continue
+            places.append(at)
+            statements.append(statement)
+            if len(statements) == requests.STATEMENTS_PER_CALL:
+                yield self._batch(statements, places, replies)
+                places, statements = [], []
+        if statements:
+            yield self._batch(statements, places, replies)
+        for part in gets.values():
+            for chunk in requests.chunks(part, requests.GETS_PER_CALL):
+                asked: list[Any] = [group[at] for at in chunk]
+                table = self._table(asked[0])
+                yield Call(
+                    "BatchGetItem",
+                    requests.batch_get(table, asked),
+                    partial(self._take_items, table, asked, chunk, replies),
+                )
+
+    def _table(self, operation: Operation) -> str:
+        return self._rows if operation.table is TableName.ROWS else self._documents
+
+    def _batch(self, statements: list[bytes], places: list[int], replies: list[Any]) -> Call:
+        body = requests.batch_write(statements)
+        return Call("BatchExecuteStatement", body, partial(self._take_writes, places, replies))
+
+    def _take_items(self, table: str, asked: list[Any], places: list[int], replies: list[Any], answer: Answer) -> None:
+        add_consumed(self.usage.read_units, self._by_name, answer)
+        items = answer["Responses"].get(table, ())
+        left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
+        unprocessed = {(key["pk"]["S"], key["sk"]["S"]) for key in left}
+        for at, get in zip(places, asked, strict=True):
+            address = (get.pk, get.sk)
+            if address not in unprocessed:
+                replies[at] = found.get(address)
+
+    def _page(self, operation: Query, at: int, replies: list[Any], found: tuple[str, ...], start: Any) -> Call:
+        limit = operation.limit and operation.limit - len(found)
+        body = requests.query(self._table(operation), operation, start, limit)
+        return Call("Query", body, partial(self._take_page, operation, at, replies, found))
+
+    def _take_page(
+        self, operation: Query, at: int, replies: list[Any], found: tuple[str, ...], answer: Answer
+    ) -> Call | None:
+        add_consumed(self.usage.read_units, self._by_name, answer)
+        found = (*found, *[item["sk"]["S"] for item in answer["Items"]])
+        start = answer.get("LastEvaluatedKey")
+        if start and len(found) != operation.limit:
+            return self._page(operation, at, replies, found, start)
+        replies[at] = found
+        return None
+
+    def _take_write(self, at: int, replies: list[Any], answer: Answer) -> None:
+        add_consumed(self.usage.write_units, self._by_name, answer)
+        replies[at] = APPLIED
+
+    def _take_writes(self, places: list[int], replies: list[Any], answer: Answer) -> None:
+        """All statements of a call; each has an error of its own, the call itself succeeds."""
+        add_consumed(self.usage.write_units, self._by_name, answer)
+        outcomes = [_outcome(one) for one in answer["Responses"]]
+        if len(outcomes) != len(places):
+            raise Garbled("not an outcome for every statement")
+        for at, outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._hold(outcome)
+            else:
+                replies[at] = outcome
+
+
+def _outcome(answer: Answer) -> Any:
+    """Applied, Refused or the error of one statement."""
+    error = answer.get("Error")
+    if error is None:
+        return APPLIED
+    if error.get("Code") in REFUSED_CODES:
+        return Refused(error.get("Item") or answer.get("Item") or None)
+    return classify_code(str(error.get("Code", "")), "BatchExecuteStatement")

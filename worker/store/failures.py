@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
 from worker.errors import FatalError, TransientError
 
@@ -29,7 +28,7 @@ _FATAL_CODES: Final = frozenset(
 )
 
 # A reply that is cut, another server's page, an answer without its members: asked for again
-_GARBLED: Final = (HTTPError, ResponseParserError, LookupError, TypeError, ValueError, AttributeError, OSError)
+_GARBLED: Final = (ResponseParserError, LookupError, TypeError, ValueError, AttributeError, OSError)
 
 
 def classify(error: Exception, call: str) -> FatalError | TransientError:

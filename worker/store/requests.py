@@ -1,21 +1,33 @@
-"""Operations to DynamoDB requests; pure. Writes go in batches of 25 conditional statements, whole documents as puts."""
+"""Operations to DynamoDB requests, ready to be sent; pure. Texts that only depend on a shape are made once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from contract.values import AttributeValue, item_bytes
+import orjson
+
+from contract.values import AttributeValue
 from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, Update
 
 GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
+# what is wider or larger goes alone: a statement may have 8,192 characters, and 25 large ones pass a request's size
 WIDEST_STATEMENT: Final = 60
+LONGEST_STATEMENT: Final = 8_000
 LARGEST_STATEMENT_BYTES: Final = 64_000
-TELL_UNITS: Final = {"ReturnConsumedCapacity": "TOTAL"}
+
+_SHAPES: Final = 4_096
+_PARAMETERS: Final = b'","Parameters":'
+_END: Final = b"}"
+_END_RETURN_OLD: Final = b',"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
+_RETURN_OLD: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+_TELL_UNITS: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
 Statement = Insert | Update | Delete
+Write = Insert | Replace | Update | Delete
 Part = TypeVar("Part")
 
 
@@ -26,20 +38,25 @@ def chunks(parts: Iterable[Part], size: int) -> Iterable[list[Part]]:
         yield chunk
 
 
-def batch_get(table: str, operations: Sequence[Get]) -> dict[str, Any]:
+def batch_get(table: str, operations: Sequence[Get]) -> bytes:
     """BatchGetItem of one table; all operations ask for the same attributes and name distinct items."""
     request: dict[str, Any] = {
         "Keys": [{"pk": {"S": get.pk}, "sk": {"S": get.sk}} for get in operations],
         "ConsistentRead": True,
+        **_projection(operations[0].attributes),
     }
-    if operations[0].attributes:
-        names = {f"#{at}": name for at, name in enumerate(("pk", "sk", *operations[0].attributes))}
-        request["ProjectionExpression"] = ", ".join(names)
-        request["ExpressionAttributeNames"] = names
-    return {"RequestItems": {table: request}, **TELL_UNITS}
+    return orjson.dumps({"RequestItems": {table: request}, **_TELL_UNITS})
 
 
-def query(table: str, operation: Query, start: dict[str, AttributeValue] | None, limit: int = 0) -> dict[str, Any]:
+@lru_cache(_SHAPES)
+def _projection(attributes: tuple[str, ...]) -> dict[str, Any]:
+    if not attributes:
+        return {}
+    names = {f"#{at}": name for at, name in enumerate(("pk", "sk", *attributes))}
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+
+
+def query(table: str, operation: Query, start: dict[str, AttributeValue] | None, limit: int = 0) -> bytes:
     """One page of a Query for sort keys, of at most `limit` (0: as many as a page holds)."""
     request: dict[str, Any] = {
         "TableName": table,
@@ -47,7 +64,7 @@ def query(table: str, operation: Query, start: dict[str, AttributeValue] | None,
         "KeyConditionExpression": "pk = :pk",
         "ExpressionAttributeValues": {":pk": {"S": operation.pk}},
         "ProjectionExpression": "sk",
-        **TELL_UNITS,
+        **_TELL_UNITS,
     }
     if operation.prefix:
         request["KeyConditionExpression"] = "pk = :pk AND begins_with(sk, :prefix)"
@@ -56,62 +73,96 @@ def query(table: str, operation: Query, start: dict[str, AttributeValue] | None,
         request["Limit"] = limit
     if operation.after and start is None:
         start = {"pk": {"S": operation.pk}, "sk": {"S": operation.after}}
-    return {**request, "ExclusiveStartKey": start} if start else request
+    if start:
+        request["ExclusiveStartKey"] = start
+    return orjson.dumps(request)
 
 
-def put(table: str, operation: Replace | Insert) -> dict[str, Any]:
-    """A conditional PutItem; the item that stands in the way comes back with the refusal."""
+def alone(table: str, operation: Write) -> tuple[str, bytes]:
+    """Name and request of a single conditional write; what stands in the way comes back with a refused replacement."""
+    request: dict[str, Any] = {"TableName": table, **_TELL_UNITS}
     if isinstance(operation, Insert):
-        return {
-            "TableName": table,
-            "Item": operation.item,
-            "ConditionExpression": "attribute_not_exists(pk)",
-            **TELL_UNITS,
-        }
-    names = {f"#{at}": condition.attribute for at, condition in enumerate(operation.when)}
-    values = {f":{at}": condition.value for at, condition in enumerate(operation.when)}
-    terms = [f"#{at} {condition.operator} :{at}" for at, condition in enumerate(operation.when)]
-    return {
-        "TableName": table,
-        "Item": operation.item,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        **TELL_UNITS,
-        "ConditionExpression": " AND ".join(["attribute_exists(pk)", *terms]),
-        **({"ExpressionAttributeNames": names, "ExpressionAttributeValues": values} if names else {}),
-    }
+        request |= {"Item": operation.item, "ConditionExpression": "attribute_not_exists(pk)"}
+        return "PutItem", orjson.dumps(request)
+    if isinstance(operation, Replace):
+        request |= {"Item": operation.item, **_RETURN_OLD, **_conditions(operation.when)}
+        return "PutItem", orjson.dumps(request)
+    request["Key"] = {"pk": {"S": operation.pk}, "sk": {"S": operation.sk}}
+    if isinstance(operation, Delete):
+        return "DeleteItem", orjson.dumps(request | _conditions(operation.when))
+    request |= {**_RETURN_OLD, **_conditions(operation.when, tuple(operation.assign))}
+    request["ExpressionAttributeValues"] |= {f":a{at}": value for at, value in enumerate(operation.assign.values())}
+    return "UpdateItem", orjson.dumps(request)
 
 
-def batch_write(statements: list[dict[str, Any]]) -> dict[str, Any]:
+def _conditions(when: tuple[Condition, ...], assigned: tuple[str, ...] = ()) -> dict[str, Any]:
+    values = {f":{at}": condition.value for at, condition in enumerate(when)}
+    texts = _expressions(tuple([(condition.attribute, condition.operator) for condition in when]), assigned)
+    return {**texts, "ExpressionAttributeValues": values} if values or assigned else texts
+
+
+@lru_cache(_SHAPES)
+def _expressions(when: tuple[tuple[str, str], ...], assigned: tuple[str, ...]) -> dict[str, Any]:
+    terms = ["attribute_exists(pk)", *(f"#{at} {operator} :{at}" for at, (_, operator) in enumerate(when))]
+    names = {f"#{at}": name for at, (name, _) in enumerate(when)}
+    names |= {f"#a{at}": name for at, name in enumerate(assigned)}
+    found: dict[str, Any] = {"ConditionExpression": " AND ".join(terms)}
+    if names:
+        found["ExpressionAttributeNames"] = names
+    if assigned:
+        found["UpdateExpression"] = "SET " + ", ".join(f"#a{at} = :a{at}" for at in range(len(assigned)))
+    return found
+
+
+def batch_write(statements: Sequence[bytes]) -> bytes:
     """BatchExecuteStatement of at most 25 statements."""
-    return {"Statements": statements, **TELL_UNITS}
+    return b'{"Statements":[%b],"ReturnConsumedCapacity":"TOTAL"}' % b",".join(statements)
 
 
-def statement(table: str, operation: Statement) -> dict[str, Any]:
-    """A conditional PartiQL statement for BatchExecuteStatement."""
+def statement(table: str, operation: Statement) -> bytes | None:
+    """A conditional PartiQL statement for BatchExecuteStatement; None for a write that must go alone."""
     parameters: list[AttributeValue]
     if isinstance(operation, Insert):
-        names = ", ".join(f"'{name}': ?" for name in operation.item)
-        text, parameters = f'INSERT INTO "{table}" VALUE {{{names}}}', list(operation.item.values())
+        item = operation.item
+        start = _insert(table, tuple(item))
+        parameters, end = [*item.values()], _END
     else:
-        where = " AND ".join(['"pk" = ?', '"sk" = ?', *(_term(condition) for condition in operation.when)])
-        key = [{"S": operation.pk}, {"S": operation.sk}, *(condition.value for condition in operation.when)]
+        when = operation.when
         if isinstance(operation, Update):
-            sets = " ".join(f'SET "{name}" = ?' for name in operation.assign)
-            text, parameters = f'UPDATE "{table}" {sets} WHERE {where}', [*operation.assign.values(), *key]
+            start, end = _update(table, tuple(operation.assign)), _END_RETURN_OLD
+            parameters = [*operation.assign.values()]
         else:
-            text, parameters = f'DELETE FROM "{table}" WHERE {where}', key  # noqa: S608  names are ours, values bound
-    return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+            start, parameters, end = _delete(table), [], _END
+        start = b"".join([start, *[_term(condition.attribute, condition.operator) for condition in when]])
+        parameters += ({"S": operation.pk}, {"S": operation.sk}, *[condition.value for condition in when])
+    values = orjson.dumps(parameters)
+    if len(parameters) > WIDEST_STATEMENT or len(start) > LONGEST_STATEMENT or len(values) > LARGEST_STATEMENT_BYTES:
+        return None
+    return b"".join((start, _PARAMETERS, values, end))
 
 
-def _term(condition: Condition) -> str:
-    return f'"{condition.attribute}" {condition.operator} ?'
+@lru_cache(_SHAPES)
+def _insert(table: str, names: tuple[str, ...]) -> bytes:
+    values = ", ".join(f"'{name}': ?" for name in names)
+    return _start(f'INSERT INTO "{table}" VALUE {{{values}}}')
 
 
-def goes_as_put(operation: Insert | Replace | Update | Delete) -> bool:
-    """What goes alone. A whole replacement is no statement: PartiQL's UPDATE would leave what the new item lacks.
+@lru_cache(_SHAPES)
+def _update(table: str, names: tuple[str, ...]) -> bytes:
+    sets = " ".join(f'SET "{name}" = ?' for name in names)
+    return _start(f'UPDATE "{table}" {sets} WHERE "pk" = ? AND "sk" = ?')
 
-    A wide item would pass a statement's 8,192 characters, 25 large ones a request's size.
-    """
-    if isinstance(operation, Insert):
-        return len(operation.item) > WIDEST_STATEMENT or item_bytes(operation.item) > LARGEST_STATEMENT_BYTES
-    return isinstance(operation, Replace)
+
+@lru_cache(_SHAPES)
+def _delete(table: str) -> bytes:
+    return _start(f'DELETE FROM "{table}" WHERE "pk" = ? AND "sk" = ?')  # noqa: S608  names are ours, values bound
+
+
+@lru_cache(_SHAPES)
+def _term(attribute: str, operator: str) -> bytes:
+    return orjson.dumps(f' AND "{attribute}" {operator} ?')[1:-1]
+
+
+def _start(text: str) -> bytes:
+    """The request's JSON up to the statement's text, whose quotation mark is left open for conditions."""
+    return b'{"Statement":' + orjson.dumps(text)[:-1]

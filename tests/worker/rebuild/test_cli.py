@@ -17,7 +17,6 @@ from worker.log import Log
 from worker.mapping.loader import load_mappings
 from worker.projection.engine import project
 from worker.projection.generations import NewerGeneration
-from worker.projection.operations import TableName
 from worker.projection.plan import make_plan
 from worker.rebuild import run
 from worker.rebuild.cli import rebuild
@@ -26,7 +25,6 @@ from worker.rebuild.scan import RowScan
 from worker.records.rows import Row, RowChange
 from worker.records.version import change_version
 from worker.settings import parse
-from worker.store.dynamodb import DynamoStore
 
 OLD = """
 aggregate: order
@@ -59,9 +57,7 @@ class Shop:
         self.tables = tables
         self.folder = folder
         self.position = 0
-        self.store = DynamoStore(
-            tables.client, {TableName.ROWS: tables.rows, TableName.DOCUMENTS: tables.documents}, Log("error")
-        )
+        self.store = tables.store(Log("error"))
         environment = {
             **tables.environment(),
             "AWS_REGION": "eu-west-1",
@@ -184,6 +180,8 @@ def test_columns_that_no_mapping_kept_are_named_with_their_table(shop: Shop) -> 
 
 
 def test_a_page_without_documents_of_the_aggregate_is_not_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.deploy(NEW, LINE)
+    shop.rebuild("order")
     monkeypatch.setattr("worker.rebuild.cli.RowScan", partial(RowScan, page_items=1))
 
     told = shop.rebuild("order").stderr.splitlines()

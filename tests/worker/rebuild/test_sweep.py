@@ -135,7 +135,7 @@ def test_a_sweep_that_passed_over_the_rows_it_had_removed_would_be_caught() -> N
 @pytest.fixture
 def store(tables: Tables, ministack: MiniStack) -> Iterator[DynamoStore]:
     """The engine's store on the test's tables."""
-    lean = LeanDynamoDB(ministack.environment()["AWS_REGION"], ministack.url, 4)
+    lean = LeanDynamoDB(ministack.environment()["AWS_REGION"], ministack.url)
     made = DynamoStore(
         lean, {TableName.ROWS: tables.rows, TableName.DOCUMENTS: tables.documents}, Log("error", io.StringIO())
     )

@@ -1,4 +1,6 @@
-"""One suite for every store that the engine may stand on: in memory, MiniStack, the benchmarks', any other endpoint.
+"""One suite for every store that the engine may stand on: the one in memory, MiniStack, and any other endpoint.
+
+Conditional writes go in batches and singly, by the worker's own client and by boto3, which checks what it is given.
 
 TEST_CONFORMANCE_ENDPOINT (with AWS_REGION and credentials in the environment) adds a further one: DynamoDB Local,
 or AWS itself with `https://dynamodb.<region>.amazonaws.com`. It creates a table of its own and deletes it.
@@ -14,9 +16,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.session import Session
 
-from bench.table_server import Server, table_server
 from local.ministack import MiniStack
+from tests.worker.store.boto import BotoClient
 from worker.log import Log
 from worker.projection.operations import (
     APPLIED,
@@ -33,14 +36,18 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.store.dynamodb import DynamoStore, dynamodb_client
+from worker.store.dynamodb import Client, DynamoStore, dynamodb_client
 from worker.store.lean import LeanDynamoDB
 from worker.store.memory import MemoryStore
 
 Run = Callable[[Sequence[Operation]], list[Any]]
 
 ENDPOINT = os.environ.get("TEST_CONFORMANCE_ENDPOINT", "")
-STORES = ["memory", "ministack", "ministack lean", "table server", *(["endpoint"] if ENDPOINT else [])]
+BATCHED = {"batched": True, "single": False}
+STORES = [
+    "memory",
+    *(f"{store} {mode}" for store in ("boto", "lean", *(["endpoint"] if ENDPOINT else [])) for mode in BATCHED),
+]
 
 
 def _create(client: Any, name: str) -> None:
@@ -53,13 +60,6 @@ def _create(client: Any, name: str) -> None:
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """The benchmarks' tables."""
-    with table_server() as running:
-        yield running
-
-
 @pytest.fixture(params=STORES, scope="module")
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a group of operations and gives the replies."""
@@ -67,25 +67,21 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         memory = MemoryStore()
         yield lambda group: [memory.apply(operation) for operation in group]
         return
-    if request.param.startswith("ministack"):
+    way, mode = request.param.split()
+    if way == "endpoint":
+        client = boto3.client("dynamodb", endpoint_url=ENDPOINT)
+    else:
         stack: MiniStack = request.getfixturevalue("ministack")
         client = stack.client("dynamodb")
-    elif request.param == "table server":
-        url = request.getfixturevalue("server").url
-        keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
-        client = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=url, **keys)
-    else:
-        client = boto3.client("dynamodb", endpoint_url=ENDPOINT)
     names = {table: f"conformance-{table.value}-{uuid.uuid4().hex[:8]}" for table in TableName}
     for name in names.values():
         _create(client, name)
-    if request.param == "ministack lean":
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in stack.environment().items():
-                patch.setenv(name, value)
-            store = DynamoStore(LeanDynamoDB("eu-west-1", stack.url, 4), names, Log("error"))
-    else:
-        store = DynamoStore(client, names, Log("error"))
+    under: Client = BotoClient(client)
+    if way == "lean":
+        session = Session()
+        session.set_credentials("test", "test")
+        under = LeanDynamoDB("eu-west-1", stack.url, session)
+    store = DynamoStore(under, names, Log("error"), batched=BATCHED[mode])
     yield store.run
     store.close()
     for name in names.values():

@@ -37,30 +37,49 @@ CANARY = "canary-7F3A"
 Fault = Callable[[dict[str, Any]], Any]
 
 
+def _items(request: dict[str, Any]) -> dict[str, Any]:
+    ((table, asked),) = request["RequestItems"].items()
+    return {"Responses": {table: [{**key, "v": text("1")} for key in asked["Keys"]]}, "UnprocessedKeys": {}}
+
+
+ANSWERS: dict[str, Fault] = {
+    "BatchGetItem": _items,
+    "BatchExecuteStatement": lambda request: {"Responses": [{} for _ in request["Statements"]]},
+    "Query": lambda _: {"Items": [{"sk": text("x#1")}]},
+    "PutItem": lambda _: {},
+    "UpdateItem": lambda _: {},
+    "DeleteItem": lambda _: {},
+}
+
+
 class Client:
     """Answers every call with success unless a fault stands in the queue; a fault may also return an answer."""
 
     def __init__(self, *faults: Fault) -> None:
         self.faults = list(faults)
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.abandoned = 0
+        self.closed = False
 
-    def _answer(self, name: str, request: dict[str, Any], answer: Any) -> Any:
-        self.calls.append((name, request))
-        return self.faults.pop(0)(request) if self.faults else answer
+    def send(self, operation: str, body: bytes) -> tuple[str, dict[str, Any]]:
+        self.calls.append((operation, json.loads(body)))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        return self.calls[-1]
 
-    def batch_get_item(self, **request: Any) -> Any:
-        ((table, asked),) = request["RequestItems"].items()
-        items = [{**key, "v": text("1")} for key in asked["Keys"]]
-        return self._answer("get", request, {"Responses": {table: items}, "UnprocessedKeys": {}})
+    def receive(self, exchange: tuple[str, dict[str, Any]]) -> Any:
+        name, request = exchange
+        self.under_way -= 1
+        return self.faults.pop(0)(request) if self.faults else ANSWERS[name](request)
 
-    def batch_execute_statement(self, **request: Any) -> Any:
-        return self._answer("write", request, {"Responses": [{} for _ in request["Statements"]]})
+    def abandon(self, _: Any) -> None:
+        self.under_way -= 1
+        self.abandoned += 1
 
-    def put_item(self, **request: Any) -> Any:
-        return self._answer("put", request, {})
-
-    def query(self, **request: Any) -> Any:
-        return self._answer("query", request, {"Items": [{"sk": text("x#1")}]})
+    def close(self) -> None:
+        self.closed = True
 
     def count(self) -> Counter[str]:
         """Calls by name."""
@@ -268,7 +287,7 @@ def test_large_groups_go_in_full_batches_and_replies_keep_the_order() -> None:
 
     replies = harness.run(*group)
 
-    assert harness.client.count() == {"get": 3, "query": 210}
+    assert harness.client.count() == {"BatchGetItem": 3, "Query": 210}
     assert replies[1] == _item("g1")
     assert replies[419] == _item("g419")
     assert replies[0] == ("x#1",)
@@ -280,7 +299,7 @@ def test_writes_go_as_statements_by_25_and_whole_documents_as_puts() -> None:
     puts = [Replace(TableName.DOCUMENTS, f"d{i}", "#", _item(f"d{i}"), ()) for i in range(3)]
 
     assert harness.run(*writes, *puts) == [APPLIED] * 63
-    assert harness.client.count() == {"write": 3, "put": 3}
+    assert harness.client.count() == {"BatchExecuteStatement": 3, "PutItem": 3}
 
 
 def test_whole_items_and_heads_are_asked_for_in_calls_of_their_own() -> None:
@@ -288,7 +307,7 @@ def test_whole_items_and_heads_are_asked_for_in_calls_of_their_own() -> None:
     harness = Harness()
     harness.run(get("a"), Get(ROWS, "b", "#", ("_rev",)), Get(TableName.DOCUMENTS, "c", "#"))
 
-    assert harness.client.count() == {"get": 3}
+    assert harness.client.count() == {"BatchGetItem": 3}
 
 
 def test_nothing_to_do_asks_nothing() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, TableName, Update, number, text
 from worker.store import requests
@@ -22,8 +25,27 @@ def test_chunks_keep_order_and_size(count: int, sizes: list[int]) -> None:
     assert [part for chunk in found for part in chunk] == list(range(count))
 
 
+def batch_get(table: str, *gets: Get) -> Any:
+    return orjson.loads(requests.batch_get(table, gets))
+
+
+def query(operation: Query, start: dict[str, Any] | None = None, limit: int = 0) -> Any:
+    return orjson.loads(requests.query("t", operation, start, limit))
+
+
+def alone(operation: Any) -> tuple[str, Any]:
+    name, body = requests.alone("t", operation)
+    return name, orjson.loads(body)
+
+
+def statement(operation: Any) -> Any:
+    made = requests.statement("t", operation)
+    assert made is not None
+    return orjson.loads(made)
+
+
 def test_whole_items_are_read_strongly_consistent() -> None:
-    assert requests.batch_get("t", [Get(ROWS, "a", "#"), Get(ROWS, "b", "#")]) == {
+    assert batch_get("t", Get(ROWS, "a", "#"), Get(ROWS, "b", "#")) == {
         "RequestItems": {
             "t": {
                 "Keys": [{"pk": text("a"), "sk": text("#")}, {"pk": text("b"), "sk": text("#")}],
@@ -35,7 +57,7 @@ def test_whole_items_are_read_strongly_consistent() -> None:
 
 
 def test_a_part_of_an_item_comes_with_its_key() -> None:
-    request = requests.batch_get("t", [Get(DOCUMENTS, "a", "#", ("_rev", "_fp"))])["RequestItems"]["t"]
+    request = batch_get("t", Get(DOCUMENTS, "a", "#", ("_rev", "_fp")))["RequestItems"]["t"]
 
     assert request["ProjectionExpression"] == "#0, #1, #2, #3"
     assert request["ExpressionAttributeNames"] == {"#0": "pk", "#1": "sk", "#2": "_rev", "#3": "_fp"}
@@ -43,7 +65,7 @@ def test_a_part_of_an_item_comes_with_its_key() -> None:
 
 @pytest.mark.parametrize("start", [None, {"pk": text("p"), "sk": text("x#1")}])
 def test_a_query_lists_sort_keys_page_by_page(start: dict[str, Any] | None) -> None:
-    request = requests.query("t", Query(ROWS, "p", "x#"), start)
+    request = query(Query(ROWS, "p", "x#"), start)
 
     assert request == {
         "TableName": "t",
@@ -58,7 +80,7 @@ def test_a_query_lists_sort_keys_page_by_page(start: dict[str, Any] | None) -> N
 
 def test_a_whole_partition_needs_no_prefix() -> None:
     """begins_with of an empty text is refused."""
-    request = requests.query("t", Query(ROWS, "p", ""), None)
+    request = query(Query(ROWS, "p", ""))
 
     assert request["KeyConditionExpression"] == "pk = :pk"
     assert request["ExpressionAttributeValues"] == {":pk": text("p")}
@@ -68,16 +90,19 @@ def test_a_replacement_is_a_put_that_never_creates() -> None:
     item = {"pk": text("p"), "sk": text("#"), "_rev": number(2)}
     when = (Condition("_rev", "=", number(1)), Condition("_gen", "<=", number(3)))
 
-    assert requests.put("t", Replace(DOCUMENTS, "p", "#", item, when)) == {
-        "TableName": "t",
-        "Item": item,
-        "ConditionExpression": "attribute_exists(pk) AND #0 = :0 AND #1 <= :1",
-        "ExpressionAttributeNames": {"#0": "_rev", "#1": "_gen"},
-        "ExpressionAttributeValues": {":0": number(1), ":1": number(3)},
-        **RETURN_OLD,
-        **UNITS,
-    }
-    bare = requests.put("t", Replace(DOCUMENTS, "p", "#", item, ()))
+    assert alone(Replace(DOCUMENTS, "p", "#", item, when)) == (
+        "PutItem",
+        {
+            "TableName": "t",
+            "Item": item,
+            "ConditionExpression": "attribute_exists(pk) AND #0 = :0 AND #1 <= :1",
+            "ExpressionAttributeNames": {"#0": "_rev", "#1": "_gen"},
+            "ExpressionAttributeValues": {":0": number(1), ":1": number(3)},
+            **RETURN_OLD,
+            **UNITS,
+        },
+    )
+    _, bare = alone(Replace(DOCUMENTS, "p", "#", item, ()))
     assert bare["ConditionExpression"] == "attribute_exists(pk)"
     assert "ExpressionAttributeNames" not in bare
 
@@ -85,17 +110,16 @@ def test_a_replacement_is_a_put_that_never_creates() -> None:
 def test_an_insert_is_a_statement() -> None:
     item = {"pk": text("p"), "sk": text("#"), "v": text("1")}
 
-    assert requests.statement("t", Insert(ROWS, "p", "#", item)) == {
+    assert statement(Insert(ROWS, "p", "#", item)) == {
         "Statement": "INSERT INTO \"t\" VALUE {'pk': ?, 'sk': ?, 'v': ?}",
         "Parameters": [text("p"), text("#"), text("1")],
-        **RETURN_OLD,
     }
 
 
 def test_an_update_names_the_whole_key_and_its_conditions() -> None:
     update = Update(ROWS, "p", "#", {"v": text("2"), "row": text("")}, (Condition("v", "<", text("2")),))
 
-    assert requests.statement("t", update) == {
+    assert statement(update) == {
         "Statement": 'UPDATE "t" SET "v" = ? SET "row" = ? WHERE "pk" = ? AND "sk" = ? AND "v" < ?',
         "Parameters": [text("2"), text(""), text("p"), text("#"), text("2")],
         **RETURN_OLD,
@@ -105,15 +129,93 @@ def test_an_update_names_the_whole_key_and_its_conditions() -> None:
 def test_a_delete_names_the_whole_key_and_its_conditions() -> None:
     delete = Delete(ROWS, "p", "e", (Condition("v", "<", text("2")), Condition("w", "=", text("3"))))
 
-    assert requests.statement("t", delete) == {
+    assert statement(delete) == {
         "Statement": 'DELETE FROM "t" WHERE "pk" = ? AND "sk" = ? AND "v" < ? AND "w" = ?',
         "Parameters": [text("p"), text("e"), text("2"), text("3")],
-        **RETURN_OLD,
     }
 
 
-def test_only_whole_replacements_go_as_puts() -> None:
-    assert requests.goes_as_put(Replace(DOCUMENTS, "p", "#", {}, ()))
-    assert not requests.goes_as_put(Insert(DOCUMENTS, "p", "#", {}))
-    assert not requests.goes_as_put(Update(DOCUMENTS, "p", "#", {}, ()))
-    assert not requests.goes_as_put(Delete(ROWS, "p", "#", ()))
+def test_a_single_insert_is_a_put_that_never_replaces() -> None:
+    item = {"pk": text("p"), "sk": text("#")}
+
+    assert alone(Insert(ROWS, "p", "#", item)) == (
+        "PutItem",
+        {"TableName": "t", "Item": item, "ConditionExpression": "attribute_not_exists(pk)", **UNITS},
+    )
+
+
+def test_a_single_update_never_creates() -> None:
+    update = Update(ROWS, "p", "#", {"v": text("2"), "row": text("")}, (Condition("v", "<", text("2")),))
+
+    assert alone(update) == (
+        "UpdateItem",
+        {
+            "TableName": "t",
+            "Key": {"pk": text("p"), "sk": text("#")},
+            "UpdateExpression": "SET #a0 = :a0, #a1 = :a1",
+            "ConditionExpression": "attribute_exists(pk) AND #0 < :0",
+            "ExpressionAttributeNames": {"#0": "v", "#a0": "v", "#a1": "row"},
+            "ExpressionAttributeValues": {":0": text("2"), ":a0": text("2"), ":a1": text("")},
+            **RETURN_OLD,
+            **UNITS,
+        },
+    )
+
+
+def test_a_single_delete_has_its_conditions() -> None:
+    key = {"pk": text("p"), "sk": text("e")}
+    name, request = alone(Delete(ROWS, "p", "e", (Condition("v", "<", text("2")),)))
+
+    assert (name, request["Key"]) == ("DeleteItem", key)
+    assert request["ConditionExpression"] == "attribute_exists(pk) AND #0 < :0"
+    assert request["ExpressionAttributeValues"] == {":0": text("2")}
+    _, bare = alone(Delete(ROWS, "p", "e", ()))
+    assert bare == {"TableName": "t", "Key": key, "ConditionExpression": "attribute_exists(pk)", **UNITS}
+
+
+def test_a_batch_is_its_statements() -> None:
+    statements = [requests.statement("t", Delete(ROWS, str(i), "e", ())) for i in range(2)]
+    made = orjson.loads(requests.batch_write([one for one in statements if one is not None]))
+
+    assert [one["Parameters"][0] for one in made["Statements"]] == [text("0"), text("1")]
+    assert made == {"Statements": made["Statements"], **UNITS}
+
+
+NAMES = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+VALUES = st.text(alphabet=st.characters(exclude_categories=["Cs"])).map(text) | st.integers().map(number)
+
+
+@given(NAMES, st.dictionaries(NAMES, VALUES, min_size=1, max_size=5), NAMES, VALUES)
+def test_whatever_names_and_values_hold_a_statement_says_it(
+    pk: str, assign: dict[str, Any], attribute: str, value: Any
+) -> None:
+    """Texts are put together from parts; they must be what they would be as a whole."""
+    when = (Condition(attribute, "<", value), Condition("v", "=", value))
+    sets = " ".join(f'SET "{name}" = ?' for name in assign)
+    key = [text(pk), text("#"), value, value]
+    found = statement(Update(ROWS, pk, "#", assign, when))
+
+    assert found["Statement"] == f'UPDATE "t" {sets} WHERE "pk" = ? AND "sk" = ? AND "{attribute}" < ? AND "v" = ?'
+    assert found["Parameters"] == [*assign.values(), *key]
+    names = ", ".join(f"'{name}': ?" for name in assign)
+    inserted = statement(Insert(ROWS, pk, "#", assign))
+    assert inserted == {"Statement": f'INSERT INTO "t" VALUE {{{names}}}', "Parameters": list(assign.values())}
+
+
+def test_what_is_wide_or_long_or_large_goes_alone() -> None:
+    """A statement may have 8,192 characters, and 25 large ones would pass a request's size."""
+
+    def fits(item: dict[str, Any]) -> bool:
+        made = {
+            requests.statement("t", write) is None
+            for write in (Insert(ROWS, "p", "#", item), Update(ROWS, "p", "#", item, ()))
+        }
+        assert len(made) == 1
+        return made == {False}
+
+    assert fits({f"a{i}": text("x") for i in range(58)})
+    assert not fits({f"a{i}": text("x") for i in range(61)})
+    assert fits({f"a{i}" * 40: text("x") for i in range(40)})
+    assert not fits({f"a{i}" * 60: text("x") for i in range(58)})
+    assert fits({"large": text("x" * 63_000)})
+    assert not fits({"large": text("x" * 64_000)})

@@ -18,7 +18,7 @@ from worker.projection.plan import make_plan
 from worker.records.rows import RowChange, row_key
 from worker.records.version import change_version
 from worker.repair import RowStore
-from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
+from worker.store.dynamodb import DynamoStore
 from worker.store.lean import LeanDynamoDB
 from worker.verify.cli import verify as command
 from worker.verify.report import Kind as Found
@@ -71,7 +71,7 @@ class Stored:
         )
         region = ministack.environment()["AWS_REGION"]
         tables = {TableName.ROWS: self.rows_table, TableName.DOCUMENTS: target.table}
-        self.store = DynamoStore(LeanDynamoDB(region, ministack.url, CALLS_IN_FLIGHT), tables, Log("error"))
+        self.store = DynamoStore(LeanDynamoDB(region, ministack.url), tables, Log("error"))
         self.position = 0
 
     def close(self) -> None:
