@@ -19,10 +19,10 @@ from worker.records.envelope import ChangeEvent, ControlEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.incarnations import Incarnations
 from worker.records.positions import CHECKS_KEYS_LATE
-from worker.records.rows import RowChange, row_changes
+from worker.records.rows import RowChange, RowReader
 from worker.records.source import Source
 from worker.records.stream import StreamRecord
-from worker.records.version import position_of
+from worker.records.version import change_version, load_version
 from worker.records.watch import PositionWatch
 
 CROSSED: Final = (
@@ -56,7 +56,8 @@ class Taken:
         self.changes += changes
         self.counts[event.table, event.operation] += 1
         seen = event.commit_micros or event.built_micros
-        self.newest_commit_micros = max(seen, self.newest_commit_micros or 0)
+        if self.newest_commit_micros is None or seen > self.newest_commit_micros:
+            self.newest_commit_micros = seen
 
 
 class Intake:
@@ -65,8 +66,9 @@ class Intake:
     def __init__(self, mapping: Mapping, source: Source, *, notes_tables: bool) -> None:
         self.parked_tables: dict[str, str] = {}
         self.incarnations = Incarnations()
-        self._tables = mapping.tables
+        self._readers = {name: RowReader(table) for name, table in mapping.tables.items()}
         self._source = source
+        self._checks_keys_late = source.order.engine in CHECKS_KEYS_LATE
         self._notes_tables = notes_tables
         self._unknown_tables: set[str] = set()
         self._positions = PositionWatch()
@@ -113,13 +115,13 @@ class Intake:
         try:
             event = self._source.decode(record.data)
             table = event.table
-            if isinstance(event, ChangeEvent) and event.table in self._tables:
+            if isinstance(event, ChangeEvent) and table in self._readers:
                 self._change(record, event, taken)
                 return
             if isinstance(event, ChangeEvent):
                 self._note_unknown(event.table, record, taken)
-            if isinstance(event, ControlEvent) and event.table in self._tables and self._notes_tables:
-                self._note_drift(event.table, self._drift.control(event), taken)
+            if isinstance(event, ControlEvent) and table in self._readers and self._notes_tables:
+                self._note_drift(table, self._drift.control(event), taken)
             taken.ignored += 1
         except PoisonRecord as poison:
             self._park(record, poison.table or table, poison.reason, poison.detail, taken)
@@ -129,19 +131,23 @@ class Intake:
             self._park(record, lack.table, Reason.TABLE_PARKED, lack.detail, taken)
 
     def _change(self, record: StreamRecord, event: ChangeEvent, taken: Taken) -> None:
-        if event.table in self.parked_tables:
-            raise PoisonRecord(Reason.TABLE_PARKED, self.parked_tables[event.table], event.table)
-        table = self._tables[event.table]
+        table, order = event.table, self._source.order
+        if table in self.parked_tables:
+            raise PoisonRecord(Reason.TABLE_PARKED, self.parked_tables[table], table)
         event = self._source.protection.event(event)
-        if self._notes_tables:
-            self._note_drift(event.table, self._drift.see(event), taken)
+        if self._notes_tables and (drift := self._drift.see(event)):
+            self._note_drift(table, drift, taken)
         incarnation = self.incarnations.of(event.built_micros)
-        changes = row_changes(event, table, incarnation, self._source.order)
-        if self._notes_tables and event.operation is not Operation.LOAD:
-            self._positions.see(event, incarnation, position_of(changes[0].version))
-        if len(changes) > 1 and event.transaction is not None and self._source.order.engine in CHECKS_KEYS_LATE:
+        if event.operation is Operation.LOAD:
+            changes = self._readers[table].changes(event, load_version(incarnation, event.built_micros))
+        else:
+            position, number = order.place(event)
+            changes = self._readers[table].changes(event, change_version(incarnation, position, number))
+            if self._notes_tables:
+                self._positions.see(event, incarnation, position)
+        if len(changes) > 1 and self._checks_keys_late and event.transaction is not None:
             put, gone = changes
-            transaction = (event.table, event.transaction, event.commit_micros)
+            transaction = (table, event.transaction, event.commit_micros)
             taken.moves.append((KeyMove(transaction, put.version, gone.key, put.key), record, event, changes))
             return
         taken.use(event, changes)

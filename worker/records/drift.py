@@ -101,15 +101,18 @@ def _apply(columns: dict[str, str], drift: Drift) -> bool:
 
 def kind(value: Any) -> str:
     """`number`, `text`, `boolean`, `object` or `list`; "" for NULL."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, Decimal)):
-        return "number"
-    if isinstance(value, str):
-        return "text"
-    return "object" if isinstance(value, dict) else "list"
+    return _KINDS[type(value)]
+
+
+_KINDS: Final[dict[type, str]] = {
+    type(None): "",
+    bool: "boolean",
+    int: "number",
+    Decimal: "number",
+    str: "text",
+    dict: "object",
+    list: "list",
+}
 
 
 class DriftWatch:
@@ -129,9 +132,10 @@ class DriftWatch:
         A record older than the newest thing noticed is a replay or late, and shows nothing; nor does a delete, which
         may have the key alone. Only a whole row shows that a column is gone: an update may leave columns out.
         """
-        ledger = self._ledgers.get(event.table, _EMPTY)
-        count = self._counts.get(event.table, 0)
-        self._counts[event.table] = count + 1
+        table = event.table
+        ledger = self._ledgers.get(table, _EMPTY)
+        count = self._counts.get(table, 0)
+        self._counts[table] = count + 1
         same = event.data.keys() == ledger.columns.keys()
         if (same and count % TYPES_EVERY) or event.operation is Operation.DELETE or _late(event, ledger):
             return []
@@ -156,6 +160,8 @@ def _late(event: ChangeEvent, ledger: Ledger) -> bool:
 
 
 def _columns(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
+    if event.operation is Operation.UPDATE and event.data.keys() <= ledger.columns.keys():
+        return []
     position = _printable(event.stream_position or "")
     room = max(0, MAX_COLUMNS - len(ledger.columns))
     new = [name for name in event.data if name not in ledger.columns and _storable(name)][:room]
@@ -170,13 +176,13 @@ def _columns(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
 
 
 def _types(event: ChangeEvent, ledger: Ledger) -> list[Drift]:
-    position = _printable(event.stream_position or "")
     found = []
     for name, value in event.data.items():
-        now, known = kind(value), ledger.columns.get(name)
+        now, known = _KINDS[type(value)], ledger.columns.get(name)
         if known is None or not now or now == known:
             continue
         detail = f"{known}{_ARROW}{now}" if known else now
+        position = _printable(event.stream_position or "")
         found.append(Drift(What.RETYPED, name, event.built_micros, position, detail))
     return found
 

@@ -7,6 +7,7 @@ the column that DMS's `$AR_H_CHANGE_SEQ` fills takes its place.
 from __future__ import annotations
 
 import re
+from binascii import a2b_hex
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,6 +54,11 @@ _SEQUENCE: Final = re.compile(rf"[0-9]{{{SEQUENCE_DIGITS}}}")
 
 def postgresql_position(stream_position: str) -> int | None:
     """The change's LSN as a 64-bit integer from `hi/lo.N.hi/lo`, or None when the text is something else."""
+    if stream_position[8:9] == "/" and stream_position[17:18] == ".":  # padded with zeros, as DMS writes it
+        try:
+            return int.from_bytes(a2b_hex(stream_position[:8] + stream_position[9:17]), "big")
+        except ValueError:
+            pass
     match = _POSTGRESQL.match(stream_position)
     if match is None:
         return None

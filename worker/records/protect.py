@@ -26,6 +26,7 @@ LEAST_KEY_BYTES: Final = 32
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _PURPOSE: Final = b"nearview column token 1\x00"
 """No other use of the same key can give the same bytes."""
+TOKEN_PREFIX: Final = "tok:"  # noqa: S105  what all tokens begin with
 _ROUNDED: Final = "rounded:"
 _TOKEN_BYTES: Final = 24
 _LEAKS: Final = frozenset({"partition-key-value"})
@@ -46,13 +47,13 @@ class TokenKey:
         mark = _ROUNDED if is_rounded(value) else ""
         text = _json(value) if isinstance(value, (dict, list)) else scalar_text(value)
         digest = hmac.new(self.secret, _PURPOSE + text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-        return f"tok:{self.id}:{mark}{base64.urlsafe_b64encode(digest[:_TOKEN_BYTES]).decode()}"
+        return f"{TOKEN_PREFIX}{self.id}:{mark}{base64.urlsafe_b64encode(digest[:_TOKEN_BYTES]).decode()}"
 
 
 def is_rounded(value: Any) -> bool:
     """Whether DMS has sent a number through a double, which shows in scientific notation; its token tells it too."""
     if isinstance(value, str):
-        return value.startswith("tok:") and value.split(":", 2)[-1].startswith(_ROUNDED)
+        return value.startswith(TOKEN_PREFIX) and value.split(":", 2)[-1].startswith(_ROUNDED)
     return isinstance(value, Decimal) and int(value.as_tuple().exponent) > 0
 
 

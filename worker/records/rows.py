@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 import orjson
 
+from contract.frozen import frozen
 from contract.keys import key_reader, key_text
 from contract.mapping import Table
 from worker.records.envelope import ChangeEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.positions import POSTGRESQL_ORDER, Order
-from worker.records.protect import is_rounded
+from worker.records.protect import TOKEN_PREFIX, is_rounded
 
 MAX_ROW_BYTES: Final = 380_000
 """A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
 
+_PLAIN_KEYS: Final = frozenset({int, str})
+"""Of these equal values are the same key: no two ways to write one, nothing rounded."""
+
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RowChange:
     """The state of one row at one version: its kept columns, None where it was deleted.
 
@@ -42,26 +47,77 @@ class RowChange:
     new: bool = field(default=False, compare=False)
 
 
+class RowReader:
+    """Reads the changes of one table out of its events; what it needs of the table is looked up once."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._key_text = key_reader(table.key)
+        self._columns = table.columns
+        self._names = frozenset(table.columns)
+        self._references = tuple({column: None for reference in table.references for column in reference.columns})
+
+    def changes(self, event: ChangeEvent, version: str) -> tuple[RowChange, ...]:
+        """The row changes in an event, put before delete; two of them for a changed primary key.
+
+        Raises PoisonRecord for this record, TableLacks when the table's records lack what every record of it needs.
+        """
+        table, data, operation = self._table, event.data, event.operation
+        key = self._key(event)
+        if operation is Operation.DELETE:
+            return (RowChange(table.name, key, version, None),)
+        missing: tuple[str, ...] = ()
+        if data.keys() == self._names:
+            row = data
+        else:
+            try:
+                row = {column: data[column] for column in self._columns}
+            except KeyError:
+                row, missing = _kept(event, table)
+        for column in self._references:
+            value = row.get(column)
+            if type(value) is not int and value is not None:
+                _require_exact(value, column, table)
+        if not 0 < event.plain_bytes <= MAX_ROW_BYTES:
+            _require_storable(row, table)
+        if operation is not Operation.UPDATE:
+            return (RowChange(table.name, key, version, row, missing, new=True),)
+        old_key = key if self._keeps_key(event) else _old_key(event, table, key)
+        if old_key == key:
+            return (RowChange(table.name, key, version, row, missing),)
+        return (
+            RowChange(table.name, key, version, row, missing, moved_from=old_key if missing else None, new=True),
+            RowChange(table.name, old_key, version, None, missing, moved_to=key if missing else None),
+        )
+
+    def _keeps_key(self, event: ChangeEvent) -> bool:
+        """Whether the before image is there and says no other key, as most do; else one has to look closer."""
+        before = event.before
+        if not before:
+            return before is not None
+        for column in self._table.key:
+            old, now = before.get(column), event.data[column]
+            if old is not None and (type(old) not in _PLAIN_KEYS or type(old) is not type(now) or old != now):
+                return False
+        return True
+
+    def _key(self, event: ChangeEvent) -> str:
+        """`row_key`, without a look at each value where all of them are whole numbers or text without a prefix."""
+        data = event.data
+        if not event.plain_bytes:
+            return row_key(data, self._table)
+        for column in self._table.key:
+            value = data.get(column)
+            if type(value) is not int and (type(value) is not str or value.startswith(TOKEN_PREFIX)):
+                return row_key(data, self._table)
+        return self._key_text(data) or ""
+
+
 def row_changes(
     event: ChangeEvent, table: Table, incarnation: int, order: Order = POSTGRESQL_ORDER
 ) -> tuple[RowChange, ...]:
-    """The row changes in an event of a mapped table, put before delete; two of them for a changed primary key.
-
-    Raises PoisonRecord for this record, TableLacks when the table's records lack what every record of it needs.
-    """
-    version = order.version(event, incarnation)
-    key = row_key(event.data, table)
-    if event.operation is Operation.DELETE:
-        return (RowChange(table.name, key, version, None),)
-    row, missing = _kept(event, table)
-    _require_storable(row, table)
-    old_key = _old_key(event, table, key) if event.operation is Operation.UPDATE else key
-    if old_key == key:
-        return (RowChange(table.name, key, version, row, missing, new=event.operation is not Operation.UPDATE),)
-    return (
-        RowChange(table.name, key, version, row, missing, moved_from=old_key if missing else None, new=True),
-        RowChange(table.name, old_key, version, None, missing, moved_to=key if missing else None),
-    )
+    """What a RowReader reads out of one event. Raises PoisonRecord and TableLacks."""
+    return RowReader(table).changes(event, order.version(event, incarnation))
 
 
 def row_key(columns: dict[str, Any], table: Table) -> str:
@@ -110,8 +166,20 @@ def _kept(event: ChangeEvent, table: Table) -> tuple[Row, tuple[str, ...]]:
     return row, missing
 
 
+_ENCODER: Final = msgspec.json.Encoder(order="sorted", decimal_format="number")
+
+
 def row_body(row: Row) -> bytes:
-    """Canonical JSON of the kept columns, numbers with the very digits they came with."""
+    """Canonical JSON of the kept columns, numbers with the very digits they came with. Raises TypeError, ValueError."""
+    try:
+        body = _ENCODER.encode(row)
+    except (ValueError, TypeError, RecursionError):
+        return _defined_body(row)
+    return body if body.find(b"{", 1) < 0 and body.find(b"[") < 0 else _defined_body(row)
+
+
+def _defined_body(row: Row) -> bytes:
+    """The same bytes, but for what is nested: how deep it may be, and what is raised."""
     return orjson.dumps(row, default=raw_number, option=orjson.OPT_SORT_KEYS)
 
 

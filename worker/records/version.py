@@ -13,7 +13,7 @@ NEVER: Final = ""
 
 def change_version(incarnation: int, position: int, record_number: int) -> str:
     """Version of a change: source incarnation, 128-bit log position, record number in its transaction."""
-    return f"{incarnation:04x}{position:032x}{record_number:014x}"
+    return "%04x%032x%014x" % (incarnation, position, record_number)  # noqa: UP031  half the time
 
 
 def position_of(version: str) -> int:

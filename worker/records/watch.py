@@ -44,10 +44,18 @@ class PositionWatch:
         """Take notice of a change. Raises TableLacks when it proves that positions fall."""
         if event.commit_micros is None or event.record_number is None:
             return
-        if incarnation != self._seen.incarnation:
-            self._seen = _Seen(incarnation)
-        within = _falls_within(self._seen, event, event.commit_micros, event.record_number, position)
-        if _falls_across(self._seen, event, event.commit_micros, position) or within:
+        seen = self._seen
+        if incarnation != seen.incarnation:
+            seen = self._seen = _Seen(incarnation)
+        if position >= seen.highest:  # nothing falls, as for most
+            seen.transaction, seen.number = (event.transaction, event.commit_micros), event.record_number
+            seen.position = seen.highest = position
+            seen.built_micros, seen.below = event.built_micros, 0
+            if event.commit_micros > seen.latest_micros:
+                seen.latest_micros = event.commit_micros
+            return
+        within = _falls_within(seen, event, event.commit_micros, event.record_number, position)
+        if _falls_across(seen, event, event.commit_micros) or within:
             rising = "record numbers of one transaction" if within else "commit times"
             raise TableLacks(
                 event.table,
@@ -70,10 +78,8 @@ def _falls_within(seen: _Seen, event: ChangeEvent, committed: int, number: int, 
     return falls
 
 
-def _falls_across(seen: _Seen, event: ChangeEvent, committed: int, position: int) -> bool:
-    if position >= seen.highest:
-        seen.highest, seen.latest_micros, seen.below = position, max(seen.latest_micros, committed), 0
-        return False
+def _falls_across(seen: _Seen, event: ChangeEvent, committed: int) -> bool:
+    """Of a position below the highest one."""
     if committed <= seen.latest_micros + LONG_AFTER_MICROS:
         return False
     seen.below += event.transaction != seen.below_transaction
