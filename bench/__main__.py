@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench import check as checks
 from bench import commit_latency, query, results, throughput
 from bench.child import ChildFailed
 from bench.machine import machine
@@ -87,6 +88,21 @@ def run(only: tuple[str, ...], runs: int, sizes: str, as_json: bool, output: Pat
         click.echo(json.dumps(everything, indent=1, ensure_ascii=False))
     else:
         _show(everything)
+
+
+@main.command()
+@click.option("--update", is_flag=True, help="Store the ratios of this run instead of comparing them.")
+def check(update: bool) -> None:
+    """Compare key stages, in times a fixed piece of work, with bench/reference.json; exit 1 if one became slower."""
+    with table_server() as server:
+        found = checks.measure(server, click.echo)
+    if update:
+        checks.store_ratios(found)
+        click.echo(f"stored in {checks.REFERENCE}")
+        return
+    if problems := checks.regressions(checks.stored_ratios(), found):
+        raise click.ClickException("\n".join(problems))
+    click.echo("no stage became slower")
 
 
 def _show(everything: dict[str, object]) -> None:
