@@ -62,7 +62,7 @@ def of_row(plan: Plan, base: Base, table: str, key: str) -> Journal:
     """What a change of a stored row would do that leaves its foreign keys. Raises NoSuchRow, NewerGeneration."""
     stored = run_to_end(stored_rows(plan, [(table, key)]), base.run)
     if not stored:
-        raise NoSuchRow(f"no row {key} of {table} is stored")
+        raise NoSuchRow(f"no image of {table} {key} is stored")
     ((version, row),) = stored.values()
     # newer than the stored one, and different: in a column that nothing shows
     changed = None if row is None else {**row, _CHANGED: True}

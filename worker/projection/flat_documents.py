@@ -8,13 +8,15 @@ into a row image together with the change, and the row goes the ordinary way fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
-from contract.mapping import Aggregate
+from contract.mapping import Aggregate, Kind, Node
 from contract.values import AttributeValue, Item
 from worker.projection.flat import CLAIMED, DELETED, FORM, VERSION, Flat, NotFlat, Recipe, digest_of, read_recipe
 from worker.projection.generations import refuse_newer
@@ -26,6 +28,7 @@ from worker.projection.operations import (
     Get,
     Insert,
     Operation,
+    Query,
     Replace,
     Steps,
     TableName,
@@ -304,8 +307,7 @@ def _states(plan: Plan, held: list[tuple[Root, Item]]) -> Steps[list[RowChange]]
         if name not in recipes:
             recipes[name] = yield from _recipe(plan, aggregate, name[1])
         if recipes[name].table == aggregate.root.table:  # else the aggregate is made of another table now
-            version = (item.get(VERSION) or item[CLAIMED])["S"]
-            found.append(RowChange(recipes[name].table, key, version, recipes[name].row(item)))
+            found.append(RowChange(recipes[name].table, key, held_version(item), recipes[name].row(item)))
     return found
 
 
@@ -349,14 +351,43 @@ def holds_row(item: Item) -> bool:
     return VERSION in item or item.get(CLAIMED, _EMPTY) != _EMPTY
 
 
-def renew(plan: Plan, flat: Flat, keys: Sequence[str], counts: Counts) -> Steps[list[Root]]:
-    """Make flat documents of older mappings those of this one, from what they hold.
+def held_version(item: Item) -> str:
+    """The version of the row's state that a document holds."""
+    version: str = (item.get(VERSION) or item[CLAIMED])["S"]
+    return version
 
-    Returns those that cannot be: a value does not fit any more, or a column was not kept. Raises NewerGeneration.
-    """
+
+def filed_holders(tables: Collection[str]) -> Steps[dict[str, str]]:
+    """The aggregates, of whatever mapping, whose documents have held rows of these tables, and the table of each."""
+    (names,) = yield [Query(TableName.ROWS, RECIPES_PK, "")]
+    found: dict[str, str] = {}
+    if names:
+        items = yield [Get(TableName.ROWS, RECIPES_PK, name) for name in names]
+        for name, item in zip(names, items, strict=True):
+            table = read_recipe(item["recipe"]["S"]).table if item is not None else ""
+            if table in tables:
+                found[name.partition("#")[0]] = table
+    return found
+
+
+def gone(name: str, table: str) -> Aggregate:
+    """An aggregate that is in no mapping any more, as far as its documents must be found and claimed."""
+    return Aggregate(name, "", Node(name, Kind.ROOT, table, ()), generation=sys.maxsize)
+
+
+@dataclass(slots=True)
+class Renewed:
+    """Documents that stay as they are: of the columns that no mapping kept, and those whose values do not fit now."""
+
+    lacking: Counter[str] = field(default_factory=Counter)
+    misfits: list[str] = field(default_factory=list)
+
+
+def renew(plan: Plan, flat: Flat, keys: Sequence[str], counts: Counts) -> Steps[Renewed]:
+    """Make flat documents of older mappings those of this one, from what they hold. Raises NewerGeneration."""
     aggregate = flat.aggregate
     columns = plan.columns[flat.table]
-    left: list[Root] = []
+    left = Renewed()
     pending = list(keys)
     while pending:
         items = yield [Get(TableName.DOCUMENTS, flat.pk(key), DOCUMENT_SK) for key in pending]
@@ -372,13 +403,13 @@ def renew(plan: Plan, flat: Flat, keys: Sequence[str], counts: Counts) -> Steps[
         for key, item in old:
             row = rows.get(key, {})
             if row is not None and not columns <= row.keys():
-                left.append((aggregate, key))
+                left.lacking.update(columns - row.keys())
                 continue
             as_of = item["_as_of"]["S"]
             try:
                 body, form = (None, flat.form()) if row is None else flat.body(key, row)
             except NotFlat:
-                left.append((aggregate, key))
+                left.misfits.append(key)
                 continue
             version = item[VERSION]["S"]
             if body is not None:

@@ -23,9 +23,9 @@ from worker.patience import Patience
 from worker.projection.generations import NewerGeneration
 from worker.projection.plan import Plan, make_plan
 from worker.rebuild.run import Rebuild, Result
-from worker.rebuild.scan import RowScan
-from worker.rebuild.state import COVERING, Progress
-from worker.rebuild.sweep import Found, Swept, look, sweep
+from worker.rebuild.scan import DocumentScan, RowScan
+from worker.rebuild.state import COVERING, TAKING_OVER, Progress
+from worker.rebuild.sweep import Found, Holders, Swept, look, sweep
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
 from worker.source_settings import read_mapping
@@ -61,9 +61,9 @@ def rebuild(aggregates: tuple[str, ...], every: bool, restart: bool, per_second:
     mapping = read_mapping(Path(settings.mappings))
     chosen = _chosen(mapping, aggregates, every=every)
     results: dict[str, Result] = {}
-    with _opened(settings, mapping) as (plan, store, scan):
+    with _opened(settings, mapping) as (plan, store, scan, documents):
         for aggregate in chosen:
-            run = Rebuild(plan, store, scan, Pace(per_second), _teller(aggregate))
+            run = Rebuild(plan, store, scan, Pace(per_second), _teller(aggregate), documents)
             results[aggregate.name] = run.run(aggregate, restart=restart)
     if as_json:
         click.echo(json.dumps({name: _as_json(result) for name, result in results.items()}, indent=1))
@@ -94,8 +94,8 @@ def sweep_command(tables: tuple[str, ...], yes: bool, empty: tuple[str, ...], pe
     if unknown := sorted((chosen | {*empty}) - mapping.tables.keys()):
         fail("sweep", f"no mapping uses the table {', '.join(unknown)}")
     incarnation = _newest_incarnation(settings)
-    with _opened(settings, mapping) as (plan, store, scan):
-        found = look(scan, chosen, incarnation)
+    with _opened(settings, mapping) as (plan, store, scan, documents):
+        found = look(scan, chosen, incarnation, Holders(plan, documents))
         if unloaded := [name for name, rows in found.items() if rows.gone and not rows.loaded and name not in empty]:
             fail(
                 "sweep",
@@ -103,7 +103,8 @@ def sweep_command(tables: tuple[str, ...], yes: bool, empty: tuple[str, ...], pe
                 " --empty for a table that the source has empty",
             )
         # a sweep that was killed may have left documents behind, so it runs even if no row is left to remove
-        done = sweep(plan, store, scan, chosen, incarnation, Pace(per_second), _tell_sweep) if yes else None
+        held = Holders(plan, documents)
+        done = sweep(plan, store, scan, chosen, incarnation, Pace(per_second), _tell_sweep, held) if yes else None
     _print_sweep(found, done, as_json=as_json)
     sys.exit(EXIT_NOT_ALL if done is None and any(rows.gone for rows in found.values()) else EXIT_DONE)
 
@@ -139,14 +140,15 @@ def _chosen(mapping: Mapping, names: tuple[str, ...], *, every: bool) -> list[Ag
 
 
 @contextmanager
-def _opened(settings: Settings, mapping: Mapping) -> Iterator[tuple[Plan, DynamoStore, RowScan]]:
+def _opened(settings: Settings, mapping: Mapping) -> Iterator[tuple[Plan, DynamoStore, RowScan, DocumentScan]]:
     """The tables for one run; closed afterwards. That a newer mapping is at work becomes a FatalError."""
     log = Log(settings.log_level)
     client = dynamodb_client(settings.region, settings.endpoint_url)
     scan = RowScan(client, settings.rows_table, Patience("the rows table", log, attempts=ATTEMPTS))
+    documents = DocumentScan(client, settings.documents_table, Patience("the documents table", log, attempts=ATTEMPTS))
     store = engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log)
     try:
-        yield make_plan(mapping), store, scan
+        yield make_plan(mapping), store, scan, documents
     except NewerGeneration as error:
         raise FatalError(str(error)) from None
     finally:
@@ -161,7 +163,7 @@ def _teller(aggregate: Aggregate) -> Callable[[Progress], None]:
     def tell(progress: Progress) -> None:
         nonlocal last
         before, last = last, progress
-        if progress.phase == COVERING:
+        if progress.phase in (TAKING_OVER, COVERING):
             text = f"{progress.scanned:,} items looked at, {progress.covered:,} rows got edges"
         elif progress.documents != before.documents:
             text = f"{progress.documents:,} documents looked at, {progress.written:,} of them written"

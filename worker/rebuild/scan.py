@@ -1,4 +1,4 @@
-"""The row images of some tables, page by page. The only module here that calls DynamoDB itself; it never writes."""
+"""Row images, and documents that hold rows, page by page. The only module here that calls DynamoDB; it never writes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.keys import ROW_SK
+from contract.keys import DOCUMENT_SK, ROW_SK
 from contract.values import Item
 from worker.patience import Patience
+from worker.projection.flat_documents import holds_row
 from worker.projection.image import Image, read_image
 from worker.projection.images import RowId
 
@@ -25,8 +26,17 @@ class Page:
     after: Item | None
 
 
-class RowScan:
-    """Strongly consistent scan of the rows table; throttled pages are tried again."""
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """Documents that hold their row, by aggregate and key, and where the next page begins."""
+
+    items: dict[tuple[str, str], Item]
+    examined: int
+    after: Item | None
+
+
+class _Scan:
+    """Strongly consistent scan of a table; throttled pages are tried again."""
 
     def __init__(self, client: Any, table: str, patience: Patience, page_items: int = PAGE_ITEMS) -> None:
         self._client = client
@@ -34,26 +44,54 @@ class RowScan:
         self._patience = patience
         self._page_items = page_items
 
+    def _answer(self, after: Item | None) -> dict[str, Any]:
+        answers: list[dict[str, Any]] = []
+        self._patience.all(lambda start: answers.append(self._ask(start)), [after])
+        return answers[-1]
+
+    def _ask(self, after: Item | None) -> dict[str, Any]:
+        more = {} if after is None else {"ExclusiveStartKey": after}
+        found: dict[str, Any] = self._client.scan(
+            TableName=self._table, ConsistentRead=True, Limit=self._page_items, **more
+        )
+        return found
+
+
+class RowScan(_Scan):
+    """The row images."""
+
     def pages(self, wanted: Callable[[str], bool], after: Item | None = None) -> Iterator[Page]:
         """All pages behind a position; images of tables that are `wanted`. Raises FatalError, TransientError."""
         while True:
-            page = self._patiently(wanted, after)
+            page = self._page(wanted, after)
             yield page
             after = page.after
             if after is None:
                 return
 
-    def _patiently(self, wanted: Callable[[str], bool], after: Item | None) -> Page:
-        pages: list[Page] = []
-        self._patience.all(lambda start: pages.append(self._page(wanted, start)), [after])
-        return pages[-1]
-
     def _page(self, wanted: Callable[[str], bool], after: Item | None) -> Page:
-        more = {} if after is None else {"ExclusiveStartKey": after}
-        answer = self._client.scan(TableName=self._table, ConsistentRead=True, Limit=self._page_items, **more)
+        answer = self._answer(after)
         images: dict[RowId, Image] = {}
         for item in answer["Items"]:
             table, _, key = item["pk"]["S"].partition("#")
             if item["sk"]["S"] == ROW_SK and table and wanted(table) and (image := read_image(item)) is not None:
                 images[table, key] = image
         return Page(images, answer["ScannedCount"], answer.get("LastEvaluatedKey"))
+
+
+class DocumentScan(_Scan):
+    """The documents that hold their row."""
+
+    def pages(self, wanted: Callable[[str], bool], after: Item | None = None) -> Iterator[DocumentPage]:
+        """All pages behind a position; of aggregates that are `wanted`. Raises FatalError, TransientError."""
+        while True:
+            answer = self._answer(after)
+            items: dict[tuple[str, str], Item] = {}
+            for item in answer["Items"]:
+                aggregate, _, key = item["pk"]["S"].partition("#")
+                if wanted(aggregate) and item["sk"]["S"] == DOCUMENT_SK and holds_row(item):
+                    items[aggregate, key] = item
+            after = answer.get("LastEvaluatedKey")
+            yield DocumentPage(items, answer["ScannedCount"], after)
+            if after is None:
+                return

@@ -13,8 +13,10 @@ from worker.projection.operations import APPLIED, Condition, Get, Insert, Replac
 from worker.projection.plan import Plan
 
 PROGRESS_PK: Final = "#rebuild"
+TAKING_OVER: Final = "taking over"
 COVERING: Final = "covering"
 REBUILDING: Final = "rebuilding"
+RENEWING: Final = "renewing"
 DONE: Final = "done"
 
 
@@ -23,7 +25,7 @@ class Progress:
     """How far the rebuild of one aggregate has come, for the mapping of that digest. `after` is a scan's position."""
 
     digest: str
-    phase: str = COVERING
+    phase: str = TAKING_OVER
     after: dict[str, Any] | None = None
     scanned: int = 0
     covered: int = 0
