@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-from api_lambdas import cursors
+from api_lambdas import catalog, cursors
+from api_lambdas.catalog import Collection, Index
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import respond, settings_problem
 from api_lambdas.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts
@@ -17,7 +18,6 @@ from api_lambdas.json_text import dumps
 from api_lambdas.log import Log
 from api_lambdas.repository import Document, Page, Position, Repository
 from api_lambdas.settings import QuerySettings, SettingsError, query_settings
-from contract import mapping as compiled
 from contract.keys import index_partition, key_text
 
 DEFAULT_LIMIT: Final = 20
@@ -38,16 +38,16 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 @cache
 def _composed() -> tuple[QuerySettings, QueryApi]:
     settings = query_settings(os.environ)
-    mapping = compiled.Mapping.from_json(settings.mapping_file.read_text("utf-8"))
+    collections = catalog.from_json(settings.mapping_file.read_text("utf-8"))
     repository = Repository(DynamoDB(settings.access), settings.documents_table)
-    return settings, QueryApi(mapping, repository, settings.cursor_secret)
+    return settings, QueryApi(collections, repository, settings.cursor_secret)
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """A checked request for some documents of an index."""
 
-    index: compiled.Index
+    index: Index
     partition: str
     limit: int
     descending: bool
@@ -57,26 +57,26 @@ class ListQuery:
 class QueryApi:
     """Answers queries; what is not declared in the mapping is refused before the table is asked."""
 
-    def __init__(self, mapping: compiled.Mapping, repository: Repository, cursor_secret: bytes) -> None:
-        self._mapping = mapping
+    def __init__(self, collections: Mapping[str, Collection], repository: Repository, cursor_secret: bytes) -> None:
+        self._collections = collections
         self._repository = repository
         self._cursor_secret = cursor_secret
 
     def answer(self, request: Request) -> Response:
         """The answer to one request. Raises Problem or StoreError."""
-        collection, slash, key = request.path.removeprefix("/").partition("/")
-        aggregate = self._mapping.by_collection(unquote(collection))
-        if aggregate is None:
+        name, slash, key = request.path.removeprefix("/").partition("/")
+        collection = self._collections.get(unquote(name))
+        if collection is None:
             raise Problem(Kind.NOT_FOUND, "there is no such collection")
         if request.method != "GET":
             raise Problem(Kind.METHOD_NOT_ALLOWED, "documents are only read here", headers={"allow": "GET"})
-        return self._document(aggregate, key, request) if slash else self._list(aggregate, request)
+        return self._document(collection, key, request) if slash else self._list(collection, request)
 
-    def _document(self, aggregate: compiled.Aggregate, key: str, request: Request) -> Response:
+    def _document(self, collection: Collection, key: str, request: Request) -> Response:
         if request.query:
             raise Problem(Kind.INVALID_REQUEST, "a document is asked for without query parameters")
-        parts = key_parts(key, len(aggregate.root.key)) if key else None
-        document = None if parts is None else self._repository.get(aggregate.name, key_text(parts))
+        parts = key_parts(key, collection.key_parts) if key else None
+        document = None if parts is None else self._repository.get(collection.aggregate, key_text(parts))
         if document is None:
             raise Problem(Kind.NOT_FOUND, "there is no document with this key")
         headers = {"etag": document.entity_tag, "cache-control": "no-cache", **_age_headers(document)}
@@ -84,11 +84,17 @@ class QueryApi:
             return Response(304, "", headers)
         return Response(200, document.text(), {"content-type": JSON, **headers})
 
-    def _list(self, aggregate: compiled.Aggregate, request: Request) -> Response:
-        query = _list_query(aggregate, request.parameters())
-        signed = (aggregate.name, query.index.name, ",".join(query.index.sort), query.partition, str(query.descending))
+    def _list(self, collection: Collection, request: Request) -> Response:
+        query = _list_query(collection, request.parameters())
+        signed = (
+            collection.aggregate,
+            query.index.name,
+            ",".join(query.index.sort),
+            query.partition,
+            str(query.descending),
+        )
         page = self._repository.page(
-            aggregate.name,
+            collection.aggregate,
             query.index,
             query.partition,
             limit=query.limit,
@@ -120,22 +126,22 @@ def _list_response(page: Page, cursor: str | None) -> Response:
     return Response(200, f'{{"items":[{items}],"next":{dumps(cursor)}}}', headers)
 
 
-def _list_query(aggregate: compiled.Aggregate, parameters: dict[str, str]) -> ListQuery:
-    index = _index(aggregate, parameters)
+def _list_query(collection: Collection, parameters: dict[str, str]) -> ListQuery:
+    index = _index(collection, parameters)
     return ListQuery(
         index=index,
-        partition=index_partition(aggregate.name, index.name, parameters[index.partition]),
+        partition=index_partition(collection.aggregate, index.name, parameters[index.partition]),
         limit=_limit(parameters.get("limit", str(DEFAULT_LIMIT))),
         descending=_descending(parameters.get("order", ORDERS[0])),
         cursor=parameters.get("cursor"),
     )
 
 
-def _index(aggregate: compiled.Aggregate, parameters: dict[str, str]) -> compiled.Index:
+def _index(collection: Collection, parameters: dict[str, str]) -> Index:
     """The index whose partition attribute is named; `index` chooses if several indexes have the same one."""
     attributes = [name for name in parameters if name not in CONTROLS]
     wanted = parameters.get("index")
-    usable = [index for index in aggregate.indexes if wanted in (None, index.name)]
+    usable = [index for index in collection.indexes if wanted in (None, index.name)]
     found = next((index for index in usable if [index.partition] == attributes), None)
     if found is None:
         allowed = ", ".join(sorted({index.partition for index in usable})) or "none: this collection has no such index"

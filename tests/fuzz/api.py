@@ -9,6 +9,7 @@ from contextlib import redirect_stderr
 from functools import cache
 from typing import Any, Final
 
+from api_lambdas.catalog import from_json
 from api_lambdas.command import CommandApi
 from api_lambdas.commands_file import read_commands
 from api_lambdas.cursors import InvalidCursor, open_cursor, sign
@@ -79,7 +80,7 @@ class Claimable(Exception):
 def query() -> QueryApi:
     """The query function's logic."""
     table: Any = Table()
-    return QueryApi(MAPPING, Repository(table, "documents"), SECRET)
+    return QueryApi(from_json(MAPPING.to_json()), Repository(table, "documents"), SECRET)
 
 
 @cache
