@@ -17,12 +17,13 @@ from typing import Any, Final
 
 from contract.keys import document_pk
 from contract.mapping import Aggregate, Derived, FieldType, Mapping
-from contract.values import MAX_ITEM_BYTES, AttributeValue, Item, NotStorable, from_attribute, item_bytes, to_attribute
+from contract.values import MAX_ITEM_BYTES, Item, NotStorable, from_attribute, item_bytes, to_attribute
 from worker.projection.computed import computation
 from worker.projection.convert import DoesNotFit
 from worker.projection.fields import Read, reader
 from worker.projection.merge import read_stored
-from worker.records.rows import Row, row_body
+from worker.projection.operations import Condition, text
+from worker.records.rows import MAX_ROW_BYTES, Row, row_body
 
 VERSION: Final = "_v"
 CLAIMED: Final = "_claimed"
@@ -33,13 +34,12 @@ _RAW: Final = "_raw"
 
 _TOMBSTONE: Final = "-"
 _HAS_RAW: Final = "r"
-_MOST_BYTES_OF_A_CHARACTER: Final = 4
-_SYSTEM_BYTES: Final = 3_000
-_INDEX_BYTES: Final = 2_500
-_MICROSECOND_DIGITS: Final = 6
-
 MAX_NAMES_CHARACTERS: Final = 5_000
 """What the names may take in a statement that sets all attributes; DynamoDB takes 8,192 characters."""
+_SYSTEM_BYTES: Final = 4_000
+"""More than keys and system attributes take."""
+_INDEXES_BESIDE_A_ROW: Final = (MAX_ITEM_BYTES - MAX_ROW_BYTES - MAX_NAMES_CHARACTERS - _SYSTEM_BYTES) // 2_000
+_MICROSECOND_DIGITS: Final = 6
 
 
 class NotFlat(Exception):
@@ -62,14 +62,14 @@ class Recipe:
             row.update(read_stored(item[_RAW]["S"]))
         return row
 
-    def text(self) -> str:
+    def written(self) -> str:
         """For `read_recipe`."""
         return json.dumps({"table": self.table, "columns": self.columns})
 
 
-def read_recipe(text: str) -> Recipe:
-    """The recipe that `text` wrote."""
-    parts = json.loads(text)
+def read_recipe(written: str) -> Recipe:
+    """The recipe that `written` gave."""
+    parts = json.loads(written)
     columns = ((column, name, FieldType(type_)) for column, name, type_ in parts["columns"])
     return Recipe(parts["table"], tuple(columns))
 
@@ -85,6 +85,7 @@ class Flat:
     """An aggregate whose documents hold their row.
 
     `fields`: attribute, column, how it is read (None: as delivered), and its type if the column is recovered from it.
+    `repeats`: something may stand in the document more than once, so that it may be larger than a row may be.
     """
 
     aggregate: Aggregate
@@ -92,9 +93,8 @@ class Flat:
     fields: tuple[tuple[str, str, Read | None, FieldType | None], ...]
     computed: tuple[tuple[str, Callable[[Row, dict[str, Any]], Any]], ...]
     indexed: tuple[str, ...]
-    longest_text: int
-    most_bytes: int
-    forms: dict[str, AttributeValue] = field(default_factory=dict)
+    repeats: bool
+    forms: dict[str, Condition] = field(default_factory=dict)
 
     @property
     def table(self) -> str:
@@ -105,61 +105,52 @@ class Flat:
         """Partition of a row's document."""
         return document_pk(self.aggregate.name, key)
 
-    def form(self, present: str = _TOMBSTONE) -> AttributeValue:
-        """`_fp` of a document with these changing attributes, or of a deleted one."""
+    def form(self, present: str = _TOMBSTONE) -> Condition:
+        """That a document has the `_fp` of one with these changing attributes, or of a deleted one."""
         found = self.forms.get(present)
         if found is None:
-            found = self.forms[present] = {"S": f"{self.aggregate.digest}.{present}"}
+            found = self.forms[present] = Condition(FORM, "=", text(f"{self.aggregate.digest}.{present}"))
         return found
 
-    def body(self, key: str, row: Row) -> tuple[Item, AttributeValue]:
-        """A row's document without keys and system attributes, and its `_fp`. Raises NotFlat.
+    def body(self, key: str, row: Row) -> tuple[Item, Condition]:
+        """A row's document without keys and system attributes, and its form. Raises NotFlat.
 
-        The row must have every kept column.
+        The row must have every kept column; no row is larger than MAX_ROW_BYTES.
         """
         try:
-            item, raw, large = self._shown(row)
+            item, raw = self._shown(row)
         except (DoesNotFit, NotStorable) as problem:
             raise NotFlat from problem
         present = ""
         if raw:
             item[_RAW] = {"S": row_body(raw).decode()}
-            present, large = _HAS_RAW, True
+            present = _HAS_RAW
         if self.indexed:
             shown_there = {name: from_attribute(item[name]) for name in self.indexed}
             found = self.aggregate.index_attributes(key, shown_there)
-            for name, text in found.items():
-                item[name] = {"S": text}
+            for name, value in found.items():
+                item[name] = {"S": value}
             present += ",".join(found)
-        if large and item_bytes(item) > self.most_bytes:
+        if (raw or self.repeats) and item_bytes(item) > MAX_ITEM_BYTES - _SYSTEM_BYTES:
             raise NotFlat
         return item, self.form(present)
 
-    def _shown(self, row: Row) -> tuple[Item, Row, bool]:
-        """The public attributes, what they do not say of the row, and whether they may be too much for an item."""
+    def _shown(self, row: Row) -> tuple[Item, Row]:
+        """The public attributes, and what they do not say of the row."""
         item: Item = {}
         raw: Row = {}
-        longest = self.longest_text
-        large = False
         for name, column, read, type_ in self.fields:
             value = row[column]
             if read is None and type(value) is str:  # most of them
                 item[name] = {"S": value}
-                if len(value) > longest:
-                    large = True
                 continue
             shown = value if read is None else read(value)
             item[name] = to_attribute(shown)
-            if type(shown) is str and len(shown) > longest:
-                large = True
             if type_ is not None and not _says(shown, value, type_):
                 raw[column] = value
         for name, compute in self.computed:
-            shown = compute(row, {})
-            item[name] = to_attribute(shown)
-            if type(shown) is str and len(shown) > longest:
-                large = True
-        return item, raw, large
+            item[name] = to_attribute(compute(row, {}))
+        return item, raw
 
 
 def flat_aggregates(mapping: Mapping) -> dict[str, Flat]:
@@ -191,7 +182,6 @@ def _flat(aggregate: Aggregate, mapping: Mapping) -> Flat | None:
     if sum(len(name) + len('SET "" = ? ') for name in names) > MAX_NAMES_CHARACTERS:
         return None
     recovered = {name: type_ for _, name, type_ in shown.values()}
-    most_bytes = MAX_ITEM_BYTES - _SYSTEM_BYTES - _INDEX_BYTES * len(aggregate.indexes)
     in_indexes = {name for index in aggregate.indexes for name in (index.partition, *index.sort)}
     return Flat(
         aggregate=aggregate,
@@ -199,8 +189,7 @@ def _flat(aggregate: Aggregate, mapping: Mapping) -> Flat | None:
         fields=tuple((entry.name, entry.column, reader(entry), recovered.get(entry.name)) for entry in root.fields),
         computed=tuple((entry.name, computation(entry)) for entry in root.computed),
         indexed=tuple(name for name in names if name in in_indexes),
-        longest_text=most_bytes // (_MOST_BYTES_OF_A_CHARACTER * len(names)) - max(map(len, names)),
-        most_bytes=most_bytes,
+        repeats=bool(root.computed) or len(shown) < len(root.fields) or len(aggregate.indexes) > _INDEXES_BESIDE_A_ROW,
     )
 
 

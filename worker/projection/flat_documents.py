@@ -29,6 +29,7 @@ from worker.projection.operations import (
     Insert,
     Operation,
     Query,
+    Refused,
     Replace,
     Steps,
     TableName,
@@ -74,7 +75,7 @@ class Wanted:
     version: str
     pk: str
     body: Item | None
-    form: AttributeValue
+    form: Condition
     new: bool
 
 
@@ -155,7 +156,7 @@ def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None
     if not habit.looks:
         tried = [one for one in wanted if one.body is not None]
         replies = yield [_insert(one, as_of) if one.new else _update(one) for one in tried]
-        refused = [one for one, reply in zip(tried, replies, strict=True) if reply != APPLIED]
+        refused = [one for one, reply in zip(tried, replies, strict=True) if isinstance(reply, Refused)]
         counts.documents_written += len(tried) - len(refused)
         surprises = len(refused)
         looking = [*refused, *(one for one in wanted if one.body is None)]
@@ -179,7 +180,7 @@ def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None
         if not writes:
             break
         replies = yield writes
-        looking = [one for one, reply in zip(writing, replies, strict=True) if reply != APPLIED]
+        looking = [one for one, reply in zip(writing, replies, strict=True) if isinstance(reply, Refused)]
         counts.documents_written += len(writing) - len(looking)
     if rows:
         habit.looks = surprises * MOST_SURPRISES > rows
@@ -189,7 +190,7 @@ def _as_expected(one: Wanted, item: Item | None) -> bool:
     """Whether the write that is tried without a look would have held."""
     if one.new or item is None:
         return one.new and item is None
-    return VERSION in item and item[FORM] == one.form and item[VERSION]["S"] < one.version
+    return VERSION in item and item[FORM] == one.form.value and item[VERSION]["S"] < one.version
 
 
 def _is_done(one: Wanted, item: Item) -> bool:
@@ -211,21 +212,26 @@ def _whole(one: Wanted, as_of: str, revision: AttributeValue) -> Item:
     body = one.body
     if body is None:
         body = {DELETED: {"BOOL": True}, VERSION: text(one.version), "_as_of": text(as_of)}
-    keys: Item = {"pk": {"S": one.pk}, "sk": _SK}
-    return {**keys, **body, FORM: one.form, "_gen": number(one.flat.aggregate.generation), "_rev": revision}
+    whole = dict(body)
+    whole["pk"] = {"S": one.pk}
+    whole["sk"] = _SK
+    whole[FORM] = one.form.value
+    whole["_gen"] = {"N": str(one.flat.aggregate.generation)}
+    whole["_rev"] = revision
+    return whole
 
 
 def _update(one: Wanted) -> Update:
     assert one.body is not None  # noqa: S101  for the type checker: a deleted row replaces its document
     older = Condition(VERSION, "<", one.body[VERSION])
-    return Update(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, one.body, (older, Condition(FORM, "=", one.form)))
+    return Update(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, one.body, (older, one.form))
 
 
 def _over(one: Wanted, item: Item | None, as_of: str) -> Operation:
     """The write over what was looked at; what has other attributes is replaced as a whole."""
     if item is None:
         return _insert(one, as_of)
-    if one.body is not None and item[FORM] == one.form:
+    if one.body is not None and item[FORM] == one.form.value:
         return _update(one)
     whole = _whole(one, max(as_of, item["_as_of"]["S"]), number(int(item["_rev"]["N"]) + 1))
     return Replace(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, whole, _is_still(item))
@@ -242,7 +248,7 @@ def _file_recipes(wanted: list[Wanted], habit: Habit) -> Steps[None]:
         name = f"{flat.aggregate.name}#{digest}"
         (stored,) = yield [Get(TableName.ROWS, RECIPES_PK, name)]
         if stored is None:
-            item: Item = {"pk": text(RECIPES_PK), "sk": text(name), "recipe": text(flat.recipe.text())}
+            item: Item = {"pk": text(RECIPES_PK), "sk": text(name), "recipe": text(flat.recipe.written())}
             yield [Insert(TableName.ROWS, RECIPES_PK, name, item)]
         habit.filed.add(digest)
 
