@@ -5,8 +5,8 @@ What is kept here is only what to look at next; everything that must not be lost
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from worker.projection.due import ITEMS_AT_ONCE, Dues, Slice, is_owned_by, list_due, next_due, revisions, work_off
@@ -30,6 +30,8 @@ class DueReport:
     counts: Counts
     outstanding: int
     retries: int = 0
+    read_units: Mapping[str, float] = field(default_factory=dict)
+    write_units: Mapping[str, float] = field(default_factory=dict)
 
 
 class DueWork:

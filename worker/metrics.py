@@ -3,11 +3,14 @@
 prometheus_client decides at its first import, by PROMETHEUS_MULTIPROC_DIR, whether values live in files that survive
 their process: the supervisor sets it for its children. Counters and the histograms are summed over all processes; the
 gauges of a shard vanish with the process that held it. Labels are bounded: table, operation, shard, reason.
+
+Everything is counted once for a batch, never for a record, and only what is not zero.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
@@ -37,6 +40,14 @@ DUE = Gauge(
     multiprocess_mode="livemostrecent",
 )
 DUE_DOCUMENTS = Counter("nearview_due_documents", "Documents written by such slices; they count as written, too.")
+READ_UNITS = Counter(
+    "nearview_read_units", "Capacity units charged for reads of the rows and documents tables.", ["table"]
+)
+WRITE_UNITS = Counter(
+    "nearview_write_units",
+    "Capacity units charged in the worker's region for writes to the rows and documents tables.",
+    ["table"],
+)
 RETRIES = Counter("nearview_retries", "Requests to the store that were tried again.")
 BATCH_SECONDS = Histogram("nearview_batch_seconds", "Time to make one batch durable.", buckets=SECONDS_BUCKETS)
 COMMIT_SECONDS = Histogram(
@@ -93,6 +104,14 @@ class BatchCounts(Protocol):
     def drift(self) -> Mapping[str, int]:
         """Number of things noticed about the columns of a table, by table."""
 
+    @property
+    def read_units(self) -> Mapping[str, float]:
+        """Capacity units that DynamoDB charged for reads, by table: rows or documents."""
+
+    @property
+    def write_units(self) -> Mapping[str, float]:
+        """Capacity units that DynamoDB charged for writes, by table: rows or documents."""
+
 
 class DocumentCounts(Protocol):
     """What became of documents."""
@@ -118,58 +137,92 @@ class DueCounts(Protocol):
     def retries(self) -> int:
         """How often something had to be tried again."""
 
+    @property
+    def read_units(self) -> Mapping[str, float]:
+        """Capacity units that DynamoDB charged for reads, by table: rows or documents."""
+
+    @property
+    def write_units(self) -> Mapping[str, float]:
+        """Capacity units that DynamoDB charged for writes, by table: rows or documents."""
+
 
 def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: float) -> None:
     """Count one durable batch; `seconds` is what it took, `now_seconds` the time since the epoch."""
-    RECORDS.inc(batch.records)
-    IGNORED.inc(batch.ignored)
-    FOLDED.inc(batch.folded)
-    STALE.inc(batch.stale)
-    UNCHANGED.inc(batch.unchanged)
-    ROW_WRITES.inc(batch.rows_written)
-    DOCUMENT_WRITES.inc(batch.documents_written)
-    DOCUMENT_SKIPS.inc(batch.documents_skipped)
-    DOCUMENTS_PARKED.inc(batch.documents_parked)
-    DOCUMENTS_WAITING.inc(batch.documents_waiting)
-    RETRIES.inc(batch.retries)
-    for (table, operation), count in batch.changes.items():
-        CHANGES.labels(table, operation).inc(count)
-    for reason, count in batch.parked.items():
-        PARKED.labels(reason).inc(count)
-    for table, count in batch.drift.items():
-        DRIFT.labels(table).inc(count)
+    _count_all(
+        (RECORDS, batch.records),
+        (IGNORED, batch.ignored),
+        (FOLDED, batch.folded),
+        (STALE, batch.stale),
+        (UNCHANGED, batch.unchanged),
+        (ROW_WRITES, batch.rows_written),
+        (RETRIES, batch.retries),
+    )
+    _count_documents(batch)
+    _count(CHANGES, batch.changes.items())
+    for labelled, counts in ((PARKED, batch.parked), (DRIFT, batch.drift)):
+        _count(labelled, (((label,), count) for label, count in counts.items()))
+    _count_units(batch)
     BATCH_SECONDS.observe(seconds)
     if batch.newest_commit_micros is not None:
         commit_seconds = batch.newest_commit_micros / MICROS
         COMMIT_SECONDS.observe(max(0.0, now_seconds - commit_seconds))
-        COMMIT_TIME.labels(shard).set(commit_seconds)
+        _labelled(COMMIT_TIME, (shard,)).set(commit_seconds)
 
 
 def observe_slice(shard: str, due: DueCounts) -> None:
     """Count one slice of what is due, beside the stream's batches."""
-    DOCUMENT_WRITES.inc(due.counts.documents_written)
-    DOCUMENT_SKIPS.inc(due.counts.documents_skipped)
-    DOCUMENTS_PARKED.inc(due.counts.documents_parked)
-    DOCUMENTS_WAITING.inc(due.counts.documents_waiting)
-    DUE_DOCUMENTS.inc(due.counts.documents_written)
-    RETRIES.inc(due.retries)
+    _count_documents(due.counts)
+    _count_all((DUE_DOCUMENTS, due.counts.documents_written), (RETRIES, due.retries))
+    _count_units(due)
     observe_due(shard, due.outstanding)
 
 
 def observe_due(shard: str, outstanding: int) -> None:
     """Record how much the shard has due."""
-    DUE.labels(shard).set(outstanding)
+    _labelled(DUE, (shard,)).set(outstanding)
+
+
+def _count_documents(counts: DocumentCounts) -> None:
+    _count_all(
+        (DOCUMENT_WRITES, counts.documents_written),
+        (DOCUMENT_SKIPS, counts.documents_skipped),
+        (DOCUMENTS_PARKED, counts.documents_parked),
+        (DOCUMENTS_WAITING, counts.documents_waiting),
+    )
+
+
+def _count_units(used: BatchCounts | DueCounts) -> None:
+    for counter, units in ((READ_UNITS, used.read_units), (WRITE_UNITS, used.write_units)):
+        _count(counter, (((table,), count) for table, count in units.items()))
+
+
+def _count_all(*counts: tuple[Counter, int]) -> None:
+    for counter, count in counts:
+        if count:
+            counter.inc(count)
+
+
+def _count(counter: Counter, counts: Iterable[tuple[tuple[str, ...], float]]) -> None:
+    for labels, count in counts:
+        if count:
+            _labelled(counter, labels).inc(count)
+
+
+@cache
+def _labelled(metric: Any, labels: tuple[str, ...]) -> Any:
+    """The child of a metric: looking it up costs more than counting."""
+    return metric.labels(*labels)
 
 
 def observe_delivery(shard: str, millis_behind: int | None) -> None:
     """Record the lag that came with a delivery; empty deliveries count, they are the heartbeat of an idle shard."""
     if millis_behind is not None:
-        BEHIND_MILLIS.labels(shard).set(millis_behind)
+        _labelled(BEHIND_MILLIS, (shard,)).set(millis_behind)
 
 
 def observe_covered(shard: str, now_seconds: float) -> None:
     """Record that the shard's checkpoint covers everything delivered so far."""
-    CHECKPOINT_TIME.labels(shard).set(now_seconds)
+    _labelled(CHECKPOINT_TIME, (shard,)).set(now_seconds)
 
 
 def shard_held(shard: str, now_seconds: float) -> None:

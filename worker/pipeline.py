@@ -6,7 +6,7 @@ import datetime
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from worker.due_work import DueReport, DueWork
@@ -29,6 +29,7 @@ from worker.records.rows import RowChange
 from worker.records.source import Source
 from worker.records.stream import StreamRecord
 from worker.store.dynamodb import DynamoStore
+from worker.store.usage import Meter
 
 REFRESH_SECONDS: Final = 5.0
 """How old a worker's knowledge of parked tables and incarnations may be when it begins a batch."""
@@ -85,6 +86,8 @@ class BatchReport:
     retries: int = 0
     newest_commit_micros: int | None = None
     drift: Counter[str] = field(default_factory=Counter)
+    read_units: dict[str, float] = field(default_factory=dict)
+    write_units: dict[str, float] = field(default_factory=dict)
 
     def add(self, counts: Counts) -> None:
         """Take over what the projection did."""
@@ -130,6 +133,8 @@ class Pipeline:
         self._refreshed = float("-inf")
         self._habit = Habit()
         self._dues = dues
+        self._reads = Meter(store.usage.read_units)
+        self._writes = Meter(store.usage.write_units)
         self._due_work = DueWork(plan, store, dues, clock) if dues else None
 
     def process(self, records: Sequence[StreamRecord]) -> BatchReport:
@@ -159,9 +164,11 @@ class Pipeline:
             report = self._due_work.work_off()
         except NewerGeneration as problem:
             raise FatalError(str(problem)) from None
-        if report and report.counts.documents_parked:
+        if report is None:
+            return None
+        if report.counts.documents_parked:
             self._log.warning(Event.DOCUMENT_PARKED, count=report.counts.documents_parked)
-        return report
+        return replace(report, read_units=self._reads.read(), write_units=self._writes.read())
 
     def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
         retries = self._retries()
@@ -182,6 +189,7 @@ class Pipeline:
         if taken.changes:
             self._project(taken.changes, report)
         report.retries = self._retries() - retries
+        report.read_units, report.write_units = self._reads.read(), self._writes.read()
         return report
 
     def _project(self, changes: list[RowChange], report: BatchReport) -> None:

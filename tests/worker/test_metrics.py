@@ -18,7 +18,8 @@ from tests.worker.child.counts import Counts
 from worker import metrics
 metrics.shard_held("shard-0", 1000.0)
 counts = Counts(5, folded=1, stale=2, unchanged=1, documents_written=3, newest_commit_micros=1_001_500_000,
-                changes=Counter({("shop.orders", "update"): 3}), parked=Counter({"not_json": 1}))
+                changes=Counter({("shop.orders", "update"): 3}), parked=Counter({"not_json": 1}),
+                read_units={"rows": 2.5, "documents": 1.0}, write_units={"rows": 4.0})
 metrics.observe_batch("shard-0", counts, 0.2, 1002.0)
 metrics.observe_batch("shard-0", Counts(1), 0.2, 1003.0)
 metrics.observe_delivery("shard-0", 250)
@@ -56,6 +57,9 @@ def test_counts_add_up_over_processes(tmp_path: Path) -> None:
     assert value(tmp_path, "nearview_parked_total", reason="not_json") == 2
     assert value(tmp_path, "nearview_changes_stale_total") == 4
     assert value(tmp_path, "nearview_document_writes_total") == 6
+    assert value(tmp_path, "nearview_read_units_total", table="rows") == 5
+    assert value(tmp_path, "nearview_read_units_total", table="documents") == 2
+    assert value(tmp_path, "nearview_write_units_total", table="rows") == 8
     assert value(tmp_path, "nearview_batch_seconds_count") == 4
     assert value(tmp_path, "nearview_commit_to_document_seconds_count") == 2
     assert value(tmp_path, "nearview_commit_to_document_seconds_sum") == 1.0

@@ -23,3 +23,5 @@ class Counts:
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
+    read_units: dict[str, float] = field(default_factory=dict)
+    write_units: dict[str, float] = field(default_factory=dict)
