@@ -7,6 +7,7 @@ standard library's reading of a reply costs more than all the rest of a call.
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import ssl
 import time
@@ -34,36 +35,44 @@ class Endpoint:
     through: tuple[str, int, dict[str, str]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A socket, and what tells whether it has something to be read."""
+
+    socket: socket.socket
+    readable: select.poll
+
+    def close(self) -> None:
+        """Whatever is still to come is not wanted."""
+        self.socket.close()
+
+
 @dataclass(slots=True)
 class Exchange:
     """A request under way on a connection that carries no other."""
 
     request: bytes
-    connection: socket.socket
+    connection: Connection
     fresh: bool
 
 
 class Connections:
     """For one thread. A connection is used again only when a reply has been read from it completely."""
 
-    def __init__(
-        self, endpoint: Endpoint, connect_seconds: float = CONNECT_SECONDS, read_seconds: float = READ_SECONDS
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, read_seconds: float = READ_SECONDS) -> None:
         self._endpoint = endpoint
-        self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
-        self._idle: list[socket.socket] = []
+        self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
 
     def send(self, request: bytes) -> Exchange:
         """Put a request on its way. Raises OSError if there is no connection to be had."""
-        if self._idle:
+        while self._idle:
             connection = self._idle.pop()
-            try:
-                connection.sendall(request)
+            # nobody has asked for anything: the server has closed it, or what is there is no reply to this request
+            if not connection.readable.poll(0) and self._sent(connection, request):
                 return Exchange(request, connection, fresh=False)
-            except ConnectionError:
-                connection.close()
+            connection.close()
         return Exchange(request, self._sent_afresh(request), fresh=True)
 
     def receive(self, exchange: Exchange) -> tuple[Head, bytes]:
@@ -73,7 +82,7 @@ class Connections:
         request of ours may be: reads anyway, and writes have conditions that look at what is there.
         """
         try:
-            head, body = self._rest(exchange.connection, self._first(exchange))
+            head, body = self._rest(self._first(exchange), exchange)
         except BaseException:
             exchange.connection.close()
             raise
@@ -91,35 +100,49 @@ class Connections:
         """Close the connections that are idle; it happens by itself when this object is gone."""
         _close_all(self._idle)
 
-    def _sent_afresh(self, request: bytes) -> socket.socket:
+    def _sent(self, connection: Connection, request: bytes) -> bool:
+        """Whether an idle connection took the request."""
+        try:
+            connection.socket.sendall(request)
+        except TimeoutError:
+            connection.close()
+            raise
+        except OSError:
+            return False
+        return True
+
+    def _sent_afresh(self, request: bytes) -> Connection:
         connection = self._opened()
         try:
-            connection.sendall(request)
+            connection.socket.sendall(request)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _opened(self) -> socket.socket:
+    def _opened(self) -> Connection:
         to = self._endpoint
         host, port, headers = to.through or (to.host, to.port, {})
         if to.tls is None:
-            opener = http.client.HTTPConnection(host, port, timeout=self._connect_seconds)
+            opener = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
         else:
-            opener = http.client.HTTPSConnection(host, port, timeout=self._connect_seconds, context=to.tls)
+            opener = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=to.tls)
             if to.through:
                 opener.set_tunnel(to.host, to.port, headers)
         opener.connect()
-        connection: socket.socket = opener.sock
-        connection.settimeout(self._read_seconds)
-        return connection
+        opener.sock.settimeout(self._read_seconds)
+        readable = select.poll()
+        readable.register(opener.sock, select.POLLIN)
+        return Connection(opener.sock, readable)
 
     def _first(self, exchange: Exchange) -> bytes:
         """The first bytes of the reply."""
         try:
-            if first := exchange.connection.recv(_PIECE_BYTES):
+            if first := exchange.connection.socket.recv(_PIECE_BYTES):
                 return first
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:
             if exchange.fresh:
                 raise
         if exchange.fresh:
@@ -128,15 +151,15 @@ class Connections:
         exchange.connection, exchange.fresh = self._sent_afresh(exchange.request), True
         return self._first(exchange)
 
-    def _rest(self, connection: socket.socket, data: bytes) -> tuple[Head, bytes]:
+    def _rest(self, data: bytes, exchange: Exchange) -> tuple[Head, bytes]:
         """The whole reply that begins with these bytes."""
         end = data.find(_END)
         if end < 0:
-            data, end = self._to_end_of_head(connection, data)
+            data, end = self._to_end_of_head(exchange.connection.socket, data)
         head = parse_head(data[:end])
         body = data[end + len(_END) :]
         if len(body) < head.length:
-            body = self._to_length(connection, body, head.length)
+            body = self._to_length(exchange.connection.socket, body, head.length)
         if len(body) > head.length:
             raise Garbled("more than one reply")
         return head, body
@@ -161,7 +184,7 @@ class Connections:
         return time.monotonic() + _LONGEST_REPLY * self._read_seconds
 
 
-def _close_all(connections: list[socket.socket]) -> None:
+def _close_all(connections: list[Connection]) -> None:
     while connections:
         connections.pop().close()
 

@@ -20,7 +20,7 @@ from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
 from worker.errors import FatalError
-from worker.store.connections import Connections, Endpoint, Exchange
+from worker.store.connections import READ_SECONDS, Connections, Endpoint, Exchange
 from worker.store.replies import Garbled
 from worker.store.signing import Signer
 
@@ -37,6 +37,7 @@ class LeanDynamoDB:
         endpoint_url: str,
         session: Session | None = None,
         clock: Callable[[], float] = time.time,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         """Raises FatalError for a proxy or certificates that cannot be used."""
         session = session or Session()
@@ -57,7 +58,9 @@ class LeanDynamoDB:
             "".join(f"{name}: {value}\r\n" for name, value in more.items()),
         )
         tls = None if url.scheme == "http" else _tls(session.get_config_variable("ca_bundle"))
-        self._connections = Connections(Endpoint(url.hostname or "", url.port or _PORTS[url.scheme], tls, proxy))
+        self._connections = Connections(
+            Endpoint(url.hostname or "", url.port or _PORTS[url.scheme], tls, proxy), read_seconds
+        )
 
     def send(self, operation: str, body: bytes) -> Exchange:
         """Put a call on its way: its name and its request as JSON. Raises OSError and botocore's errors."""
@@ -109,7 +112,7 @@ def _proxy(url: str) -> tuple[str, int, dict[str, str]] | None:
     if not address:
         return None
     parts = urlsplit(address)
-    if parts.scheme != "http" or not parts.hostname:
+    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
         raise FatalError("HTTPS_PROXY and HTTP_PROXY must be http://host:port: no other proxy can be used")
     return parts.hostname, parts.port or _PORTS["http"], known.proxy_headers_for(address)
 
