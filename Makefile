@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-long fuzz check fmt lock clean help
+.PHONY: demo test test-long fuzz bench bench-full bench-check check fmt lock clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -40,6 +40,19 @@ test-long: $(INSTALLED)
 fuzz: $(INSTALLED)
 	@$(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
 	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),10) $(TARGET)
+
+## make bench       all benchmarks, medians of 5 runs, about 20 minutes; RUNS=7 for more
+bench: $(INSTALLED)
+	@$(BIN)/python -m bench run --runs $(or $(RUNS),5)
+	@$(BIN)/python -m bench figures
+
+## make bench-full  the same with larger sizes and 11 runs, into bench/results/full.json
+bench-full: $(INSTALLED)
+	@$(BIN)/python -m bench run --sizes full --runs $(or $(RUNS),11) --output bench/results/full.json
+
+## make bench-check has a key stage become slower than bench/reference.json says?
+bench-check: $(INSTALLED)
+	@$(BIN)/python -m bench check
 
 ## make check       formatting, lint, types, templates
 check: $(INSTALLED)

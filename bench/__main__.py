@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import check as checks
-from bench import commit_latency, query, results, throughput
+from bench import commit_latency, documentation, query, results, throughput
 from bench.child import ChildFailed
 from bench.machine import machine
 from bench.session import FULL, QUICK, USUAL, Metrics, Session
-from bench.table_server import table_server
+from bench.table_server import ROOT, table_server
 from local.running import StackError
 
 SIZES: Final = {"quick": QUICK, "usual": USUAL, "full": FULL}
@@ -103,6 +103,13 @@ def check(update: bool) -> None:
     if problems := checks.regressions(checks.stored_ratios(), found):
         raise click.ClickException("\n".join(problems))
     click.echo("no stage became slower")
+
+
+@main.command("figures")
+def figures_command() -> None:
+    """Make the tables and drawings of docs/performance.md anew from bench/results/latest.json."""
+    for path in documentation.write():
+        click.echo(f"written: {path.relative_to(ROOT)}")
 
 
 def _show(everything: dict[str, object]) -> None:

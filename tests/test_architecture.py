@@ -98,6 +98,10 @@ MAY_IMPORT = {
     },
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},
+    # what the worker is compared with shares nothing with it, and neither does the table they all write to
+    "bench.handlers": {"bench.handlers"},
+    **dict.fromkeys(("bench.expressions", "bench.tables", "bench.table_server"), {"contract", "bench"}),
+    "local": {"contract", "worker", "api_lambdas", "local"},
 }
 
 
