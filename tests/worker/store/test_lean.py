@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
+@cache
+def _session() -> Session:
+    """Loading DynamoDB's description takes longer than most tests."""
+    return Session()
+
+
 @contextmanager
 def lean(url: str, session: Session | None = None) -> Iterator[LeanDynamoDB]:
     """A client of a server."""
-    client = LeanDynamoDB("eu-west-1", url, session, read_seconds=QUICK_SECONDS)
+    client = LeanDynamoDB("eu-west-1", url, session or _session(), read_seconds=QUICK_SECONDS)
     yield client
     client.close()
 
@@ -324,7 +331,7 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with Server(OK) as server, lean(server.url) as client, pytest.raises(NoCredentialsError):
+    with Server(OK) as server, lean(server.url, Session()) as client, pytest.raises(NoCredentialsError):
         ask(client)
 
 
@@ -381,7 +388,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
-    new = ("req", "-newkey", "rsa:2048", "-nodes", "-subj")
+    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj")
     openssl(*new, "/CN=test", "-x509", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem")
     for name, address in (("good", "IP:127.0.0.1"), ("other", "DNS:elsewhere.example")):
         openssl(*new, f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
