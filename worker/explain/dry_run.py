@@ -10,9 +10,11 @@ from contract.keys import DOCUMENT_SK, ROW_SK, document_pk
 from contract.mapping import Aggregate
 from contract.values import from_item
 from worker.errors import NearviewError
-from worker.explain.overlay import Base, Overlay, Step
+from worker.explain.capacity import index_units, write_units
+from worker.explain.overlay import DONE, Base, Overlay, Step
 from worker.projection.engine import project, rebuild_roots
 from worker.projection.flat_documents import holds_row, stored_rows
+from worker.projection.images import Counts
 from worker.projection.operations import Delete, Get, Insert, TableName, run_to_end
 from worker.projection.plan import Plan
 from worker.records.rows import RowChange
@@ -28,12 +30,16 @@ class NoSuchRow(NearviewError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that was looked at: what became of it, and its body if it would be written with one."""
+    """A document that was looked at: what became of it, and its body if it would be written with one.
+
+    `saved_units`: what writing it in one region would have cost, had it not been found as it is stored.
+    """
 
     pk: str
     outcome: str
     size_bytes: int
     body: dict[str, Any] | None
+    saved_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +50,23 @@ class Journal:
     documents: tuple[Document, ...]
     joins: tuple[tuple[str, str], ...]
     leaves: tuple[tuple[str, str], ...]
+    counts: Counts
 
-    def units(self, *, writes: bool, table: TableName) -> int:
-        """Capacity units of one table's reads or writes, its indexes included."""
+    def units(self, *, writes: bool, table: TableName, regions: int = 1) -> int:
+        """Capacity units of one table's reads or writes, its indexes included, in so many regions of documents."""
         chosen = [step for step in self.steps if step.is_write is writes and step.operation.table is table]
-        return sum(step.units + step.index_units for step in chosen)
+        return sum(step.units_in(regions) for step in chosen)
+
+    def saved_units(self, regions: int) -> int | None:
+        """Write units that equal fingerprints saved; None if other documents were left as they are, too."""
+        saved = [document.saved_units for document in self.documents if document.saved_units]
+        return sum(saved) * regions if len(saved) == self.counts.documents_skipped else None
 
 
 def of_changes(plan: Plan, base: Base, changes: Sequence[RowChange]) -> Journal:
     """What these changes would do. Raises TableLacks, NewerGeneration."""
     overlay = Overlay(base)
-    overlay.drive(project(plan, changes, _AS_OF))
-    return _journal(overlay)
+    return _journal(overlay, overlay.drive(project(plan, changes, _AS_OF)))
 
 
 def of_row(plan: Plan, base: Base, table: str, key: str) -> Journal:
@@ -73,20 +84,21 @@ def of_document(plan: Plan, base: Base, aggregate: Aggregate, key: str) -> Journ
     """What building one document anew would do: nothing, if it holds its row itself. Raises NewerGeneration."""
     overlay = Overlay(base)
     (item,) = overlay.run([Get(TableName.DOCUMENTS, document_pk(aggregate.name, key), DOCUMENT_SK)])
-    if item is None or not holds_row(item):
-        overlay = Overlay(base)
-        overlay.drive(rebuild_roots(plan, [(aggregate, key)], _AS_OF))
-    return _journal(overlay)
+    if item is not None and holds_row(item):
+        return _journal(overlay, Counts())
+    overlay = Overlay(base)
+    return _journal(overlay, overlay.drive(rebuild_roots(plan, [(aggregate, key)], _AS_OF)))
 
 
-def _journal(overlay: Overlay) -> Journal:
-    edges = [step.operation for step in overlay.steps if step.is_write and step.outcome == "done"]
+def _journal(overlay: Overlay, counts: Counts) -> Journal:
+    edges = [step.operation for step in overlay.steps if step.is_write and step.outcome == DONE]
     edges = [op for op in edges if op.table is TableName.ROWS and getattr(op, "sk", ROW_SK) != ROW_SK]
     return Journal(
         tuple(overlay.steps),
         tuple(_documents(overlay)),
         tuple((op.pk, op.sk) for op in edges if isinstance(op, Insert)),
         tuple((op.pk, op.sk) for op in edges if isinstance(op, Delete)),
+        counts,
     )
 
 
@@ -108,5 +120,7 @@ def _documents(overlay: Overlay) -> list[Document]:
             deleted = "_deleted" in values
             outcome = "deleted" if deleted else "written" if of_one[0].outcome == "found" else "written, new"
         body = {name: value for name, value in values.items() if not name.startswith("_") and name not in ("pk", "sk")}
-        found.append(Document(pk, outcome, max(step.size_bytes for step in of_one), body if written and body else None))
+        size = max(step.size_bytes for step in of_one)
+        saved = write_units(size) + index_units(item, item) if item and not written else 0
+        found.append(Document(pk, outcome, size, body if written and body else None, saved))
     return found

@@ -14,6 +14,7 @@ from worker.store.memory import Address, MemoryStore
 
 # pk, sk, v, and the version's own length: an edge has nothing else
 _EDGE_BYTES: Final = 5 + 50
+DONE: Final = "done"
 
 
 class Base(Protocol):
@@ -41,6 +42,12 @@ class Step:
     def is_write(self) -> bool:
         """Whether it would change something."""
         return isinstance(self.operation, WRITES)
+
+    def units_in(self, regions: int) -> int:
+        """Units in all regions of a document: what is done is written in each, what is refused costs in one only."""
+        units = self.units + self.index_units
+        replicated = self.is_write and self.operation.table is TableName.DOCUMENTS and self.outcome == DONE
+        return units * regions if replicated else units
 
 
 class Overlay(MemoryStore):
@@ -80,7 +87,7 @@ class Overlay(MemoryStore):
         after = self.items.get(address)
         size = max(_size(before), _size(after))
         behind = index_units(before, after) if operation.table is TableName.DOCUMENTS else 0
-        self._note(operation, "refused" if isinstance(reply, Refused) else "done", size, write_units(size), behind)
+        self._note(operation, "refused" if isinstance(reply, Refused) else DONE, size, write_units(size), behind)
         return reply
 
     def _query(self, operation: Query) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -88,10 +89,28 @@ def print_journal(journal: Journal, regions: int, *, values: bool) -> None:
             click.echo(f"{word:<14} {parent}  (edge {edge})")
     units = _units(journal, regions)
     click.echo(f"{'reads':<14} {units['read_units']} units in {_calls(journal)} rounds of calls")
+    everywhere = f"in {regions} {'region' if regions == 1 else 'regions'}"
     click.echo(
         f"{'writes':<14} {units['row_write_units']} units for rows, {units['document_write_units']} for documents"
-        f" and their indexes in {regions} {'region' if regions == 1 else 'regions'}"
+        f" and their indexes {everywhere}"
     )
+    for line in _avoided_lines(journal, regions, everywhere):
+        click.echo(f"{'avoided':<14} {line}")
+
+
+def _avoided_lines(journal: Journal, regions: int, everywhere: str) -> Iterator[str]:
+    counts, units = journal.counts, journal.saved_units(regions)
+    if counts.documents_skipped:
+        known = f", {units} units {everywhere}" if units is not None else ""
+        yield f"{_count(counts.documents_skipped, 'document')} not written, their fingerprints are equal{known}"
+    if counts.unchanged:
+        yield f"the documents of {_count(counts.unchanged, 'row')}, which changed in nothing that a mapping keeps"
+    if counts.folded:
+        yield f"{_count(counts.folded, 'change')} folded into a newer one of the same row"
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _calls(journal: Journal) -> int:
@@ -102,7 +121,7 @@ def _units(journal: Journal, regions: int) -> dict[str, int]:
     return {
         "read_units": sum(journal.units(writes=False, table=table) for table in TableName),
         "row_write_units": journal.units(writes=True, table=TableName.ROWS),
-        "document_write_units": journal.units(writes=True, table=TableName.DOCUMENTS) * regions,
+        "document_write_units": journal.units(writes=True, table=TableName.DOCUMENTS, regions=regions),
         "regions": regions,
     }
 
@@ -165,6 +184,12 @@ def journal_as_json(journal: Journal, regions: int, *, values: bool) -> dict[str
         "joins": [list(edge) for edge in journal.joins],
         "leaves": [list(edge) for edge in journal.leaves],
         **_units(journal, regions),
+        "avoided": {
+            "document_writes": journal.counts.documents_skipped,
+            "document_write_units": journal.saved_units(regions),
+            "unchanged_rows": journal.counts.unchanged,
+            "folded_changes": journal.counts.folded,
+        },
     }
 
 

@@ -136,6 +136,23 @@ def test_a_document_that_is_up_to_date_costs_reads_only(folder: Path, environmen
     assert found["read_units"] >= 5
 
 
+def test_writes_that_were_avoided_are_shown(folder: Path, environment: dict[str, str]) -> None:
+    """Equal fingerprints save a write in each region; a row that changed in nothing saves looking at documents."""
+    arguments = ("--online", "--mappings", folder, "--regions", 3)
+    document = json.loads(_run("--key", "order/1", *arguments, "--json", env=environment).output)["dry_run"]
+    same_row = change("update", "shop.orders", ORDER, {}, position=9)
+    row = json.loads(_run("-", *arguments, "--json", record=same_row, env=environment).output)["dry_run"]
+
+    nothing = {"document_writes": 0, "document_write_units": 0, "unchanged_rows": 0, "folded_changes": 0}
+    assert document["avoided"] == {**nothing, "document_writes": 1, "document_write_units": 3}
+    assert row["avoided"] == {**nothing, "unchanged_rows": 1}
+    told = _run("--key", "order/1", *arguments, env=environment).output
+    assert "avoided        1 document not written, their fingerprints are equal, 3 units in 3 regions" in told
+    assert (
+        "avoided        the documents of 1 row, which" in _run("-", *arguments, record=same_row, env=environment).output
+    )
+
+
 def test_a_change_of_a_row_reaches_its_documents_and_nothing_is_written(
     folder: Path, environment: dict[str, str]
 ) -> None:

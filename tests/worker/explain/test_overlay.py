@@ -58,6 +58,18 @@ def test_conditions_meet_what_is_stored() -> None:
     assert [step.outcome for step in overlay.steps] == ["refused", "refused"]
 
 
+def test_each_region_pays_for_a_document_that_is_written_and_only_one_for_all_else() -> None:
+    """Conditions are evaluated where the worker writes; rows and reads are there only."""
+    overlay = Overlay(MemoryStore())
+    document = Insert(TableName.DOCUMENTS, "a", "#", {"pk": text("a"), "sk": text("#"), "body": text("x" * 1500)})
+
+    for operation in (document, document, _insert("#"), Get(TableName.DOCUMENTS, "a", "#")):
+        overlay.run([operation])
+
+    assert [step.outcome for step in overlay.steps] == ["done", "refused", "done", "found"]
+    assert [step.units_in(3) for step in overlay.steps] == [6, 2, 1, 1]
+
+
 def test_steps_count_whole_items_by_round() -> None:
     """A read of a part of an item costs the whole of it."""
     base = MemoryStore()
