@@ -103,14 +103,17 @@ class DynamoDB:
         return reply
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
-        while self._idle:
+        while True:
             try:
-                return self._ask(self._idle.pop(), body, headers)
+                connection = self._idle.pop()
+            except IndexError:
+                return self._ask(self._connected(), body, headers)
+            try:
+                return self._ask(connection, body, headers)
             except TimeoutError:
                 raise
             except (OSError, http.client.HTTPException):  # closed by the other side while nobody looked
                 continue
-        return self._ask(self._connected(), body, headers)
 
     def _connected(self) -> http.client.HTTPConnection:
         host, port = self._address
