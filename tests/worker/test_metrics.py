@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from tests.worker.child.counts import Counts
 from worker import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +79,38 @@ def test_gauges_of_a_shard_vanish_with_its_process_and_counts_stay(tmp_path: Pat
     assert value(tmp_path, "nearview_leases") is None
     assert value(tmp_path, "nearview_millis_behind_latest", shard="shard-0") is None
     assert value(tmp_path, "nearview_records_total") == 6
+
+
+def calls_of(batch: Counts) -> int:
+    """Functions called to count a batch whose labels are known."""
+    calls = 0
+
+    def note(_frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    metrics.observe_batch("shard-0", batch, 0.2, 1002.0)
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        metrics.observe_batch("shard-0", batch, 0.2, 1002.0)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def batch_of(records: int, tables: int = 10) -> Counts:
+    """Records of three operations on so many tables."""
+    changes = {
+        (f"shop.t{number}", operation): records for number in range(tables) for operation in ("insert", "update")
+    }
+    return Counts(records, unchanged=records, changes=Counter(changes), write_units={"rows": records})
+
+
+def test_counting_costs_by_batch_and_never_by_record() -> None:
+    assert calls_of(batch_of(10)) == calls_of(batch_of(10_000))
+    assert calls_of(batch_of(10_000, tables=0)) < calls_of(batch_of(10_000))
+
+
+def test_what_is_zero_is_not_counted() -> None:
+    assert calls_of(Counts(1)) < calls_of(Counts(1, ignored=1)) < calls_of(Counts(1, ignored=1, stale=1))

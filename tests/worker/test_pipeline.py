@@ -329,6 +329,16 @@ def test_the_same_batch_again_changes_nothing_and_counts_so(shop: Shop) -> None:
     assert again.newest_commit_micros == first.newest_commit_micros == 1_722_214_697_974_340
 
 
+def test_a_batch_tells_the_units_it_was_charged(shop: Shop) -> None:
+    written = shop.process(order(1))
+    skipped = shop.process(order(1, position=2, operation="update"))
+
+    assert written.write_units["documents"] >= 1
+    assert written.read_units
+    assert "documents" not in skipped.write_units
+    assert BatchReport().read_units == {}
+
+
 def test_an_older_record_is_stale(shop: Shop) -> None:
     shop.process(order(1, position=9))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from worker.projection.operations import TableName
-from worker.store.usage import Usage, add_consumed
+from worker.store.usage import Meter, Usage, add_consumed
 
 TABLES = {"r": TableName.ROWS, "d": TableName.DOCUMENTS}
 
@@ -41,3 +41,15 @@ def test_an_answer_without_units_adds_nothing() -> None:
     usage = Usage()
     add_consumed(usage.read_units, TABLES, {})
     assert usage == Usage()
+
+
+def test_a_meter_tells_what_was_added_since_its_last_reading() -> None:
+    totals = {TableName.ROWS: 5.0, TableName.DOCUMENTS: 0.0}
+    meter = Meter(totals)
+    assert meter.read() == {}
+    totals[TableName.ROWS] += 1.5
+    assert meter.read() == {"rows": 1.5}
+    totals[TableName.ROWS] += 2
+    totals[TableName.DOCUMENTS] += 3
+    assert meter.read() == {"rows": 2, "documents": 3}
+    assert meter.read() == {}
