@@ -24,7 +24,7 @@ from local.progress import is_quiet, sent, source_position
 from local.running import Options, Running, StackError
 from local.stack import Stack
 
-ORDERS: Final = 500
+ORDERS: Final = 200
 LOAD_SECONDS: Final = 240
 DRAIN_SECONDS: Final = 120
 FIRST_RATE: Final = 20.0

@@ -51,7 +51,8 @@ def _machine(found: Mapping[str, Any]) -> str:
     machine = found["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return (
-        f"Measured {found['made_at'][:10]}, medians of {found['runs']} runs, in {found['seconds'] // 60} minutes:"
+        f"Measured {found['made_at'][:10]}, medians of {found['runs']} runs of {found['sizes']} size, in"
+        f" {found['seconds'] // 60} minutes:"
         f" {machine['processor']}, {machine['cores']} cores, {machine['memory_gigabytes']:.0f} GB, {machine['system']},"
         f" Python {machine['python']}, {packages}; load average at the start {machine['load_average'][0]}."
     )

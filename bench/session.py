@@ -23,11 +23,11 @@ class Sizes:
     backlog_orders: int = 400
     backlog_rounds: int = 25
     referrers: int = 10_000
-    hot_orders: int = 550
+    hot_orders: int = 800
     shard_orders: int = 1_600
     fan_outs: tuple[int, ...] = (10, 100, 1_000, 10_000)
     children: tuple[int, ...] = (10, 100, 1_000)
-    latency_seconds: int = 40
+    latency_seconds: int = 30
     latency_windows: int = 5
 
 
@@ -40,7 +40,7 @@ QUICK = Sizes(
     backlog_orders=50,
     backlog_rounds=10,
     referrers=1_000,
-    hot_orders=120,
+    hot_orders=200,
     shard_orders=160,
     fan_outs=(10, 100),
     children=(10, 100),
@@ -59,7 +59,7 @@ FULL = Sizes(
     orders=9_000,
     backlog_orders=1_000,
     backlog_rounds=50,
-    hot_orders=1_100,
+    hot_orders=2_400,
     shard_orders=6_400,
     fan_outs=(10, 100, 1_000, 10_000, 30_000),
     children=(10, 100, 1_000, 3_000),

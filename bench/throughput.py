@@ -19,8 +19,9 @@ CONDITIONAL_PUT = "bench.handlers.conditional_put"
 STOCK_KCLPY = "bench.handlers.stock_kclpy"
 PARSE_ONLY = "bench.handlers.parse_only"
 
-LINE_INTERVAL_SECONDS = 0.05
-HOT_RECORDS_PER_LINE = 20
+LINE_INTERVAL_SECONDS = 0.5
+"""KCL reads a shard so often by default (NEARVIEW_POLL_MILLIS)."""
+HOT_RECORDS_PER_LINE = 200
 DUE_SECONDS = 120
 """How long a large fan-out may take until all its documents are written."""
 
@@ -130,7 +131,6 @@ def replay(session: Session) -> Metrics:
         for _ in session.rounds(f"replay of {workload.name}"):
             first, _ = run_once(session, workload)
             with worker(session.server, workload.mappings) as child:
-                child.feed(workload.setup)
                 second = child.measure(workload.lines, workload.changes)
             firsts.append(first.cpu_micros_per_record)
             seconds.append(second.cpu_micros_per_record)

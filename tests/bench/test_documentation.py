@@ -42,6 +42,7 @@ def test_the_page_says_whether_a_figure_is_what_was_wanted(value: float | None, 
     found = {
         "made_at": "2026-01-01T00:00:00+00:00",
         "runs": 5,
+        "sizes": "usual",
         "seconds": 60,
         "machine": {
             "processor": "p",
