@@ -1,20 +1,19 @@
 """Ordinary change records read fast. `worker.records.envelope.decode` is the definition, and reads all others. Pure.
 
-Ordinary: a data record with the members that DMS writes, its columns strings, numbers without an exponent, booleans
-and NULL. msgspec is as strict as the standard decoder and hands over the digits of a fraction as they are; what it
-takes otherwise (whole numbers of many digits, the depth of what a duplicate name hides) is left to the definition.
+Ordinary: a data record with the members that DMS writes; its columns strings, numbers, booleans and NULL. msgspec is as
+strict as the standard decoder and hands over a fraction as text; what it takes otherwise (whole numbers of many digits,
+whatever a second member of the same name hides) is left to the definition.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Rounded, Subnormal, Underflow
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from worker.records.envelope import (
     INTERNAL_TABLE_PREFIX,
@@ -27,20 +26,26 @@ from worker.records.envelope import (
     split_columns,
 )
 
-_MOST_DIGITS: Final = 900
-"""Fewer than the definition takes (MAX_NUMBER_EXPONENT)."""
+# each a little less than what the definition takes (MAX_NUMBER_EXPONENT), also of a zero with an exponent
+_EXACTLY: Final = Context(
+    prec=450, Emin=-450, Emax=450, traps=[Clamped, Inexact, InvalidOperation, Overflow, Rounded, Subnormal, Underflow]
+)
+"""Makes the Decimal that `Decimal` makes of a text, or raises ArithmeticError."""
+
 _SHORT: Final = 1_000
 """A payload without so many bytes has neither a number nor a depth that the definition refuses."""
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{900}")
 _MOST_OPENED: Final = 400
+
+_BODY_PER_BYTE: Final = 2
+"""Canonical JSON is no longer than the record, but for numbers with an exponent: `1e-6` is `0.000001`."""
 
 _SCALARS: Final = frozenset({str, bool, Decimal, type(None)})
 _LEAST_INTEGER: Final = -(10**17)
 _GREATEST_INTEGER: Final = 10**18
 """Between them (exclusive) a whole number is an int, beyond it is a Decimal."""
 
-_INSTANT_LENGTH: Final = len("2024-07-29T00:58:17.983670Z")
-_SECOND: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
+_SECOND: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.")
 
 _Id = int | str | None
 
@@ -70,6 +75,7 @@ class QuickReader:
     def __init__(self, before_image_field: str, before_columns: BeforeColumns) -> None:
         self._columns = before_columns if before_columns.prefix or before_columns.suffix else None
         self._decode = _envelope_decoder(before_image_field)
+        self._committed: tuple[str | None, int | None] = (None, None)
 
     def read(self, data: bytes) -> ChangeEvent | None:
         """The event that `decode` makes of a payload; None of whatever is not ordinary, also of what is wrong."""
@@ -77,37 +83,41 @@ class QuickReader:
             return None
         try:
             document = self._decode(data)
-            row: dict[str, Any] = document.data
-            before: dict[str, Any] | UnsetType = document.before
-            if not _is_plain(row) or (before and not _is_plain(before)):
-                return None
             metadata: _Metadata = document.metadata
-            built, committed = metadata.timestamp, metadata.commit_timestamp
+            built = metadata.timestamp
             built_micros = 0 if built is None else _micros(built)
-            commit_micros = None if committed is None else _micros(committed)
-        except (ValueError, RecursionError):  # what msgspec raises is a ValueError
+            committed, commit_micros = self._committed
+            if metadata.commit_timestamp != committed:  # else the neighbour is of the same transaction
+                committed = metadata.commit_timestamp
+                commit_micros = None if committed is None else _micros(committed)
+                self._committed = committed, commit_micros
+        except (ValueError, ArithmeticError, RecursionError):  # what msgspec raises is a ValueError
             return None
-        schema, name, number = metadata.schema_name, metadata.table_name, metadata.transaction_record_id
-        if name.startswith(INTERNAL_TABLE_PREFIX):
+        row: dict[str, Any] = document.data
+        before: dict[str, Any] | None = document.before
+        number, transaction = metadata.transaction_record_id, metadata.transaction_id
+        if (
+            not _is_plain(row)
+            or (before and not _is_plain(before))
+            or metadata.table_name.startswith(INTERNAL_TABLE_PREFIX)
+            or (number is not None and (type(number) is not int or not 0 <= number < MAX_RECORD_NUMBER))
+        ):
             return None
-        if number is not None and (isinstance(number, str) or not 0 <= number < MAX_RECORD_NUMBER):
-            return None
-        old = None if before is UNSET else before
         if self._columns is not None:
-            row, old = split_columns(row, old, self._columns)
-        transaction = metadata.transaction_id
+            row, before = split_columns(row, before, self._columns)
+        schema, name = metadata.schema_name, metadata.table_name
         return ChangeEvent(
             f"{schema}.{name}" if schema else name,
             metadata.operation,
             row,
-            old,
+            before,
             metadata.stream_position,
             number,
             commit_micros,
             built_micros,
             None if transaction is None else str(transaction),
             metadata.nearview_protected is True,
-            len(data),
+            _BODY_PER_BYTE * len(data),
         )
 
 
@@ -115,7 +125,7 @@ def _envelope_decoder(before_image_field: str) -> Callable[[bytes], Any]:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
         ("data", dict[str, Any]),
         ("metadata", _Metadata),
-        ("before", dict[str, Any] | UnsetType, UNSET),
+        ("before", dict[str, Any], None),  # a default is not checked: None is what is not there, not what is null
     ]
     try:
         envelope = msgspec.defstruct(
@@ -123,7 +133,7 @@ def _envelope_decoder(before_image_field: str) -> Callable[[bytes], Any]:
         )
     except ValueError:  # two members of one name, or a name that JSON escapes: the definition takes any
         return _decode_nothing
-    return msgspec.json.Decoder(envelope, float_hook=_decimal).decode
+    return msgspec.json.Decoder(envelope, float_hook=_EXACTLY.create_decimal).decode
 
 
 def _decode_nothing(_: bytes) -> Any:
@@ -153,29 +163,20 @@ def _widen(row: dict[str, Any]) -> bool:
     return _SCALARS.issuperset(map(type, row.values())) or _is_plain(row)
 
 
-def _decimal(text: str) -> Decimal:
-    if len(text) > _MOST_DIGITS or "e" in text or "E" in text:
-        raise ValueError
-    return Decimal(text)
-
-
 def _micros(text: str) -> int:
     """Of the form that DMS writes. Raises ValueError for any other."""
     fraction = text[20:26]
-    if len(text) != _INSTANT_LENGTH or text[19] != "." or text[26] != "Z" or not fraction.isdigit():
+    if text[26:] != "Z" or not fraction.isdigit():
         raise ValueError
-    micros = _second(text[:19]) + int(fraction)
-    if micros >= MAX_MICROS:
-        raise ValueError
-    return micros
+    return _second(text[:20]) + int(fraction)
 
 
 @lru_cache(maxsize=256)
 def _second(text: str) -> int:
-    """Microseconds of a whole second."""
+    """Microseconds of a whole second, the point behind it included. Raises ValueError."""
     if _SECOND.fullmatch(text) is None:
         raise ValueError
-    found = seconds(text) * 1_000_000
-    if found < 0:
+    micros = seconds(text[:-1]) * 1_000_000
+    if not 0 <= micros < MAX_MICROS - 1_000_000:
         raise ValueError
-    return found
+    return micros

@@ -37,11 +37,15 @@ ORDINARY = {
     "a text as transaction": change("update", "s.t", {"id": 1}, {}, transaction_id="0x7"),
     "wide numbers": change("insert", "s.t", {"a": 2**63, "b": -(10**17), "c": 10**18, "d": 10**40, "e": 10**18 - 1}),
     "zeros": change("insert", "s.t", {"a": Raw("-0"), "b": Raw("-0.0"), "c": Raw("0.00"), "d": Raw("0.00000001")}),
+    "exponents": change("insert", "s.t", {"a": Raw("1e-6"), "b": Raw("1E+5"), "c": Raw("-0e7"), "d": Raw("1.50e300")}),
     "a token": change("insert", "s.t", {"a": "tok:k:x"}, nearview_protected=True),
 }
 
 LEFT = {
-    "an exponent": change("insert", "s.t", {"a": Raw("1e5")}),
+    "a huge exponent": change("insert", "s.t", {"a": Raw("1e950")}),
+    "a tiny exponent": change("insert", "s.t", {"a": Raw("0e-950")}),
+    "too many digits of a fraction": change("insert", "s.t", {"a": Raw("0." + "9" * 950)}),
+    "a null before image": {**change("insert", "s.t", {"a": 1}), "before-image": None},
     "an object": change("insert", "s.t", {"a": {}}),
     "a list before": change("update", "s.t", {"a": 1}, {"a": []}),
     "a lone surrogate": change("insert", "s.t", {"a": "\ud800"}),
@@ -76,7 +80,7 @@ def assert_same(data: bytes, columns: BeforeColumns = NO_BEFORE_COLUMNS) -> Chan
     found = READERS[columns].read(data)
     if found is not None:
         assert repr(replace(found, plain_bytes=0)) == defined(data, columns)
-        assert found.plain_bytes == len(data)
+        assert found.plain_bytes == 2 * len(data)
         assert len(row_body(found.data)) <= found.plain_bytes
     return found
 
