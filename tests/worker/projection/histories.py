@@ -6,25 +6,28 @@ sleep between two operations, rewinds, replies that are lost after the write was
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from contract.mapping import Aggregate, Field, Filter, Kind, Mapping, Node
 from contract.values import from_item
 from tests.worker.projection.strict_store import StrictStore
-from worker.projection import engine
+from worker.projection import due, engine
 from worker.projection.flat_documents import Habit
-from worker.projection.operations import WRITES, TableName
+from worker.projection.operations import WRITES, Steps, TableName
 from worker.projection.plan import Plan, make_plan
+from worker.projection.referrers import Limits
 from worker.records.rows import Row, RowChange
 from worker.records.version import change_version
 
 Log = list[tuple[RowChange, ...]]
 """Records in their order; one record may hold two row changes (a changed key)."""
 SourceRow = dict[str, Any]
+Outcome = TypeVar("Outcome")
 
 # table -> {foreign key column: table it points to}
 FOREIGN_KEYS: dict[str, dict[str, str]] = {
@@ -76,6 +79,7 @@ def _mapping() -> Mapping:
 
 
 PLAN = make_plan(_mapping())
+AS_OF = "2026-01-01T00:00:00.000000Z"
 
 
 @dataclass
@@ -91,12 +95,25 @@ class Result:
 
 @dataclass
 class Faults:
-    """Which faults a history has; `early` is the planted defect of a checkpoint before the writes."""
+    """Which faults a history has; `early` is the planted defect of a checkpoint before the writes.
+
+    `limits`: what workers may follow at once, each by one of them; without any, they follow everything. `late`: what a
+    batch should have stored as due, put after its checkpoint.
+    """
 
     focus: tuple[str, ...] = ()
     early: bool = False
     plan: Plan = field(default_factory=lambda: PLAN)
     habit: Callable[[], Habit] = Habit
+    limits: tuple[Limits, ...] = ()
+    late: list[Any] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def dues(self, rng: random.Random, shard: int) -> due.Dues | None:
+        """What a worker of the shard has."""
+        if not self.limits:
+            return None
+        return due.Dues(f"shard{shard}", lambda: str(next(self.numbers)), rng.choice(self.limits))
 
 
 def _change(
@@ -250,30 +267,60 @@ def worker(
     store: StrictStore, log: Log, start: int, progress: list[int], shard: int, rng: random.Random, faults: Faults
 ) -> Iterator[None]:
     """One child at work; each `next` lets it do one operation. Batches fall differently at every run."""
-    at, habit = start, faults.habit()
+    at, habit, dues, last = start, faults.habit(), faults.dues(rng, shard), ""
     while at < len(log):
         size = min(rng.choice([1, 1, 2, 4, 8]), len(log) - at)
         if faults.early:
             progress[shard] = max(progress[shard], at + size)
         changes = [change for record in log[at : at + size] for change in record]
-        steps = engine.project(faults.plan, changes, "2026-01-01T00:00:00.000000Z", habit=habit)
-        replies: list[Any] | None = None
-        while True:
-            try:
-                group = steps.send(replies) if replies is not None else next(steps)
-            except StopIteration:
-                break
-            store.check_group(group)
-            replies = [None] * len(group)
-            for index in rng.sample(range(len(group)), len(group)):
-                yield
-                replies[index] = store.apply(group[index])
-                if isinstance(group[index], WRITES) and rng.random() < 0.03:  # the reply was lost: sent again
-                    yield
-                    replies[index] = store.apply(group[index])
+        yield from _torn(store, engine.project(faults.plan, changes, AS_OF, dues, habit), rng)
         at += size
         yield
         progress[shard] = max(progress[shard], at)
+        while faults.late:
+            yield from _torn(store, faults.late.pop(), rng)
+        if dues and rng.random() < 0.5:
+            last = yield from _work_off(store, faults.plan, dues, last, rng)
+    while dues and (yield from _torn(store, due.list_due(dues.owner), rng)):
+        last = yield from _work_off(store, faults.plan, dues, last, rng)
+
+
+def _work_off(
+    store: StrictStore, plan: Plan, dues: due.Dues, last: str, rng: random.Random
+) -> Generator[None, None, str]:
+    """A slice, mostly of the worker's own."""
+    wanted = due.next_due(dues.owner, last) if rng.random() < 0.9 else due.list_due()
+    sort_keys = yield from _torn(store, wanted, rng)
+    done = yield from _torn(store, due.work_off(plan, dues, sort_keys), rng)
+    return done.last if due.is_owned_by(dues.owner, done.last) else last
+
+
+def _torn(store: StrictStore, steps: Steps[Outcome], rng: random.Random) -> Generator[None, None, Outcome]:
+    """Runs steps; each `next` lets it do one operation."""
+    replies: list[Any] | None = None
+    while True:
+        try:
+            group = steps.send(replies) if replies is not None else next(steps)
+        except StopIteration as end:
+            result: Outcome = end.value
+            return result
+        store.check_group(group)
+        replies = [None] * len(group)
+        for index in rng.sample(range(len(group)), len(group)):
+            yield
+            replies[index] = store.apply(group[index])
+            if isinstance(group[index], WRITES) and rng.random() < 0.03:  # the reply was lost: sent again
+                yield
+                replies[index] = store.apply(group[index])
+
+
+def finish(store: StrictStore, plan: Plan, dues: due.Dues) -> None:
+    """Work off whatever a worker that came late has left, as another shard's worker would."""
+    for _ in range(10_000):
+        if not (sort_keys := store.drive(due.list_due())):
+            return
+        store.drive(due.work_off(plan, dues, sort_keys))
+    raise AssertionError("what is due never ends")
 
 
 def shards_of(rng: random.Random, log: Log) -> list[Log]:
@@ -311,6 +358,8 @@ def play(rng: random.Random, logs: list[Log], faults: Faults, left: int, often: 
             if next(entry[1], "ended") == "ended":
                 running.remove(entry)
                 break
+    if dues := faults.dues(rng, len(logs)):
+        finish(store, faults.plan, dues)
     return store
 
 
