@@ -1,0 +1,135 @@
+"""Promises 1 to 3 where documents hold their rows, and the broken variants that these histories catch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.worker.projection.flat_histories import Bold, Careful, run, search
+from worker.projection import flat_documents
+from worker.projection.flat_documents import Habit, Wanted
+from worker.projection.operations import Delete, TableName, Update
+
+HABITS: tuple[type[Habit], ...] = (Habit, Bold, Careful)
+PARTIAL = (0.0, 0.3, 0.8)
+"""How often an update leaves the large column out where it stays the same."""
+
+
+@pytest.mark.parametrize("partial", PARTIAL)
+@pytest.mark.parametrize("habit", HABITS)
+def test_every_history_ends_with_the_rows_and_nothing_goes_back(habit: type[Habit], partial: float) -> None:
+    """Kills between any two operations, zombies, rewinds, reordering, duplicates, lost replies: 300 seeds each."""
+    assert search(range(300), habit, partial) == ([], 0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("partial", PARTIAL)
+@pytest.mark.parametrize("habit", HABITS)
+def test_many_more_histories(habit: type[Habit], partial: float) -> None:
+    """10,000 further seeds each."""
+    assert search(range(1_000_000, 1_010_000), habit, partial) == ([], 0)
+
+
+def test_most_documents_stay_flat_and_some_do_not() -> None:
+    """The histories are about both, and about the way from one to the other."""
+    results = [run(seed) for seed in range(100)]
+
+    assert sum(result.flat for result in results) > 40
+    assert sum("_v" not in item for result in results for item in result.store.items.values()) > 100
+
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def _older_version_is_not_asked_for(patch: pytest.MonkeyPatch) -> None:
+    update = flat_documents._update
+
+    def unconditional(one: Wanted) -> Update:
+        operation = update(one)
+        return Update(operation.table, operation.pk, operation.sk, operation.assign, (one.form,))
+
+    patch.setattr(flat_documents, "_update", unconditional)
+
+
+def _form_is_not_asked_for(patch: pytest.MonkeyPatch) -> None:
+    update = flat_documents._update
+
+    def other_form(one: Wanted) -> Update:
+        operation = update(one)
+        return Update(operation.table, operation.pk, operation.sk, operation.assign, operation.when[:1])
+
+    patch.setattr(flat_documents, "_update", other_form)
+
+
+def _what_was_looked_at_is_trusted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(flat_documents, "_is_still", lambda _item: ())
+
+
+def _held_state_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: Any) -> Iterator[Any]:
+        yield from ()
+        return []
+
+    patch.setattr(flat_documents, "_states", nothing)
+
+
+def _tombstone_without_version(patch: pytest.MonkeyPatch) -> None:
+    over = flat_documents._over
+
+    def delete(one: Wanted, item: Any, as_of: str) -> Any:
+        operation = over(one, item, as_of)
+        if one.body is not None or item is None:
+            return operation
+        return Delete(TableName.DOCUMENTS, operation.pk, operation.sk, operation.when)  # type: ignore[union-attr]
+
+    patch.setattr(flat_documents, "_over", delete)
+
+
+def _absent_row_is_not_deleted(patch: pytest.MonkeyPatch) -> None:
+    wanted = flat_documents._wanted
+
+    def present(*arguments: Any) -> Any:
+        return [one for one in wanted(*arguments) if one.body is not None]
+
+    patch.setattr(flat_documents, "_wanted", present)
+
+
+def _missing_column_is_null(patch: pytest.MonkeyPatch) -> None:
+    newest = flat_documents._newest
+
+    def complete(flats: Any, changes: Any) -> Any:
+        filled = [
+            dataclasses.replace(c, row={**c.row, **dict.fromkeys(c.missing)}, missing=()) if c.row is not None else c
+            for c in changes
+        ]
+        return newest(flats, filled)
+
+    patch.setattr(flat_documents, "_newest", complete)
+
+
+BROKEN: dict[str, Patch] = {
+    "older version is not asked for": _older_version_is_not_asked_for,
+    "form is not asked for": _form_is_not_asked_for,
+    "what was looked at is trusted": _what_was_looked_at_is_trusted,
+    "held state is forgotten": _held_state_is_forgotten,
+    "tombstone without version": _tombstone_without_version,
+    "absent row is not deleted": _absent_row_is_not_deleted,
+    "missing column is NULL": _missing_column_is_null,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_variant_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The histories are worth something only if each of these defects leads to a wrong document or a step back."""
+    BROKEN[name](monkeypatch)
+
+    for start in range(0, 1_000, 100):
+        for habit in HABITS:
+            for partial in PARTIAL:
+                wrong, backward = search(range(start, start + 100), habit, partial)
+                if wrong or backward:
+                    return
+    pytest.fail(f"no history of 9,000 shows the defect: {name}")
