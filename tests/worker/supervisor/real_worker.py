@@ -17,7 +17,6 @@ import psutil
 
 from local.ministack import MiniStack
 from local.processes import free_port
-from worker.supervisor.leases import LeaseTables, list_shards
 
 ROOT = Path(__file__).parents[3]
 SHARDS = 2
@@ -101,20 +100,11 @@ class Stage:
             **FAST,
         }
 
-    def put_leases(self, owner: str, checkpoint_owner: str) -> None:
-        """Rows for all shards as if one worker were handing them over to another."""
-        tables = LeaseTables(self.dynamodb, f"{self.name}-worker")
-        tables.seed(lambda: list_shards(self.kinesis, f"{self.name}-changes", "TRIM_HORIZON"), "TRIM_HORIZON")
+    def hand_over(self, holder: str, to: str) -> None:
+        """Leave all leases as if one worker were handing them over to another."""
         for row in self.leases():
-            owners = {"leaseOwner": {"S": owner}, "checkpointOwner": {"S": checkpoint_owner}}
+            owners = {"leaseOwner": {"S": to}, "checkpointOwner": {"S": holder}}
             self.dynamodb.put_item(TableName=f"{self.name}-worker", Item=row | owners)
-
-    def put_leader(self, owner: str, version: str) -> None:
-        """The lock as a worker writes it that gives out leases."""
-        item = {"ownerName": owner, "recordVersionNumber": version, "leaseDuration": "120000", "key": "Leader"}
-        self.dynamodb.put_item(
-            TableName=f"{self.name}-worker-CoordinatorState", Item={name: {"S": text} for name, text in item.items()}
-        )
 
     def put(self, *texts: str) -> None:
         """A record for each text, spread over the shards."""
