@@ -57,8 +57,8 @@ class LeaseWatch:
     """Remembers since when each lease has not been renewed, and since when it is being handed over, by our own clock.
 
     KCL's leader should see to both. But a lease that its own worker was to hand over, to one that died, is the leader's
-    own in its eyes, while the worker waits for the dead one to give it away; a worker asked to hand over a shard that it
-    has not begun yet may renew the lease for ever; and a leader may stop giving out leases while it renews its lock.
+    own in its eyes, while the worker waits for the dead one to give it away; a worker asked to hand over a shard that
+    it has not begun yet may renew the lease for ever; and a leader may hold its lock and give out nothing.
     """
 
     def __init__(self, patience_seconds: float) -> None:
