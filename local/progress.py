@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from local.dms.state import parse_lsn
 from local.running import Running
 from local.stack import Stack
+from worker.projection.due import DUE_PK
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def _number(checkpoint: str) -> int:
 
 
 def is_quiet(stack: Stack, running: Running, position: int) -> bool:
-    """Whether everything committed up to a log position is in documents (or parked) and checkpointed."""
+    """Whether everything committed up to a log position is in documents (or parked), and nothing is due."""
     state = sent(stack.folder)
     if state.phase != "changes" or state.loading or state.confirmed_lsn < position:
         return False
@@ -79,9 +80,24 @@ def is_quiet(stack: Stack, running: Running, position: int) -> bool:
 
 
 def is_passed(running: Running, sequence_numbers: Mapping[str, int]) -> bool:
-    """Whether the worker's checkpoint of each shard has reached such a record; later ones do not matter."""
+    """Whether everything up to such a record of each shard is in documents; later ones do not matter.
+
+    The worker's checkpoints have passed them, and what it stored before as due is done.
+    """
     done = checkpoints(running)
-    return all(done.get(shard, -1) >= number for shard, number in sequence_numbers.items())
+    return all(done.get(shard, -1) >= number for shard, number in sequence_numbers.items()) and not is_due(running)
+
+
+def is_due(running: Running) -> bool:
+    """Whether documents of rows that very many point at are still being rebuilt, in whatever shard."""
+    answer = running.ministack.client("dynamodb").query(
+        TableName=running.storage.rows_table,
+        ConsistentRead=True,
+        KeyConditionExpression="pk = :due",
+        ExpressionAttributeValues={":due": {"S": DUE_PK}},
+        Limit=1,
+    )
+    return bool(answer["Items"])
 
 
 def stored_items(running: Running) -> tuple[int, int]:
