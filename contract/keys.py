@@ -55,8 +55,10 @@ def key_part(value: Scalar) -> str:
     """The escaped text of one key column, of whatever length."""
     if type(value) is int:
         return str(value)
-    text = scalar_text(value)
-    return _UNSAFE.sub(_escape, text) if _UNSAFE.search(text) else text
+    text = value if type(value) is str else scalar_text(value)
+    if text.isprintable() and "|" not in text and "#" not in text and "%" not in text:
+        return text
+    return _UNSAFE.sub(_escape, text)
 
 
 def _bounded(text: str) -> str:

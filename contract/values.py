@@ -15,6 +15,7 @@ MAX_DIGITS: Final = 38
 MAX_DEPTH: Final = 31
 MIN_EXPONENT: Final = -130
 MAX_EXPONENT: Final = 125
+SHORT_INTEGER: Final = 10**18
 # most numbers: few digits, not zero in front of a point, so that only zeros behind it may have to go
 _SHORT: Final = re.compile(r"-?[1-9][0-9]{0,17}(?:\.[0-9]{1,18})?|0", re.ASCII)
 
@@ -27,21 +28,28 @@ def to_attribute(value: Any, depth: int = 0) -> AttributeValue:
     """AttributeValue of a JSON-like value. Raises NotStorable; the message never holds the value."""
     if value is None:
         return {"NULL": True}
+    kind = type(value)
+    if kind is int or kind is Decimal:
+        return {"N": number_text(value)}
     if isinstance(value, str):
         return {"S": value}
-    if isinstance(value, dict):
+    if kind is dict:
         if depth >= MAX_DEPTH or "" in value:
             raise _not_nestable(depth)
-        return {"M": {str(name): to_attribute(item, depth + 1) for name, item in value.items()}}
-    if isinstance(value, bool):  # before int: a bool is an int
-        return {"BOOL": value}
-    if isinstance(value, (int, Decimal)):
-        return {"N": number_text(value)}
+        return {"M": _to_attributes(value, depth + 1)}
     if isinstance(value, (list, tuple)):
         if depth >= MAX_DEPTH:
             raise _not_nestable(depth)
         return {"L": [to_attribute(item, depth + 1) for item in value]}
+    if kind is bool:
+        return {"BOOL": value}
     raise NotStorable(f"a {type(value).__name__} has no DynamoDB form")
+
+
+def _to_attributes(values: dict[str, Any], depth: int) -> Item:
+    return {
+        str(name): {"S": value} if type(value) is str else to_attribute(value, depth) for name, value in values.items()
+    }
 
 
 def _not_nestable(depth: int) -> NotStorable:
@@ -52,6 +60,8 @@ def _not_nestable(depth: int) -> NotStorable:
 
 def number_text(value: int | Decimal) -> str:
     """A number as DynamoDB takes it. Raises NotStorable instead of rounding."""
+    if type(value) is int and -SHORT_INTEGER < value < SHORT_INTEGER:
+        return str(value)
     plain = str(value)
     if _SHORT.fullmatch(plain):
         return plain.rstrip("0").rstrip(".") if "." in plain else plain
@@ -85,7 +95,7 @@ def from_attribute(attribute: AttributeValue) -> Any:
 
 def to_item(values: dict[str, Any]) -> Item:
     """A whole item."""
-    return {name: to_attribute(value) for name, value in values.items()}
+    return _to_attributes(values, 0)
 
 
 def from_item(item: Item) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from worker.projection.image import Copy, Image
 from worker.projection.images import RowId
 from worker.projection.ranking import rank
 from worker.projection.shape import Shape, shape_of
-from worker.records.rows import Row, parent_key
+from worker.records.rows import Row
 from worker.records.version import NEVER
 
 EdgeId = tuple[str, str, str, tuple[str, ...]]
@@ -74,7 +74,7 @@ class _Walk:
 
     def consult(self, place: str, table: str, key: str, image: Image | None) -> None:
         """Place, row and version, absent rows included: equal bodies of different histories must differ."""
-        version = image.version + image.lag if image else NEVER
+        version = image.state.version + image.lag if image else NEVER
         self.consulted.append(f"{place}\x00{table}\x00{key}\x00{version}\x01")
 
     def misfit(self, place: str, what: str) -> None:
@@ -85,10 +85,12 @@ class _Walk:
         self.consult(place, shape.table, key, image)
         if image is None:
             return None
-        row = image.row
+        row = image.state.row
         if row is None or not self.lets_through(shape, row, place):
             return None
         body = self.attributes(shape, row, place)
+        if not shape.has_more:
+            return body
         for child in shape.children:
             body[child.name] = self.relation(shape, key, image, row, child, place)
         if shape.calculations:
@@ -97,13 +99,22 @@ class _Walk:
 
     def lets_through(self, shape: Shape, row: Row, place: str) -> bool:
         """A row waits for columns not seen yet, unless what was seen of it leaves it out already."""
-        through = shape.lets_through(row)
-        if not shape.needs <= row.keys() and (through or shape.may_let_through(row)):
+        through = not shape.filters or shape.lets_through(row)
+        if not (shape.needs <= row.keys()) and (through or shape.may_let_through(row)):
             not_seen = ", ".join(sorted(shape.needs - row.keys()))
             self.misfit(place, f"{shape.table}: {not_seen} of this row not seen yet")
         return through
 
     def attributes(self, shape: Shape, row: Row, place: str) -> dict[str, Any]:
+        try:
+            return {
+                name: row.get(column) if read is None else read(row.get(column))
+                for name, column, read, _ in shape.attributes
+            }
+        except DoesNotFit:
+            return self.attributes_that_fit(shape, row, place)
+
+    def attributes_that_fit(self, shape: Shape, row: Row, place: str) -> dict[str, Any]:
         body: dict[str, Any] = {}
         for attribute in shape.attributes:
             value = row.get(attribute.column)
@@ -127,7 +138,7 @@ class _Walk:
         if child.many:
             return self.children(shape, key, child, place)
         at = f"{place}/{child.name}"
-        target = parent_key(row, child.join)
+        target = child.reads_join(row)
         if child.virtual:
             return self.holders(child, target, place, at)
         if target is None:
@@ -162,8 +173,8 @@ class _Walk:
         for child_key in self.memory.edges[shape.table, key, child.table, child.join]:
             at = f"{place}/{child.name}/{child_key}"
             image = self.memory.images[child.table, child_key]
-            row = image.row if image is not None else None
-            if image is None or row is None or parent_key(row, child.join) != key:
+            row = image.state.row if image is not None else None
+            if image is None or row is None or child.reads_join(row) != key:
                 self.consult(at, child.table, child_key, image)  # it has left: its coming back must change the hash
                 continue
             element: Any = self.build(child, child_key, at, image)
@@ -183,11 +194,11 @@ class _Walk:
         if row_id not in self.memory.again:
             return True
         again = self.memory.again[row_id]
-        if again is not None and again.version == first.version and again.lag == first.lag:
+        if again is first or (again is not None and again.version == first.version and again.lag == first.lag):
             return True
         self.consult(place, child.table, key, again)
         row = again.row if again is not None else None
-        return row is not None and parent_key(row, child.join) == parent
+        return row is not None and child.reads_join(row) == parent
 
 
 def _by_order(pair: tuple[tuple[Any, ...], Any]) -> tuple[Any, ...]:

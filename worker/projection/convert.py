@@ -39,9 +39,12 @@ class DoesNotFit(ValueError):
 
 def convert(value: Any, field_type: FieldType) -> Any:
     """The document value; NULL stays None whatever the type. Raises DoesNotFit."""
-    if value is None:
-        return None
-    return _CONVERSIONS[field_type](value)
+    return None if value is None else _CONVERSIONS[field_type](value)
+
+
+def conversion(field_type: FieldType) -> Callable[[Any], Any]:
+    """How a delivered value that is not NULL becomes a document's; raises DoesNotFit."""
+    return _CONVERSIONS[field_type]
 
 
 def _delivered(value: Any) -> Any:

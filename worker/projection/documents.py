@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Aggregate
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
@@ -152,7 +154,7 @@ def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, sys
     if not misfit:
         try:
             item = {**_body(aggregate, key, assembled), **keys, **system}
-            if item_bytes(item) <= MAX_ITEM_BYTES:
+            if _fits(item):
                 return _put(pk, item, head, aggregate), True
             misfit = f"the document takes {item_bytes(item)} bytes; DynamoDB holds {MAX_ITEM_BYTES}"
         except NotStorable as problem:
@@ -166,6 +168,14 @@ def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, sys
     if head.revision == 0:
         return _put(pk, {**keys, **flagged, "_deleted": {"BOOL": True}}, head, aggregate), False
     return Update(TableName.DOCUMENTS, pk, DOCUMENT_SK, flagged, _unchanged(head, aggregate)), False
+
+
+def _fits(item: Item) -> bool:
+    """As JSON an item is longer than DynamoDB counts it, so mostly nothing has to be counted."""
+    try:
+        return len(orjson.dumps(item)) <= MAX_ITEM_BYTES or item_bytes(item) <= MAX_ITEM_BYTES
+    except orjson.JSONEncodeError:
+        return item_bytes(item) <= MAX_ITEM_BYTES
 
 
 def _body(aggregate: Aggregate, key: str, assembled: Assembled) -> Item:

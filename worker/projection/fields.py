@@ -9,7 +9,7 @@ from typing import Any
 
 from contract.keys import scalar_text
 from contract.mapping import Field, FieldType, Misfit
-from worker.projection.convert import DoesNotFit, convert
+from worker.projection.convert import DoesNotFit, conversion, convert
 
 Read = Callable[[Any], Any]
 
@@ -35,7 +35,8 @@ def as_text(value: Any) -> str | None:
 
 
 def _typed(field_type: FieldType) -> Read:
-    return lambda value: convert(value, field_type)
+    converted = conversion(field_type)
+    return lambda value: None if value is None else converted(value)
 
 
 def _mapped(field: Field) -> Read:

@@ -18,6 +18,7 @@ from worker.projection.plan import Link
 from worker.records.rows import Row, raw_number, row_body
 
 NO_FORMER: Final = "[]"
+NOWHERE: Final[frozenset[Link]] = frozenset()
 
 
 class Copy(NamedTuple):
@@ -96,10 +97,10 @@ def read_image(item: Item | None) -> Image | None:
         body,
         lag,
         former,
-        _parse_former(former),
+        NOWHERE if former == NO_FORMER else _parse_former(former),
         _parse_covered(covered),
         copied,
-        _parse_copied(copied),
+        _parse_copied(copied) if copied else {},
     )
 
 
@@ -111,8 +112,6 @@ def former_text(links: frozenset[Link]) -> str:
 
 
 def _parse_former(stored: str) -> frozenset[Link]:
-    if stored == NO_FORMER:
-        return frozenset()
     return frozenset(Link(parent, tuple(columns), key, spread) for parent, columns, key, spread in json.loads(stored))
 
 
@@ -140,7 +139,5 @@ def copied_text(copied: Mapping[str, Copy]) -> str:
 
 
 def _parse_copied(stored: str) -> dict[str, Copy]:
-    if not stored:
-        return {}
     parsed: dict[str, Any] = read_stored(stored)
     return {name: Copy(*parts) for name, parts in parsed.items()}

@@ -28,11 +28,12 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Place:
-    """A node of an aggregate's tree together with the way up."""
+    """A node of an aggregate's tree together with the way up: `by_links`, if it follows the row's own foreign keys."""
 
     aggregate: Aggregate
     node: Node
     above: Place | None
+    by_links: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def make_plan(mapping: Mapping) -> Plan:
     places: dict[str, list[Place]] = {}
 
     def visit(aggregate: Aggregate, node: Node, above: Place | None) -> None:
-        place = Place(aggregate, node, above)
+        place = Place(aggregate, node, above, by_links=above is not None and node.kind is Kind.MANY)
         places.setdefault(node.table, []).append(place)
         for child in node.children:
             visit(aggregate, child, place)
@@ -182,7 +183,7 @@ def is_copied(node: Node) -> bool:
 
 def needs_links(place: Place) -> bool:
     """Whether going up from this place follows the row's own foreign keys (else the edges that point at it)."""
-    return place.above is not None and place.node.kind is Kind.MANY
+    return place.by_links
 
 
 def _covering(ref: Reference) -> Reference:

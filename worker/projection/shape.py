@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contract.keys import KeyReader, key_reader
 from contract.mapping import Kind, Node
@@ -16,8 +16,7 @@ from worker.records.rows import Row
 _KEPT: Final = "_shape"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """An attribute from a column; `read` None: as delivered. `what` names it in a misfit."""
 
     name: str
@@ -42,7 +41,8 @@ class Shape:
     `order_columns` order a `many`: the declared ones, then the key. `copy_id`: of a `copy` lookup, else None.
     `hides`: whether something below must be taken out of the body at the end. `reads_join`: the key text of `join`'s
     columns, in the parent's row for a `one`, in its own for a `many`. `manys`, `lookups`: of the children, those whose
-    rows point at this one, and those that this row points at (without copies, which this row holds itself).
+    rows point at this one, and those that this row points at (without copies, which this row holds itself). `has_more`:
+    whether it shows more than attributes of the row.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Shape:
     reads_join: KeyReader
     manys: tuple[Shape, ...]
     lookups: tuple[Shape, ...]
+    has_more: bool
 
     def lets_through(self, row: Row) -> bool:
         """Whether no filter leaves the row out."""
@@ -119,5 +120,6 @@ def _shape(node: Node) -> Shape:
         hides=any(child.hidden or child.hides for child in children),
         reads_join=key_reader(node.join),
         manys=tuple(child for child in children if child.many),
+        has_more=bool(children or node.computed),
         lookups=tuple(child for child in children if not child.many and child.copy_id is None),
     )
