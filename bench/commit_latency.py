@@ -30,8 +30,8 @@ DRAIN_SECONDS: Final = 120
 FIRST_RATE: Final = 20.0
 LOWEST_RATE: Final = 2.0
 RATE_FACTOR: Final = 1.5
-STAGE_SECONDS: Final = 8.0
-LAG_SECONDS: Final = 2.0
+STAGE_SECONDS: Final = 12.0
+LAG_SECONDS: Final = 1.5
 """A rate is too much if, when it ends, the documents are complete only so much later."""
 SHARE_OF_LIMIT: Final = 0.8
 
