@@ -15,8 +15,6 @@ from worker.records.stream import StreamRecord
 
 # A checkpoint is a write to the lease table and a round trip: within a long delivery one a second is enough.
 CHECKPOINT_EVERY_SECONDS = 1.0
-# What is due may keep the next delivery waiting so long, unless a single slice takes longer.
-WORK_OFF_SECONDS = 0.2
 ATTEMPTS = 5
 SHARD_END_ATTEMPTS = 20
 
@@ -85,8 +83,17 @@ class ShardProcessor:
         if self._checkpoint(action.checkpointer) is Outcome.DONE:
             metrics.observe_covered(self._shard, time.time())
         metrics.observe_delivery(self._shard, action.millis_behind_latest)
-        if not self._lease_lost:
-            self._work_off()
+
+    def between_actions(self) -> bool:
+        """A slice of what is due, while the daemon is told nothing and waits for nothing; whether there may be more."""
+        if self._pipeline is None or self._lease_lost:
+            return False
+        report = self._pipeline.work_off()
+        if report is None:
+            metrics.observe_due(self._shard, 0)
+            return False
+        metrics.observe_slice(self._shard, report)
+        return True
 
     def shutdown_requested(self, action: Any) -> None:
         """A graceful stop or a handoff: what is durable is checkpointed; leaseLost follows."""
@@ -121,19 +128,6 @@ class ShardProcessor:
         self._durable = (batch[-1].sequence_number, batch[-1].sub_sequence_number)
         metrics.observe_batch(self._shard, counts, seconds, time.time())
         self._log.debug(Event.BATCH_DONE, records=len(batch), seconds=round(seconds, 4))
-
-    def _work_off(self) -> None:
-        """What is due, for a while: the next delivery waits meanwhile. It is done at every one, so none starves it."""
-        if self._pipeline is None:
-            raise ProtocolError("the daemon sent records before naming a shard")
-        begun = slice_begun = self._clock()
-        while (report := self._pipeline.work_off()) is not None:
-            metrics.observe_slice(self._shard, report)
-            now = self._clock()
-            if now - begun + (now - slice_begun) > WORK_OFF_SECONDS:
-                return
-            slice_begun = now
-        metrics.observe_due(self._shard, 0)
 
     def _checkpoint(self, checkpointer: Any) -> Outcome:
         outcome = Outcome.DONE

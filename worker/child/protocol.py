@@ -1,6 +1,7 @@
 """The daemon's protocol over kclpy's own loop: JSON lines by orjson, and nothing that an action raises is swallowed."""
 
-from typing import Any, BinaryIO, TextIO
+import select
+from typing import Any, BinaryIO, Protocol, TextIO
 
 import orjson
 from amazon_kclpy import kcl, messages
@@ -32,6 +33,15 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
         line: bytes = self.input_file.readline()
         return line
 
+    def has_line(self) -> bool:
+        """Whether the daemon has sent something since, or closed its end.
+
+        It sends one action and waits for the status: nothing more can have been read along with the last line.
+        """
+        waiting = select.poll()
+        waiting.register(self.input_file, select.POLLIN)
+        return bool(waiting.poll(0))
+
     def load_action(self, line: bytes) -> Any:
         """The action in a line.
 
@@ -55,6 +65,13 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
             raise DaemonGone from None
 
 
+class Between(Protocol):
+    """A record processor that has work of its own."""
+
+    def between_actions(self) -> bool:
+        """Do a little of it; whether there may be more."""
+
+
 class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
     """kclpy's loop, with our line handler and without its silent `except`.
 
@@ -62,7 +79,7 @@ class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
     records that failed. Here it ends the loop before any status is written.
     """
 
-    def __init__(self, processor: object, source: BinaryIO, target: BinaryIO, errors: TextIO) -> None:
+    def __init__(self, processor: Between, source: BinaryIO, target: BinaryIO, errors: TextIO) -> None:
         super().__init__(processor, source, target, errors)
         self.io_handler = LineHandler(source, target, errors)
         self.checkpointer = kcl.Checkpointer(self.io_handler)
@@ -71,7 +88,13 @@ class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
         action.dispatch(self.checkpointer, self.processor)
 
     def run(self) -> None:
-        """Answer actions until the daemon closes its end. Raises whatever an action raised."""
+        """Answer actions until the daemon closes its end, and work off what is due between them.
+
+        A little of it after every action, so that a busy shard does so, too; more while no other comes. Raises whatever
+        an action raised.
+        """
         while line := self.io_handler.read_line():
             if line.strip():
                 self._handle_a_line(line)
+                while self.processor.between_actions() and not self.io_handler.has_line():
+                    pass

@@ -16,7 +16,9 @@ from pathlib import Path  # noqa: E402
 
 from tests.worker.child.counts import Counts  # noqa: E402
 from worker.child.run import run  # noqa: E402
+from worker.due_work import DueReport  # noqa: E402
 from worker.errors import FatalError  # noqa: E402
+from worker.projection import images as projection  # noqa: E402
 from worker.records.stream import StreamRecord  # noqa: E402
 from worker.settings import Settings  # noqa: E402
 
@@ -35,8 +37,14 @@ class ScriptedPipeline:
             out.write(" ".join(record.sequence_number for record in records) + "\n")
         return Counts(len(records))
 
-    def work_off(self) -> None:
-        """Nothing is ever due."""
+    def work_off(self) -> DueReport | None:
+        """As many slices as the file beside says, each noted there."""
+        due = self._out.parent / "due"
+        left = int(due.read_text() or 0) if due.exists() else 0
+        if not left:
+            return None
+        due.write_text(str(left - 1))
+        return DueReport(projection.Counts(), left - 1)
 
     def _obey(self, word: str) -> None:
         if word == "fatal":

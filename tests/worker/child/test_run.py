@@ -51,6 +51,22 @@ def test_a_checkpoint_names_the_last_durable_record_and_comes_before_the_status(
     assert daemon.receive() == status("processRecords")
 
 
+def test_what_is_due_is_done_without_another_delivery(start: Start, tmp_path: Path) -> None:
+    """And the one that comes meanwhile is answered."""
+    daemon = start()
+    due = tmp_path / "due"
+    due.write_text("1000000")
+    daemon.deliver()
+    assert daemon.receive() == status("processRecords")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while int(due.read_text() or 1_000_000) > 999_900:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    daemon.deliver()
+    assert daemon.receive() == status("processRecords")
+    due.write_text("0")
+
+
 def test_an_empty_delivery_is_answered_without_a_checkpoint(start: Start) -> None:
     daemon = start()
     daemon.deliver()
