@@ -40,7 +40,14 @@ def _pipeline(
     client = dynamodb_client(settings.region, settings.endpoint_url)
     return Pipeline(
         plan=make_plan(mapping),
-        store=engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log),
+        store=engine_store(
+            settings.region,
+            settings.endpoint_url,
+            settings.rows_table,
+            settings.documents_table,
+            log,
+            settings.conditional_writes,
+        ),
         parking=parking or Parking(client, settings.parked_table, log),
         notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log)),
         source=read_as,

@@ -143,6 +143,13 @@ class Settings:
         "How many rows that point at a changed row are followed to their documents within a batch. The documents of a"
         " row that more point at are rebuilt in slices beside the stream.",
     )
+    conditional_writes: str = _text(
+        "NEARVIEW_CONDITIONAL_WRITES",
+        "How conditional writes go to DynamoDB: `batched`, 25 statements in a call, or `single`, each in its own call,"
+        " which takes many times the processor time. How AWS bills batches has not been measured.",
+        "batched",
+        choices=("batched", "single"),
+    )
     max_records: int = _number(
         "NEARVIEW_MAX_RECORDS",
         2000,

@@ -26,6 +26,7 @@ from worker.rebuild.run import Rebuild, Result
 from worker.rebuild.scan import DocumentScan, RowScan
 from worker.rebuild.state import COVERING, TAKING_OVER, Progress
 from worker.rebuild.sweep import Found, Holders, Swept, look, sweep
+from worker.records.errors import TableLacks
 from worker.settings import Settings
 from worker.source_notes import SourceNotes
 from worker.source_settings import read_mapping
@@ -146,10 +147,17 @@ def _opened(settings: Settings, mapping: Mapping) -> Iterator[tuple[Plan, Dynamo
     client = dynamodb_client(settings.region, settings.endpoint_url)
     scan = RowScan(client, settings.rows_table, Patience("the rows table", log, attempts=ATTEMPTS))
     documents = DocumentScan(client, settings.documents_table, Patience("the documents table", log, attempts=ATTEMPTS))
-    store = engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log)
+    store = engine_store(
+        settings.region,
+        settings.endpoint_url,
+        settings.rows_table,
+        settings.documents_table,
+        log,
+        settings.conditional_writes,
+    )
     try:
         yield make_plan(mapping), store, scan, documents
-    except NewerGeneration as error:
+    except (NewerGeneration, TableLacks) as error:
         raise FatalError(str(error)) from None
     finally:
         store.close()
