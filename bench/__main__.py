@@ -33,6 +33,7 @@ def _query(session: Session) -> Metrics:
 BENCHMARKS: Final[dict[str, Callable[[Session], Metrics]]] = {
     "flat": throughput.flat,
     "nested": throughput.nested,
+    "conditional_writes": throughput.conditional_writes,
     "replay": throughput.replay,
     "backlog": throughput.backlog,
     "hot_lookup": throughput.hot_lookup,

@@ -26,10 +26,12 @@ DUE_SECONDS = 120
 """How long a large fan-out may take until all its documents are written."""
 
 
-def run_once(session: Session, workload: Workload, module: str = WORKER) -> tuple[Used, dict[str, float]]:
+def run_once(
+    session: Session, workload: Workload, module: str = WORKER, **settings: str
+) -> tuple[Used, dict[str, float]]:
     """A new process on new tables; the worker's own counters for the measured lines beside what it used."""
     empty_tables(session.server)
-    with worker(session.server, workload.mappings, module) as child:
+    with worker(session.server, workload.mappings, module, **settings) as child:
         child.feed(workload.setup)
         before = child.metrics()
         found = child.measure(workload.lines, workload.changes)
@@ -119,6 +121,24 @@ def _usage(runs: Sequence[Used], counters: Sequence[dict[str, float]]) -> Metric
 
 def _each(units: float, one: Used) -> float:
     return units / one.written[DOCUMENTS] if one.written[DOCUMENTS] else 0.0
+
+
+def conditional_writes(session: Session) -> Metrics:
+    """New orders with conditional writes in batches of 25 statements, and with each in a call of its own."""
+    workload = workloads.nested(session.sizes.orders // 3)
+    runs: dict[str, list[Used]] = {"batched": [], "single": []}
+    for _ in session.rounds("conditional writes"):
+        for form, found in runs.items():
+            found.append(run_once(session, workload, NEARVIEW_CONDITIONAL_WRITES=form)[0])
+    cost = {form: [one.cpu_micros_per_record for one in found] for form, found in runs.items()}
+    units = {form: [sum(one.write_units.values()) / one.records for one in found] for form, found in runs.items()}
+    calls = {form: [sum(one.calls.values()) / one.records for one in found] for form, found in runs.items()}
+    return {
+        **{f"{form}_cpu_per_change": Metric("us", tuple(cost[form])) for form in runs},
+        **{f"{form}_calls": Metric("per change", tuple(calls[form])) for form in runs},
+        **{f"{form}_write_units_per_change": Metric("WRU", tuple(units[form])) for form in runs},
+        "batched_ratio": ratios("times less than single", cost["single"], cost["batched"]),
+    }
 
 
 def replay(session: Session) -> Metrics:
