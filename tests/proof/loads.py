@@ -24,7 +24,7 @@ from tests.proof.transactions import Source
 from tests.proof.values import identifier
 from tests.proof.workers import Child, Fleet, Notes
 from tests.worker.projection.strict_store import StrictStore
-from tests.worker.rebuild.sweeping import Scan
+from tests.worker.rebuild.sweeping import Scan, holders
 from worker.pace import Pace
 from worker.pipeline import Pipeline
 from worker.projection.plan import make_plan
@@ -82,7 +82,8 @@ class _Sweeper:
         """One whole sweep."""
         fleet = self.fleet
         driver, scan = cast("DynamoStore", self.child), cast("RowScan", Scan(fleet.store))
-        sweep(fleet._plan, driver, scan, fleet.swept, 2, Pace(), lambda _: None)
+        held = holders(fleet._plan, fleet.store)
+        sweep(fleet._plan, driver, scan, fleet.swept, 2, Pace(), lambda _: None, held)
 
 
 class SweptFleet(Fleet):

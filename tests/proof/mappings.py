@@ -6,6 +6,7 @@ A mapping is kept as the plain data that the YAML says, so that the second oracl
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,11 +43,24 @@ class Via:
 
 
 def make_mappings(rng: random.Random, schema: Schema) -> list[Tree]:
-    """One to three aggregates."""
+    """One to three aggregates; then, of tables that none of them uses, some whose documents hold their row."""
     maker = _Maker(rng, schema)
     related = [table for reference in schema.references for table in (reference.table, reference.parent)]
     roots = list(dict.fromkeys(rng.choices([*related, *schema.tables], k=rng.choice((1, 2, 2, 3)))))
-    return [maker.aggregate(number, schema.tables[root]) for number, root in enumerate(roots)]
+    if rng.random() < 0.1:
+        roots = []
+    trees = [maker.aggregate(number, schema.tables[root]) for number, root in enumerate(roots)]
+    used = {source for tree in trees for source in _sources(tree)}
+    free = [table for table in schema.tables.values() if f"{schema.name}.{table.name}" not in used]
+    alone = rng.sample(free, min(len(free), rng.choice((1, 1, 2))))
+    return trees + [maker.alone(len(trees) + number, table) for number, table in enumerate(alone)]
+
+
+def _sources(node: Tree) -> Iterator[str]:
+    yield node["source"]
+    for relation in ("one", "many"):
+        for child in node.get(relation, {}).values():
+            yield from _sources(child)
 
 
 def sensitive(schema: Schema) -> Tree:
@@ -82,6 +96,17 @@ class _Maker:
         tree = {"aggregate": f"a{number}", **self._node(table, 0, None)}
         indexes = attributes.indexes(self._rng, tree, table)
         return {**tree, **({"indexes": indexes} if indexes else {})}
+
+    def alone(self, number: int, table: Table) -> Tree:
+        """A table without relations, every column shown as it is or through a type, some in other ways besides."""
+        columns = [column for column in table.columns.values() if column.policy != "drop"]
+        fields = [attributes.field(self._rng, column, at) for at, column in enumerate(columns)]
+        fields += [{f"plain {at}": column.name} for at, column in enumerate(columns) if _is_mapped(fields[at])]
+        node: Tree = {"source": f"{self._schema.name}.{table.name}", "key": _listed(self._keys[table.name])}
+        node["fields"] = fields
+        node["fields"] += attributes.computed(self._rng, node, table, self._schema)
+        indexes = attributes.indexes(self._rng, node, table)
+        return {"aggregate": f"a{number}", **node, **({"indexes": indexes} if indexes else {})}
 
     def _node(self, table: Table, depth: int, via: Via | None) -> Tree:
         self._places += 1
@@ -149,6 +174,10 @@ class _Maker:
             return {}
         chosen = self._rng.sample(columns, min(len(columns), self._rng.choice((1, 1, 2))))
         return {"order_by": _listed(tuple(column.name for column in chosen))}
+
+
+def _is_mapped(entry: Any) -> bool:
+    return isinstance(entry, dict) and any(isinstance(s, dict) and "values" in s for s in entry.values())
 
 
 def _listed(columns: tuple[str, ...]) -> Any:

@@ -94,7 +94,8 @@ def write_flat(
     counts.folded += len(changes) - len(others) - len(newest)
     wanted = _wanted(plan.flats, newest, odd, free, as_of)
     if wanted:
-        yield from _file_recipes(wanted, habit)
+        for table in {table for table, _ in newest}:
+            yield from _file_recipe(plan.flats[table], habit)
         yield from _write(wanted, as_of, habit, odd, counts)
     if not odd:
         return others, []
@@ -241,16 +242,17 @@ def _is_still(item: Item) -> tuple[Condition, ...]:
     return (Condition(VERSION, "=", item[VERSION]), Condition(FORM, "=", item[FORM]))
 
 
-def _file_recipes(wanted: list[Wanted], habit: Habit) -> Steps[None]:
+def _file_recipe(flat: Flat, habit: Habit) -> Steps[None]:
     """Before the first document of a mapping its recipe is there: mappings that come after it make rows of them."""
-    missing = {one.flat.aggregate.digest: one.flat for one in wanted if one.flat.aggregate.digest not in habit.filed}
-    for digest, flat in missing.items():
-        name = f"{flat.aggregate.name}#{digest}"
-        (stored,) = yield [Get(TableName.ROWS, RECIPES_PK, name)]
-        if stored is None:
-            item: Item = {"pk": text(RECIPES_PK), "sk": text(name), "recipe": text(flat.recipe.written())}
-            yield [Insert(TableName.ROWS, RECIPES_PK, name, item)]
-        habit.filed.add(digest)
+    digest = flat.aggregate.digest
+    if digest in habit.filed:
+        return
+    name = f"{flat.aggregate.name}#{digest}"
+    (stored,) = yield [Get(TableName.ROWS, RECIPES_PK, name)]
+    if stored is None:
+        item: Item = {"pk": text(RECIPES_PK), "sk": text(name), "recipe": text(flat.recipe.written())}
+        yield [Insert(TableName.ROWS, RECIPES_PK, name, item)]
+    habit.filed.add(digest)
 
 
 def claim(plan: Plan, roots: Sequence[Root]) -> Steps[list[RowChange]]:
@@ -393,6 +395,7 @@ def renew(plan: Plan, flat: Flat, keys: Sequence[str], counts: Counts) -> Steps[
     """Make flat documents of older mappings those of this one, from what they hold. Raises NewerGeneration."""
     aggregate = flat.aggregate
     columns = plan.columns[flat.table]
+    yield from _file_recipe(flat, Habit())
     left = Renewed()
     pending = list(keys)
     while pending:

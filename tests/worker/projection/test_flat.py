@@ -95,7 +95,7 @@ _VALUES = (
     st.none()
     | st.booleans()
     | _NUMBERS
-    | st.text(st.characters(exclude_categories=("Cs",)))
+    | st.text(st.characters(codec="utf-8"))
     | _TIMES
     | st.dates().map(str)
     | st.binary(max_size=8).map(lambda value: f"0x{value.hex()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,7 +69,7 @@ def _what_was_looked_at_is_trusted(patch: pytest.MonkeyPatch) -> None:
 
 
 def _held_state_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def nothing(*_: Any) -> Iterator[Any]:
+    def nothing(*_: Any) -> Any:
         yield from ()
         return []
 

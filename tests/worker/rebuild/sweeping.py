@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from contract.keys import ROW_SK
+from contract.keys import DOCUMENT_SK, ROW_SK
 from contract.values import Item, from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.mapping.loader import read_mappings
 from worker.pace import Pace
 from worker.projection.engine import project
+from worker.projection.flat_documents import holds_row
 from worker.projection.image import Image, read_image
 from worker.projection.images import RowId
 from worker.projection.operations import Steps, TableName
 from worker.projection.plan import Plan, make_plan
-from worker.rebuild.scan import Page, RowScan
-from worker.rebuild.sweep import Swept, sweep
+from worker.rebuild.scan import DocumentPage, DocumentScan, Page, RowScan
+from worker.rebuild.sweep import Holders, Swept, sweep
 from worker.records.rows import Row, RowChange
 from worker.records.version import change_version, load_version
 from worker.store.dynamodb import DynamoStore
@@ -59,9 +60,9 @@ RIGHT: Final = {
 Result = TypeVar("Result")
 
 
-def plan() -> Plan:
-    """The plan of the mapping."""
-    mapping, problems = read_mappings({"order.yaml": MAPPING})
+def plan(text: str = MAPPING) -> Plan:
+    """The plan of a mapping."""
+    mapping, problems = read_mappings({"order.yaml": text})
     assert mapping is not None, problems
     return make_plan(mapping)
 
@@ -120,6 +121,31 @@ class Scan:
             yield Page(images, len(images), None)
 
 
+@dataclass(frozen=True)
+class Held:
+    """As DocumentScan, of the documents in a store."""
+
+    store: StrictStore
+
+    def pages(self, wanted: Callable[[str], bool], after: Item | None = None) -> Iterator[DocumentPage]:
+        """In pages, as they are when a page is read."""
+        del after
+        keys = sorted(pk for table, pk, _ in self.store.items if table is TableName.DOCUMENTS)
+        for at in range(0, len(keys), PAGE):
+            items: dict[tuple[str, str], Item] = {}
+            for pk in keys[at : at + PAGE]:
+                aggregate, _, key = pk.partition("#")
+                item = self.store.items[TableName.DOCUMENTS, pk, DOCUMENT_SK]
+                if wanted(aggregate) and holds_row(item):
+                    items[aggregate, key] = item
+            yield DocumentPage(items, len(items), None)
+
+
+def holders(plan: Plan, store: StrictStore) -> Holders:
+    """The rows that a store's documents hold."""
+    return Holders(plan, cast("DocumentScan", Held(store)))
+
+
 def changed(rows: dict[RowId, Row], version: str) -> list[RowChange]:
     """The rows at a version."""
     return [RowChange(*row_id, version, row) for row_id, row in rows.items()]
@@ -140,7 +166,7 @@ def swept(
     """Sweep the store; Killed after so many operations."""
     driver = cast("DynamoStore", Torn(store, operations))
     pages = cast("RowScan", scan or Scan(store))
-    return sweep(PLAN, driver, pages, tables, 2, Pace(), lambda _: None, **more)
+    return sweep(PLAN, driver, pages, tables, 2, Pace(), lambda _: None, holders(PLAN, store), **more)
 
 
 def documents(store: StrictStore) -> dict[str, Any]:

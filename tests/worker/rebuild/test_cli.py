@@ -191,6 +191,21 @@ def test_a_page_without_documents_of_the_aggregate_is_not_told(shop: Shop, monke
     ]
 
 
+def test_documents_that_hold_their_rows_are_made_of_what_they_hold(shop: Shop) -> None:
+    """A changed mapping of one table: nothing is read from the source, and no row image appears."""
+    shop.deploy(OLD.replace("key: id", "key: id\ngeneration: 2").replace("state]", "{status: state}]"), LINE)
+
+    (found,) = json.loads(shop.rebuild("order", "--json").stdout).values()
+
+    assert (found["phase"], found["documents"], found["written"]) == ("done", 5, 5)
+    assert shop.document("order", "4") == {"id": 4, "status": "new"}
+    assert all(item["pk"]["S"].startswith("#") for item in shop.tables.items(shop.tables.rows))
+    shop.deploy(OLD.replace("key: id", "key: id\ngeneration: 3").replace("state]", "state, note]"), LINE)
+    answer = shop.rebuild("order")
+    assert (answer.exit_code, shop.document("order", "4")) == (1, {"id": 4, "status": "new"})
+    assert "order: 5 rows of shop.orders have no note yet" in answer.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

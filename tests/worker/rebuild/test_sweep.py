@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from local.ministack import MiniStack
 from tests.worker.conftest import Tables
+from tests.worker.projection.strict_store import StrictStore
 from tests.worker.rebuild.sweeping import (
     AS_OF,
     BEFORE,
@@ -24,22 +25,29 @@ from tests.worker.rebuild.sweeping import (
     TABLES,
     Killed,
     Scan,
+    Torn,
     changed,
     documents,
+    holders,
+    plan,
     reloaded,
     swept,
 )
 from worker.cli import main
 from worker.log import Log
+from worker.pace import Pace
 from worker.projection.engine import project
 from worker.projection.image import Image
+from worker.projection.images import RowId
 from worker.projection.operations import TableName
 from worker.rebuild.scan import RowScan
-from worker.rebuild.sweep import look
+from worker.rebuild.sweep import look, sweep
 from worker.records.rows import Row
 from worker.records.version import change_version, load_version
 from worker.store.dynamodb import DynamoStore
 from worker.store.lean import LeanDynamoDB
+
+USERS = plan("aggregate: user\nsource: shop.users\nkey: id\nfields: [id, name]\n")
 
 
 def test_rows_that_the_reload_did_not_bring_go_with_all_that_shows_them() -> None:
@@ -127,6 +135,31 @@ def test_a_sweep_that_passed_over_the_rows_it_had_removed_would_be_caught() -> N
 
     wrong = [n for n, found in _torn_everywhere(lambda store: Scan(store, passes_over)) if found != RIGHT]
     assert len(wrong) > 3
+
+
+def test_rows_that_only_documents_hold_go_as_well() -> None:
+    """Killed anywhere and begun again; a row that comes late all the same is put back by its load."""
+    (before, after), gone = (change_version(1, 100, 1), load_version(2, 1_000)), ("shop.users", "2")
+    users: dict[RowId, Row] = {("shop.users", str(number)): {"id": number, "name": "x"} for number in range(1, 10)}
+    for operations in count():
+        store = StrictStore()
+        store.drive(project(USERS, changed(users, before), AS_OF))
+        store.drive(project(USERS, changed({i: row for i, row in users.items() if i != gone}, after), AS_OF))
+        found = look(cast("RowScan", Scan(store)), frozenset({"shop.users"}), 2, holders(USERS, store))
+        assert (found["shop.users"].gone, found["shop.users"].loaded) == (1, 8)
+        killed = False
+        for left in (operations, -1):
+            driver, scan = cast("DynamoStore", Torn(store, left)), cast("RowScan", Scan(store))
+            try:
+                sweep(USERS, driver, scan, frozenset({"shop.users"}), 2, Pace(), lambda _: None, holders(USERS, store))
+            except Killed:
+                killed = True
+        assert set(documents(store)) == {f"user#{key}" for _, key in users} - {"user#2"}
+        store.drive(project(USERS, changed({gone: users[gone]}, after), AS_OF))
+        assert documents(store)["user#2"] == users[gone]
+        assert (store.image_regressions, store.document_regressions) == (0, 0)
+        if not killed:
+            break
 
 
 # the command
