@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, compress
 from typing import Any, Final, Protocol, TypeVar
 
 import boto3
@@ -29,6 +29,7 @@ Answer = dict[str, Any]
 CALLS_IN_FLIGHT: Final = 8
 FIRST_DELAY_SECONDS: Final = 0.05
 ATTEMPTS_BEFORE_LOGGING: Final = 3
+_ROWS: Final = TableName.ROWS
 _MISSING: Final = object()
 """In the place of a reply: nothing is known of the operation, it is tried again."""
 
@@ -211,7 +212,7 @@ class DynamoStore:
                 )
 
     def _table(self, operation: Operation) -> str:
-        return self._rows if operation.table is TableName.ROWS else self._documents
+        return self._rows if operation.table is _ROWS else self._documents
 
     def _batch(self, statements: list[bytes], places: list[int], replies: list[Any]) -> Call:
         body = requests.batch_write(statements)
@@ -222,11 +223,12 @@ class DynamoStore:
         items = answer["Responses"].get(table, ())
         left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
         found = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
-        unprocessed = {(key["pk"]["S"], key["sk"]["S"]) for key in left}
+        if left:
+            unprocessed = {(key["pk"]["S"], key["sk"]["S"]) for key in left}
+            processed = [(get.pk, get.sk) not in unprocessed for get in asked]
+            asked, places = list(compress(asked, processed)), list(compress(places, processed))
         for at, get in zip(places, asked, strict=True):
-            address = (get.pk, get.sk)
-            if address not in unprocessed:
-                replies[at] = found.get(address)
+            replies[at] = found.get((get.pk, get.sk))
 
     def _page(self, operation: Query, at: int, replies: list[Any], found: tuple[str, ...], start: Any) -> Call:
         limit = operation.limit and operation.limit - len(found)
@@ -251,7 +253,7 @@ class DynamoStore:
     def _take_writes(self, places: list[int], replies: list[Any], answer: Answer) -> None:
         """All statements of a call; each has an error of its own, the call itself succeeds."""
         add_consumed(self.usage.write_units, self._by_name, answer)
-        outcomes = [_outcome(one) for one in answer["Responses"]]
+        outcomes = [APPLIED if one.get("Error") is None else _outcome(one["Error"], one) for one in answer["Responses"]]
         if len(outcomes) != len(places):
             raise Garbled("not an outcome for every statement")
         for at, outcome in zip(places, outcomes, strict=True):
@@ -261,11 +263,8 @@ class DynamoStore:
                 replies[at] = outcome
 
 
-def _outcome(answer: Answer) -> Any:
-    """Applied, Refused or the error of one statement."""
-    error = answer.get("Error")
-    if error is None:
-        return APPLIED
+def _outcome(error: dict[str, Any], answer: Answer) -> Refused | Exception:
+    """What became of a statement that was not done."""
     if error.get("Code") in REFUSED_CODES:
         return Refused(error.get("Item") or answer.get("Item") or None)
     return classify_code(str(error.get("Code", "")), "BatchExecuteStatement")

@@ -10,15 +10,12 @@ LARGEST_BODY_BYTES: Final = 256 * 1024 * 1024
 """16 MB of items, the most that DynamoDB returns, are less than this as JSON however much has to be escaped."""
 
 _MOST_DIGITS: Final = 12
-# in small letters: a status line with what DynamoDB may say, then whole headers and nothing else
-_HEAD: Final = re.compile(
-    rb"http/1\.([01]) (200|[45][0-9][0-9])(?: [^\r\n]*)?\r\n"
-    rb"(?:[!-9;-~]+:[^\r\n]*\r\n)*"
-)
-_LENGTH: Final = b"\r\ncontent-length:"
-_CHECKSUM: Final = b"\r\nx-amz-crc32:"
-_CONNECTION: Final = b"\r\nconnection:"
-_ENCODING: Final = b"\r\ntransfer-encoding:"
+# in small letters, and only what DynamoDB may say
+_STATUS: Final = re.compile(rb"http/1\.([01]) (200|[45][0-9][0-9])(?: .*)?", re.DOTALL)
+_NAME: Final = re.compile(rb"[!-9;-~]+")
+_ONCE: Final = frozenset({b"content-length", b"x-amz-crc32", b"connection"})
+# their names need no look
+_USUAL: Final = _ONCE | {b"server", b"date", b"content-type", b"x-amzn-requestid"}
 
 
 class Garbled(ValueError):
@@ -36,33 +33,33 @@ class Head(NamedTuple):
 
 def parse_head(head: bytes) -> Head:
     """Of all before the empty line. Raises Garbled, above all where two readers could see different ends of a reply."""
-    text = head.lower() + b"\r\n"
-    status = _HEAD.fullmatch(text)
+    lines = head.lower().split(b"\r\n")
+    if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines):
+        raise Garbled("a line that ends otherwise")
+    status = _STATUS.fullmatch(lines[0])
     if status is None:
-        raise Garbled("not the head of a reply")
-    if _ENCODING in text:
+        raise Garbled("no status line")
+    fields: dict[bytes, bytes] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon or not (name in _USUAL or _NAME.fullmatch(name)):
+            raise Garbled("a header that is none")
+        if name in fields and name in _ONCE:
+            raise Garbled("a header that is there twice")
+        fields[name] = value
+    if b"transfer-encoding" in fields:
         raise Garbled("a reply in chunks")
-    length = _number(text, _LENGTH)
+    length = _number(fields.get(b"content-length"))
     if length is None or length > LARGEST_BODY_BYTES:
         raise Garbled("no usable length")
-    keeps_alive = status[1] == b"1" and b"close" not in _value(text, _CONNECTION)
-    return Head(int(status[2]), length, keeps_alive, _number(text, _CHECKSUM))
+    keeps_alive = status[1] == b"1" and b"close" not in fields.get(b"connection", b"")
+    return Head(int(status[2]), length, keeps_alive, _number(fields.get(b"x-amz-crc32")))
 
 
-def _value(text: bytes, name: bytes) -> bytes:
-    """A header's value, empty without one."""
-    start = text.find(name)
-    if start < 0:
-        return b""
-    if text.find(name, start + 1) >= 0:
-        raise Garbled("a header that is there twice")
-    return text[start + len(name) : text.index(b"\r\n", start + 1)].strip(b" \t")
-
-
-def _number(text: bytes, name: bytes) -> int | None:
-    value = _value(text, name)
-    if not value:
+def _number(value: bytes | None) -> int | None:
+    if value is None:
         return None
-    if not value.isdigit() or len(value) > _MOST_DIGITS:
+    digits = value.strip(b" \t")
+    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
         raise Garbled("a number that is none")
-    return int(value)
+    return int(digits)

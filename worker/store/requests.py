@@ -133,8 +133,10 @@ def statement(table: str, operation: Statement) -> bytes | None:
             parameters = [*operation.assign.values()]
         else:
             start, parameters, end = _delete(table), [], _END
-        start = b"".join([start, *[_term(condition.attribute, condition.operator) for condition in when]])
-        parameters += ({"S": operation.pk}, {"S": operation.sk}, *[condition.value for condition in when])
+        parameters += ({"S": operation.pk}, {"S": operation.sk})
+        for condition in when:
+            start += _term(condition.attribute, condition.operator)
+            parameters.append(condition.value)
     values = orjson.dumps(parameters)
     if len(parameters) > WIDEST_STATEMENT or len(start) > LONGEST_STATEMENT or len(values) > LARGEST_STATEMENT_BYTES:
         return None
