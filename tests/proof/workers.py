@@ -22,6 +22,7 @@ from worker.projection.plan import Plan
 from worker.records.drift import Drift, Ledger
 from worker.records.incarnations import Incarnations
 from worker.records.source import Source
+from worker.store.usage import Usage
 
 _LOST_REPLY_RATE: Final = 0.02
 
@@ -85,6 +86,7 @@ class Child:
         self.weight = 1.0
         self.ended = False
         self.error: BaseException | None = None
+        self.usage = Usage()
         self._fleet = fleet
         self._at = start
         self._left = 0
