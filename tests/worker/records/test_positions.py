@@ -47,6 +47,9 @@ def test_a_position_is_the_change_s_own_and_not_the_commit_s(high: int, low: int
         (" 2/7C007178", None),
         ("2/7C00717G", None),
         ("٢/7", None),
+        ("00000002/7C00717 .3", None),
+        ("0000_002/7C007178.3", None),
+        ("0000000G/7C007178.3", None),
     ],
 )
 def test_only_a_log_position_of_postgresql_is_a_position(text: str, position: int | None) -> None:
