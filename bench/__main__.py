@@ -62,11 +62,13 @@ def main() -> None:
 def run(only: tuple[str, ...], runs: int, sizes: str, as_json: bool, output: Path | None) -> None:
     """Run the benchmarks and write bench/results/latest.json, or with --only just those, and write nothing.
 
-    --output writes the results somewhere else, also with --only.
+    --output writes the results somewhere else, also with --only. If a benchmark fails the others go on, the exit code
+    is 1, and only --output is written.
     """
     started = time.monotonic()
     wanted = {name: BENCHMARKS[name] for name in BENCHMARKS if not only or name in only}
     found: dict[str, Metrics] = {}
+    failures: list[str] = []
     described = machine()
 
     def say(what: str) -> None:
@@ -78,10 +80,11 @@ def run(only: tuple[str, ...], runs: int, sizes: str, as_json: bool, output: Pat
             try:
                 found[name] = benchmark(Session(server, runs, SIZES[sizes], say))
             except (ChildFailed, StackError, RuntimeError, ChildProcessError) as problem:
-                raise click.ClickException(f"{name}: {problem}") from None
-    about = {name: (benchmark.__doc__ or "").strip() for name, benchmark in wanted.items()}
+                failures.append(f"{name}: {problem}")
+                say(failures[-1])
+    about = {name: (wanted[name].__doc__ or "").strip() for name in found}
     everything = results.results(found, about, described, runs, sizes, time.monotonic() - started)
-    target = output or (None if only else results.LATEST)
+    target = output or (None if only or failures else results.LATEST)
     if target is not None:
         results.write(target, everything)
         say(f"written to {target}")
@@ -89,6 +92,8 @@ def run(only: tuple[str, ...], runs: int, sizes: str, as_json: bool, output: Pat
         click.echo(json.dumps(everything, indent=1, ensure_ascii=False))
     else:
         _show(everything)
+    if failures:
+        raise click.ClickException("\n".join(failures))
 
 
 @main.command()
