@@ -23,6 +23,7 @@ LEFT_OUT: Final = {
     "AWS_ENDPOINT_URL": "only for stand-ins",
     "NEARVIEW_TOKEN_KEY_FILE": "the key comes from Secrets Manager, into the environment",
     "NEARVIEW_WORKER_NAME": "the host name of a task is unique, which a fixed name would not be",
+    "NEARVIEW_LARGE_FAN_OUT": "the default keeps a batch short, whatever rows point at one",
     "NEARVIEW_BATCH_RECORDS": "the default was measured, and fits the memory of a task",
     "NEARVIEW_MAX_RECORDS": "the default was measured, and fits the memory of a task",
     "NEARVIEW_POLL_MILLIS": "the default is what the reads of a shard allow",

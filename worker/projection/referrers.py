@@ -40,7 +40,7 @@ class Limits:
 
     of_one_row: int = 200
     in_all: int = 1000
-    in_slice: int = 50
+    in_slice: int = 25
 
 
 def limits(of_one_row: int) -> Limits:
