@@ -115,11 +115,11 @@ class Flat:
     def body(self, key: str, row: Row) -> tuple[Item, Condition]:
         """A row's document without keys and system attributes, and its form. Raises NotFlat.
 
-        The row must have every kept column; no row is larger than MAX_ROW_BYTES.
+        No row is larger than MAX_ROW_BYTES; one that lacks a kept column, as no mapping kept it so far, is not flat.
         """
         try:
             item, raw = self._shown(row)
-        except (DoesNotFit, NotStorable) as problem:
+        except (DoesNotFit, NotStorable, KeyError) as problem:
             raise NotFlat from problem
         present = ""
         if raw:

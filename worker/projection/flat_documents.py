@@ -8,7 +8,6 @@ into a row image together with the change, and the row goes the ordinary way fro
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +47,7 @@ RECIPES_PK: Final = "#flat"
 MOST_SURPRISES: Final = 10
 """One surprise in so many rows, and the next batch looks before it writes."""
 
+_NEWEST: Final = 10**18
 _HEAD: Final = (VERSION, FORM, "_gen", "_rev", "_as_of")
 _SK: Final = text(DOCUMENT_SK)
 _FIRST_REVISION: Final = number(1)
@@ -380,7 +380,7 @@ def filed_holders(tables: Collection[str]) -> Steps[dict[str, str]]:
 
 def gone(name: str, table: str) -> Aggregate:
     """An aggregate that is in no mapping any more, as far as its documents must be found and claimed."""
-    return Aggregate(name, "", Node(name, Kind.ROOT, table, ()), generation=sys.maxsize)
+    return Aggregate(name, "", Node(name, Kind.ROOT, table, ()), generation=_NEWEST)
 
 
 @dataclass(slots=True)
