@@ -225,7 +225,7 @@ class Aggregate:
     def index_attributes(self, key: str, document: dict[str, Any]) -> dict[str, str]:
         """The index attributes of a document; an index whose attribute is null or no scalar leaves it out (sparse)."""
         found: dict[str, str] = {}
-        instants = {field.name for field in self.root.fields if field.type is FieldType.TIMESTAMPTZ}
+        instants = self._instants
         for index in self.indexes:
             partition = document.get(index.partition)
             sort = [_sort_value(document.get(name), instant=name in instants) for name in index.sort]
@@ -234,6 +234,10 @@ class Aggregate:
                 found[f"_i{index.slot}p"] = index_partition(self.name, index.name, partition)
                 found[f"_i{index.slot}s"] = index_sort(values, key)
         return found
+
+    @cached_property
+    def _instants(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.root.fields if field.type is FieldType.TIMESTAMPTZ)
 
     def parked_attributes(self, key: str) -> dict[str, str]:
         """The attributes that list a document in the index of parked ones."""

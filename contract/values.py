@@ -48,7 +48,12 @@ def to_attribute(value: Any, depth: int = 0) -> AttributeValue:
 
 def _to_attributes(values: dict[str, Any], depth: int) -> Item:
     return {
-        str(name): {"S": value} if type(value) is str else to_attribute(value, depth) for name, value in values.items()
+        name: {"S": value}
+        if (kind := type(value)) is str
+        else {"N": str(value)}
+        if kind is int and -SHORT_INTEGER < value < SHORT_INTEGER
+        else to_attribute(value, depth)
+        for name, value in values.items()
     }
 
 

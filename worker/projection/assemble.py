@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from contract.mapping import Aggregate, Node
@@ -169,40 +170,39 @@ class _Walk:
 
     def children(self, shape: Shape, key: str, child: Shape, place: str) -> list[Any]:
         """The elements of a `many`, in order; an edge counts only if the child's image points back at the parent."""
-        found: list[tuple[tuple[Any, ...], Any]] = []
-        for child_key in self.memory.edges[shape.table, key, child.table, child.join]:
-            at = f"{place}/{child.name}/{child_key}"
-            image = self.memory.images[child.table, child_key]
+        found: list[tuple[Any, Any]] = []
+        columns = child.order_columns
+        only = columns[0] if len(columns) == 1 else None
+        memory, table, first_place = self.memory, child.table, f"{place}/{child.name}/"
+        for child_key in memory.edges[shape.table, key, child.table, child.join]:
+            at = first_place + child_key
+            image = memory.images[table, child_key]
             row = image.state.row if image is not None else None
             if image is None or row is None or child.reads_join(row) != key:
-                self.consult(at, child.table, child_key, image)  # it has left: its coming back must change the hash
+                self.consult(at, table, child_key, image)  # it has left: its coming back must change the hash
                 continue
             element: Any = self.build(child, child_key, at, image)
-            if not self.still_there(child, child_key, key, at, image) or element is None:
+            again = memory.again.get((table, child_key), image)
+            if again is not image and not self.still_there(child, child_key, key, at, image, again):
+                continue
+            if element is None:
                 continue
             if child.unwrap is not None:
                 element = element[child.unwrap]
                 if element is None:
                     continue
-            found.append((tuple([rank(row.get(column)) for column in child.order_columns]), element))
-        found.sort(key=_by_order)
+            order = rank(row.get(only)) if only is not None else tuple([rank(row.get(column)) for column in columns])
+            found.append((order, element))
+        found.sort(key=itemgetter(0))
         return [element for _, element in found]
 
-    def still_there(self, child: Shape, key: str, parent: str, place: str, first: Image) -> bool:
+    def still_there(self, child: Shape, key: str, parent: str, place: str, first: Image, again: Image | None) -> bool:
         """The second look at a child, after its subtree was read: it may have left meanwhile."""
-        row_id = (child.table, key)
-        if row_id not in self.memory.again:
-            return True
-        again = self.memory.again[row_id]
-        if again is first or (again is not None and again.version == first.version and again.lag == first.lag):
+        if again is not None and again.version == first.version and again.lag == first.lag:
             return True
         self.consult(place, child.table, key, again)
         row = again.row if again is not None else None
         return row is not None and child.reads_join(row) == parent
-
-
-def _by_order(pair: tuple[tuple[Any, ...], Any]) -> tuple[Any, ...]:
-    return pair[0]
 
 
 def _take_out_hidden(shape: Shape, body: dict[str, Any]) -> None:

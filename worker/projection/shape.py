@@ -38,11 +38,11 @@ class Calculation:
 class Shape:
     """One place of an aggregate.
 
-    `order_columns` order a `many`: the declared ones, then the key. `copy_id`: of a `copy` lookup, else None.
-    `hides`: whether something below must be taken out of the body at the end. `reads_join`: the key text of `join`'s
-    columns, in the parent's row for a `one`, in its own for a `many`. `manys`, `lookups`: of the children, those whose
-    rows point at this one, and those that this row points at (without copies, which this row holds itself). `has_more`:
-    whether it shows more than attributes of the row.
+    `order_columns` order a `many`: the declared ones, then the key, without what all rows of one parent share.
+    `copy_id`: of a `copy` lookup, else None. `hides`: whether something below must be taken out of the body at the end.
+    `reads_join`: the key text of `join`'s columns, in the parent's row for a `one`, in its own for a `many`. `manys`,
+    `lookups`: of the children, those whose rows point at this one, and those that this row points at (without copies,
+    which this row holds itself). `has_more`: whether it shows more than attributes of the row.
     """
 
     name: str
@@ -99,7 +99,7 @@ def _shape(node: Node) -> Shape:
         name=node.name,
         table=node.table,
         join=node.join,
-        order_columns=(*node.order_by, *node.key),
+        order_columns=tuple(dict.fromkeys(c for c in (*node.order_by, *node.key) if c not in node.join)),
         many=node.kind is Kind.MANY,
         virtual=node.virtual,
         first=node.first,
