@@ -320,6 +320,8 @@ def _shards_once(session: Session, parts: list[Workload]) -> tuple[float, float,
 
 DOCUMENT_KILOBYTES = (1, 10, 100, 390)
 DOCUMENT_LINES = 10
+DOCUMENTS_AT_ONCE = 4
+"""Every delivery changes a line of so many documents, whatever their size: what a delivery itself costs is in all."""
 LINE_BYTES = 75
 """What a line takes in a document beside its product's title."""
 
@@ -329,8 +331,8 @@ def documents(session: Session) -> Metrics:
     found: Metrics = {}
     for kilobytes in DOCUMENT_KILOBYTES:
         title = max(10, kilobytes * 1000 // DOCUMENT_LINES - LINE_BYTES)
-        count = max(2, 40 // kilobytes)
-        workload = workloads.wide_documents(count, DOCUMENT_LINES, max(5, 400 // count // kilobytes), title)
+        rounds = 40 if kilobytes < 100 else 15
+        workload = workloads.wide_documents(DOCUMENTS_AT_ONCE, DOCUMENT_LINES, rounds, title)
         found.update(_grown(session, f"{kilobytes}_kb", workload))
     return found
 
@@ -339,7 +341,7 @@ def children(session: Session) -> Metrics:
     """One line of orders of more and more lines changes."""
     found: Metrics = {}
     for count in session.sizes.children:
-        workload = workloads.wide_documents(max(1, 100 // count), count, max(5, 200 // count))
+        workload = workloads.wide_documents(DOCUMENTS_AT_ONCE, count, 40 if count < 1000 else 15)
         found.update(_grown(session, f"{count}_lines", workload))
     return found
 
