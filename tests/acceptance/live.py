@@ -22,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.values import Item
 from local.monolith.workload import WorkloadCounts, run_workload
-from local.progress import is_quiet, source_position
+from local.processes import ProcessError
+from local.progress import Sent, checkpoints, is_quiet, sent, source_position
 from local.running import Running
 from local.stack import WORKER, Stack
 from local.standin import DMS
@@ -84,14 +85,29 @@ class Live:
         return value
 
     def wait_until_quiet(self, *watch: str) -> None:
-        """Return when everything committed so far is in documents or parked; `watch` (the worker) must live on."""
+        """Return when everything committed so far is in documents or parked; `watch` (the worker) must live on.
+
+        It may take as long as it likes, as long as it gets on: how much there is to do depends on the machine's speed.
+        """
         position = source_position(self.running.source_url)
-        self.stack.processes.wait_until(
-            lambda: is_quiet(self.stack, self.running, position),
-            PATIENCE_SECONDS,
-            "everything committed is in documents",
-            [DMS, *(watch or (WORKER,))],
-        )
+        watched = [DMS, *(watch or (WORKER,))]
+        while True:
+            before = self._progress()
+            try:
+                self.stack.processes.wait_until(
+                    lambda: is_quiet(self.stack, self.running, position),
+                    PATIENCE_SECONDS,
+                    "everything committed is in documents",
+                    watched,
+                )
+            except ProcessError:
+                if not all(map(self.stack.processes.alive, watched)) or self._progress() == before:
+                    raise
+            else:
+                return
+
+    def _progress(self) -> tuple[Sent, dict[str, int]]:
+        return sent(self.stack.folder), checkpoints(self.running)
 
     def nearview(self, *arguments: str, exit_code: int = 0) -> str:
         """Standard output of a `nearview` command on this stack that must end with that exit code."""
