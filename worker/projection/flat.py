@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from contract.keys import document_pk
 from contract.mapping import Aggregate, Derived, FieldType, Mapping
-from contract.values import MAX_ITEM_BYTES, Item, NotStorable, from_attribute, item_bytes, to_attribute
+from contract.values import MAX_ITEM_BYTES, AttributeValue, Item, NotStorable, from_attribute, item_bytes, to_attribute
 from worker.projection.computed import computation
 from worker.projection.convert import DoesNotFit
 from worker.projection.fields import Read, reader
 from worker.projection.merge import read_stored
-from worker.projection.operations import Condition, text
+from worker.projection.operations import Condition, number, text
 from worker.records.rows import MAX_ROW_BYTES, Row, row_body
 
 VERSION: Final = "_v"
@@ -85,7 +85,8 @@ class Flat:
     """An aggregate whose documents hold their row.
 
     `fields`: attribute, column, how it is read (None: as delivered), and its type if the column is recovered from it.
-    `repeats`: something may stand in the document more than once, so that it may be larger than a row may be.
+    `generation`: as stored. `repeats`: something may stand in the document more than once, so that it may be larger
+    than a row may be.
     """
 
     aggregate: Aggregate
@@ -94,6 +95,7 @@ class Flat:
     computed: tuple[tuple[str, Callable[[Row, dict[str, Any]], Any]], ...]
     indexed: tuple[str, ...]
     repeats: bool
+    generation: AttributeValue
     forms: dict[str, Condition] = field(default_factory=dict)
 
     @property
@@ -189,6 +191,7 @@ def _flat(aggregate: Aggregate, mapping: Mapping) -> Flat | None:
         fields=tuple((entry.name, entry.column, reader(entry), recovered.get(entry.name)) for entry in root.fields),
         computed=tuple((entry.name, computation(entry)) for entry in root.computed),
         indexed=tuple(name for name in names if name in in_indexes),
+        generation=number(aggregate.generation),
         repeats=bool(root.computed) or len(shown) < len(root.fields) or len(aggregate.indexes) > _INDEXES_BESIDE_A_ROW,
     )
 

@@ -158,6 +158,7 @@ def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None
         tried = [one for one in wanted if one.body is not None]
         replies = yield [_insert(one, as_of) if one.new else _update(one) for one in tried]
         refused = [one for one, reply in zip(tried, replies, strict=True) if isinstance(reply, Refused)]
+        _make_bare(refused)
         counts.documents_written += len(tried) - len(refused)
         surprises = len(refused)
         looking = [*refused, *(one for one in wanted if one.body is None)]
@@ -182,9 +183,18 @@ def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None
             break
         replies = yield writes
         looking = [one for one, reply in zip(writing, replies, strict=True) if isinstance(reply, Refused)]
+        _make_bare(looking)
         counts.documents_written += len(writing) - len(looking)
     if rows:
         habit.looks = surprises * MOST_SURPRISES > rows
+
+
+def _make_bare(refused: list[Wanted]) -> None:
+    """What an update sets, nothing more: a refused insert is perhaps tried as an update."""
+    for one in refused:
+        if one.body is not None:
+            for name in _OF_NEW_ONES:
+                one.body.pop(name, None)
 
 
 def _as_expected(one: Wanted, item: Item | None) -> bool:
@@ -205,19 +215,22 @@ def _is_done(one: Wanted, item: Item) -> bool:
     return bool(stored > one.version or (stored == one.version and digest_of(item) == one.flat.aggregate.digest))
 
 
-def _insert(one: Wanted, as_of: str, revision: AttributeValue = _FIRST_REVISION) -> Insert:
-    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _whole(one, as_of, revision))
+_OF_NEW_ONES: Final = ("pk", "sk", FORM, "_gen", "_rev")
 
 
-def _whole(one: Wanted, as_of: str, revision: AttributeValue) -> Item:
-    body = one.body
-    if body is None:
-        body = {DELETED: {"BOOL": True}, VERSION: text(one.version), "_as_of": text(as_of)}
-    whole = dict(body)
+def _insert(one: Wanted, as_of: str) -> Insert:
+    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _completed(one, as_of, _FIRST_REVISION))
+
+
+def _completed(one: Wanted, as_of: str, revision: AttributeValue) -> Item:
+    """The body with keys and all system attributes: the very one, for a copy costs as much as making it."""
+    whole = one.body
+    if whole is None:
+        whole = {DELETED: {"BOOL": True}, VERSION: text(one.version), "_as_of": text(as_of)}
     whole["pk"] = {"S": one.pk}
     whole["sk"] = _SK
     whole[FORM] = one.form.value
-    whole["_gen"] = {"N": str(one.flat.aggregate.generation)}
+    whole["_gen"] = one.flat.generation
     whole["_rev"] = revision
     return whole
 
@@ -234,7 +247,8 @@ def _over(one: Wanted, item: Item | None, as_of: str) -> Operation:
         return _insert(one, as_of)
     if one.body is not None and item[FORM] == one.form.value:
         return _update(one)
-    whole = _whole(one, max(as_of, item["_as_of"]["S"]), number(int(item["_rev"]["N"]) + 1))
+    whole = _completed(one, as_of, number(int(item["_rev"]["N"]) + 1))
+    whole["_as_of"] = text(max(as_of, item["_as_of"]["S"]))
     return Replace(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, whole, _is_still(item))
 
 
