@@ -92,11 +92,15 @@ def write_flat(
     changes = list(changes)
     others, newest, odd, free = _newest(plan.flats, changes)
     counts.folded += len(changes) - len(others) - len(newest)
+    seen: Seen | None = None
+    if habit.looks:
+        seen = yield from _look(plan.flats, newest, odd, counts)
+        newest = {row_id: change for row_id, change in newest.items() if row_id not in seen.done}
     wanted = _wanted(plan.flats, newest, odd, free, as_of)
     if wanted:
         for table in {table for table, _ in newest}:
             yield from _file_recipe(plan.flats[table], habit)
-        yield from _write(wanted, as_of, habit, odd, counts)
+        yield from _write(wanted, seen, as_of, habit, odd, counts)
     if not odd:
         return others, []
     for_images = [change for change in changes if (change.table, change.key) in odd]
@@ -127,6 +131,29 @@ def _newest(
     return others, newest, odd, free
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look has found: the documents, and the rows whose documents are as new as their changes already."""
+
+    items: dict[RowId, Item | None]
+    done: set[RowId]
+
+
+def _look(
+    flats: dict[str, Flat], newest: dict[RowId, RowChange], odd: dict[RowId, None], counts: Counts
+) -> Steps[Seen]:
+    """Before anything is made of a change: in a replay nothing has to be. Raises NewerGeneration."""
+    rows = [row_id for row_id in newest if row_id not in odd]
+    if not rows:
+        return Seen({}, set())
+    items = yield [Get(TableName.DOCUMENTS, flats[table].pk(key), DOCUMENT_SK, _HEAD) for table, key in rows]
+    seen = Seen(dict(zip(rows, items, strict=True)), set())
+    for row_id, item in seen.items.items():
+        if item is not None and VERSION in item and _is_done(flats[row_id[0]], newest[row_id].version, item, counts):
+            seen.done.add(row_id)
+    return seen
+
+
 def _wanted(
     flats: dict[str, Flat], newest: dict[RowId, RowChange], odd: dict[RowId, None], free: set[RowId], as_of: str
 ) -> list[Wanted]:
@@ -149,12 +176,18 @@ def _wanted(
     return wanted
 
 
-def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None], counts: Counts) -> Steps[None]:
+def _write(
+    wanted: list[Wanted], seen: Seen | None, as_of: str, habit: Habit, odd: dict[RowId, None], counts: Counts
+) -> Steps[None]:
     """All of them, whoever else writes meanwhile; `odd` gets the rows that are not flat in the store."""
     rows = sum(one.body is not None for one in wanted)
     looking = wanted
-    surprises = 0
-    if not habit.looks:
+    items: list[Item | None] | None = None
+    if seen is not None:
+        items = [seen.items[one.flat.table, one.key] for one in wanted]
+        expected = sum(_as_expected(one, item) for one, item in zip(wanted, items, strict=True))
+        surprises, rows = rows + len(seen.done) - expected, rows + len(seen.done)
+    else:
         tried = [one for one in wanted if one.body is not None]
         replies = yield [_insert(one, as_of) if one.new else _update(one) for one in tried]
         refused = [one for one, reply in zip(tried, replies, strict=True) if isinstance(reply, Refused)]
@@ -162,23 +195,17 @@ def _write(wanted: list[Wanted], as_of: str, habit: Habit, odd: dict[RowId, None
         counts.documents_written += len(tried) - len(refused)
         surprises = len(refused)
         looking = [*refused, *(one for one in wanted if one.body is None)]
-    first = habit.looks
     while looking:
-        items = yield [Get(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _HEAD) for one in looking]
+        items = items or (yield [Get(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _HEAD) for one in looking])
         writes: list[Operation] = []
         writing: list[Wanted] = []
         for one, item in zip(looking, items, strict=True):
-            if first and one.body is not None:
-                surprises += not _as_expected(one, item)
             if item is not None and VERSION not in item:
                 odd[one.flat.table, one.key] = None
-            elif item is not None and _is_done(one, item):
-                counts.stale += item[VERSION]["S"] > one.version
-                counts.documents_skipped += 1
-            else:
+            elif item is None or not _is_done(one.flat, one.version, item, counts):
                 writes.append(_over(one, item, as_of))
                 writing.append(one)
-        first = False
+        items = None
         if not writes:
             break
         replies = yield writes
@@ -199,20 +226,26 @@ def _make_bare(refused: list[Wanted]) -> None:
 
 def _as_expected(one: Wanted, item: Item | None) -> bool:
     """Whether the write that is tried without a look would have held."""
+    if one.body is None:
+        return False
     if one.new or item is None:
         return one.new and item is None
     return VERSION in item and item[FORM] == one.form.value and item[VERSION]["S"] < one.version
 
 
-def _is_done(one: Wanted, item: Item) -> bool:
-    """Whether the stored document is of this version or a newer one. Raises NewerGeneration.
+def _is_done(flat: Flat, version: str, item: Item, counts: Counts) -> bool:
+    """Whether the stored document is of this version or a newer one, which is counted. Raises NewerGeneration.
 
     One that an older mapping wrote from this very change is written again: it is our mapping's turn. If it is newer,
     its own record comes, or the rebuild.
     """
-    refuse_newer(one.flat.aggregate, int(item["_gen"]["N"]))
+    refuse_newer(flat.aggregate, int(item["_gen"]["N"]))
     stored = item[VERSION]["S"]
-    return bool(stored > one.version or (stored == one.version and digest_of(item) == one.flat.aggregate.digest))
+    if stored < version or (stored == version and digest_of(item) != flat.aggregate.digest):
+        return False
+    counts.stale += stored > version
+    counts.documents_skipped += 1
+    return True
 
 
 _OF_NEW_ONES: Final = ("pk", "sk", FORM, "_gen", "_rev")
