@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,8 +15,8 @@ MAX_DEPTH: Final = 31
 MIN_EXPONENT: Final = -130
 MAX_EXPONENT: Final = 125
 SHORT_INTEGER: Final = 10**18
-# most numbers: few digits, not zero in front of a point, so that only zeros behind it may have to go
-_SHORT: Final = re.compile(r"-?[1-9][0-9]{0,17}(?:\.[0-9]{1,18})?|0", re.ASCII)
+_DIGITS: Final = "0123456789"
+_NEGATIVE: Final = frozenset(f"-{digit}" for digit in "123456789")
 
 
 class NotStorable(ValueError):
@@ -47,14 +46,16 @@ def to_attribute(value: Any, depth: int = 0) -> AttributeValue:
 
 
 def _to_attributes(values: dict[str, Any], depth: int) -> Item:
-    return {
-        name: {"S": value}
-        if (kind := type(value)) is str
-        else {"N": str(value)}
-        if kind is int and -SHORT_INTEGER < value < SHORT_INTEGER
-        else to_attribute(value, depth)
-        for name, value in values.items()
-    }
+    found: Item = {}
+    for name, value in values.items():
+        kind = type(value)
+        if kind is str:
+            found[name] = {"S": value}
+        elif kind is int or kind is Decimal:
+            found[name] = {"N": number_text(value)}
+        else:
+            found[name] = to_attribute(value, depth)
+    return found
 
 
 def _not_nestable(depth: int) -> NotStorable:
@@ -68,7 +69,8 @@ def number_text(value: int | Decimal) -> str:
     if type(value) is int and -SHORT_INTEGER < value < SHORT_INTEGER:
         return str(value)
     plain = str(value)
-    if _SHORT.fullmatch(plain):
+    # few digits, and no zero with a sign: only zeros behind a point may have to go
+    if len(plain) <= MAX_DIGITS and "E" not in plain and (plain[0] in _DIGITS or plain[:2] in _NEGATIVE):
         return plain.rstrip("0").rstrip(".") if "." in plain else plain
     number = Decimal(value)
     if not number.is_finite():

@@ -87,7 +87,9 @@ class _Walk:
         if image is None:
             return None
         row = image.state.row
-        if row is None or not self.lets_through(shape, row, place):
+        if row is None:
+            return None
+        if (shape.filters or not (shape.needs <= row.keys())) and not self.lets_through(shape, row, place):
             return None
         body = self.attributes(shape, row, place)
         if not shape.has_more:
@@ -100,7 +102,7 @@ class _Walk:
 
     def lets_through(self, shape: Shape, row: Row, place: str) -> bool:
         """A row waits for columns not seen yet, unless what was seen of it leaves it out already."""
-        through = not shape.filters or shape.lets_through(row)
+        through = shape.lets_through(row)
         if not (shape.needs <= row.keys()) and (through or shape.may_let_through(row)):
             not_seen = ", ".join(sorted(shape.needs - row.keys()))
             self.misfit(place, f"{shape.table}: {not_seen} of this row not seen yet")

@@ -14,11 +14,10 @@ from contract.frozen import frozen
 from contract.mapping import Reference
 from contract.values import AttributeValue, Item
 from worker.projection.merge import RowState, lag_text, parse_state, read_stored
-from worker.projection.plan import Link
+from worker.projection.plan import NOWHERE, Link
 from worker.records.rows import Row, raw_number, row_body
 
 NO_FORMER: Final = "[]"
-NOWHERE: Final[frozenset[Link]] = frozenset()
 
 
 class Copy(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from contract.keys import edge_pk, edge_pks, edge_sk, edge_sk_prefix
+from contract.keys import KeyReader, edge_pk, edge_pks, edge_sk_prefix, key_reader, row_pk
 from contract.mapping import Aggregate, Kind, Lookup, Mapping, Node, Reference
 from worker.projection.flat import Flat, flat_aggregates
 from worker.records.rows import Row, parent_key
@@ -24,6 +24,9 @@ class Link(NamedTuple):
     columns: tuple[str, ...]
     key: str
     spread: int = 1
+
+
+NOWHERE: Final[frozenset[Link]] = frozenset()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,7 +54,8 @@ class Plan:
 
     `coverings`: a table's foreign keys as images name those whose edges they cover. `copies`, `copied_from`: the
     foreign keys that take copies, by the table that holds them and by the table they point at. `relations`: a digest of
-    the foreign keys that an aggregate's documents need, by aggregate. `flats`: by table, the aggregates whose documents
+    the foreign keys that an aggregate's documents need, by aggregate. `pointers`: the references with how the key they
+    point at is read of a row. `flats`: by table, the aggregates whose documents
     hold their row themselves.
     """
 
@@ -65,6 +69,7 @@ class Plan:
     spreads: dict[tuple[str, tuple[str, ...], str], int]
     relations: dict[str, str]
     flats: dict[str, Flat]
+    pointers: dict[str, tuple[tuple[Reference, KeyReader], ...]]
 
     def only_children(self, parent: str, relations: Collection[tuple[str, tuple[str, ...]]]) -> bool:
         """Whether every edge that can stand in a row's partition is of one of these tables and foreign keys."""
@@ -78,7 +83,15 @@ class Plan:
 
     def links(self, table: str, row: Row | None) -> frozenset[Link]:
         """Where a row points; nowhere if it is deleted or all its foreign keys are NULL."""
-        return links_by(self.references[table], row)
+        if row is None:
+            return NOWHERE
+        return frozenset(
+            [
+                Link(ref.parent, ref.columns, key, ref.spread)
+                for ref, reads in self.pointers[table]
+                if (key := reads(row)) is not None
+            ]
+        )
 
     def coverage(self, table: str, row: Row | None) -> frozenset[Reference]:
         """What an image covers once the edges of all its links are there.
@@ -132,7 +145,8 @@ def _columns(references: frozenset[Reference]) -> frozenset[str]:
 
 def edge_address(table: str, key: str, link: Link) -> tuple[str, str]:
     """Partition and sort key of the edge of a row's link."""
-    return edge_pk(link.parent, link.key, key, link.spread), edge_sk(table, link.columns, key)
+    parent = row_pk(link.parent, link.key) if link.spread == 1 else edge_pk(link.parent, link.key, key, link.spread)
+    return parent, edge_sk_prefix(table, link.columns) + key
 
 
 def make_plan(mapping: Mapping) -> Plan:
@@ -164,6 +178,7 @@ def make_plan(mapping: Mapping) -> Plan:
         spreads={(name, ref.columns, ref.parent): ref.spread for name, refs in references.items() for ref in refs},
         relations={aggregate.name: _relations(aggregate, references) for aggregate in mapping.aggregates},
         flats=flat_aggregates(mapping),
+        pointers={name: tuple((ref, key_reader(ref.columns)) for ref in refs) for name, refs in references.items()},
     )
 
 
