@@ -76,7 +76,7 @@ class MemoryStore:
             wanted = operation.attributes
             return {name: value for name, value in stored.items() if not wanted or name in wanted}
         if isinstance(operation, Insert):
-            return self.put(address, operation.item) if stored is None else Refused(dict(stored))
+            return self.put(address, operation.item) if stored is None else Refused()
         if stored is None or not all(_holds(stored, condition) for condition in operation.when):
             return Refused(None if stored is None else dict(stored))
         if isinstance(operation, Delete):

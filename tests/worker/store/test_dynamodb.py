@@ -29,7 +29,7 @@ from worker.projection.operations import (
     number,
     text,
 )
-from worker.store.dynamodb import DynamoStore
+from worker.store.dynamodb import CALLS_IN_FLIGHT, DynamoStore
 from worker.store.failures import LONGEST_DELAY_SECONDS
 
 ROWS = TableName.ROWS
@@ -89,12 +89,14 @@ class Client:
 class Harness:
     """A store on a fake client; it notes its sleeps instead of sleeping."""
 
-    def __init__(self, *faults: Fault, jitter: float = 1.0) -> None:
+    def __init__(self, *faults: Fault, jitter: float = 1.0, batched: bool = True) -> None:
         self.client = Client(*faults)
         self.slept: list[float] = []
         self.log = io.StringIO()
         names = {ROWS: "rows", TableName.DOCUMENTS: "documents"}
-        self.store = DynamoStore(self.client, names, Log("debug", self.log), self.slept.append, lambda: jitter)
+        self.store = DynamoStore(
+            self.client, names, Log("debug", self.log), self.slept.append, lambda: jitter, batched=batched
+        )
 
     def run(self, *group: Any) -> list[Any]:
         try:
@@ -239,6 +241,47 @@ def test_what_no_repetition_mends_ends_it(code: str, operation: Any) -> None:
 
     assert CANARY not in str(caught.value)
     assert harness.slept == []
+
+
+def test_a_window_of_calls_is_under_way() -> None:
+    harness = Harness()
+    harness.run(*(Query(ROWS, f"q{i}", "") for i in range(30)))
+
+    assert harness.client.most_under_way == CALLS_IN_FLIGHT
+    assert (harness.client.under_way, harness.client.abandoned) == (0, 0)
+    assert harness.client.closed
+
+
+def test_what_is_under_way_is_abandoned_at_the_end() -> None:
+    """Nobody takes those answers for others."""
+    harness = Harness(coded("AccessDeniedException"))
+    with pytest.raises(FatalError):
+        harness.run(*(Query(ROWS, f"q{i}", "") for i in range(30)))
+
+    assert harness.client.abandoned == CALLS_IN_FLIGHT - 1
+    assert harness.client.under_way == 0
+
+
+def test_units_are_counted_by_table_and_way() -> None:
+    """As DynamoDB tells them, whatever becomes of single statements."""
+    units = [{"TableName": "rows", "CapacityUnits": 3.0}, {"TableName": "documents", "CapacityUnits": 2.0}]
+    harness = Harness(
+        lambda _: {"Responses": [{}, {"Error": {"Code": "DuplicateItem"}}], "ConsumedCapacity": units},
+        lambda _: {"Items": [], "ConsumedCapacity": {"TableName": "rows", "CapacityUnits": 0.5}},
+    )
+    harness.store.run([insert("a"), insert("b")])
+    harness.run(Query(ROWS, "q", ""))
+
+    assert harness.store.usage.write_units == {ROWS: 3.0, TableName.DOCUMENTS: 2.0}
+    assert harness.store.usage.read_units == {ROWS: 0.5, TableName.DOCUMENTS: 0.0}
+
+
+def test_single_writes_go_in_calls_of_their_own() -> None:
+    harness = Harness(batched=False)
+    update, delete = Update(ROWS, "b", "#", {"v": text("2")}, ()), Delete(ROWS, "c", "#", ())
+
+    assert harness.run(insert("a"), update, delete) == [APPLIED] * 3
+    assert harness.client.count() == {"PutItem": 1, "UpdateItem": 1, "DeleteItem": 1}
 
 
 def test_one_statement_without_the_right_ends_it() -> None:
