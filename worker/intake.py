@@ -31,6 +31,9 @@ CROSSED: Final = (
 )
 
 
+_LOAD: Final = Operation.LOAD  # an enum's members are slow to look up in its class
+
+
 @dataclass(slots=True)
 class Taken:
     """What a batch of records came to; the newest commit time is of the source, epoch microseconds.
@@ -53,7 +56,7 @@ class Taken:
 
     def use(self, event: ChangeEvent, changes: tuple[RowChange, ...]) -> None:
         """An event's changes go on to the tables."""
-        self.changes += changes
+        self.changes.extend(changes)
         self.counts[event.table, event.operation] += 1
         seen = event.commit_micros or event.built_micros
         if self.newest_commit_micros is None or seen > self.newest_commit_micros:
@@ -68,6 +71,9 @@ class Intake:
         self.incarnations = Incarnations()
         self._readers = {name: RowReader(table) for name, table in mapping.tables.items()}
         self._source = source
+        self._decode = source.decode
+        self._order = source.order
+        self._protect = source.protection.event
         self._checks_keys_late = source.order.engine in CHECKS_KEYS_LATE
         self._notes_tables = notes_tables
         self._unknown_tables: set[str] = set()
@@ -113,7 +119,7 @@ class Intake:
     def _take(self, record: StreamRecord, taken: Taken) -> None:
         table = NO_TABLE
         try:
-            event = self._source.decode(record.data)
+            event = self._decode(record.data)
             table = event.table
             if isinstance(event, ChangeEvent) and table in self._readers:
                 self._change(record, event, taken)
@@ -131,17 +137,17 @@ class Intake:
             self._park(record, lack.table, Reason.TABLE_PARKED, lack.detail, taken)
 
     def _change(self, record: StreamRecord, event: ChangeEvent, taken: Taken) -> None:
-        table, order = event.table, self._source.order
+        table = event.table
         if table in self.parked_tables:
             raise PoisonRecord(Reason.TABLE_PARKED, self.parked_tables[table], table)
-        event = self._source.protection.event(event)
+        event = self._protect(event)
         if self._notes_tables and (drift := self._drift.see(event)):
             self._note_drift(table, drift, taken)
         incarnation = self.incarnations.of(event.built_micros)
-        if event.operation is Operation.LOAD:
+        if event.operation is _LOAD:
             changes = self._readers[table].changes(event, load_version(incarnation, event.built_micros))
         else:
-            position, number = order.place(event)
+            position, number = self._order.place(event)
             changes = self._readers[table].changes(event, change_version(incarnation, position, number))
             if self._notes_tables:
                 self._positions.see(event, incarnation, position)

@@ -115,16 +115,26 @@ _KINDS: Final[dict[type, str]] = {
 }
 
 
+@dataclass(slots=True)
+class _Watched:
+    """What is known of a table; `names`: its columns in the order of the last record that had just them."""
+
+    ledger: Ledger
+    count: int = 0
+    names: list[str] | None = None
+
+
 class DriftWatch:
-    """Compares a shard's records with the ledgers; costs a comparison of two sets of names for most records."""
+    """Compares a shard's records with the ledgers; costs a comparison of two lists of names for most records."""
 
     def __init__(self) -> None:
-        self._ledgers: dict[str, Ledger] = {}
-        self._counts: dict[str, int] = {}
+        self._tables: dict[str, _Watched] = {}
 
     def know(self, ledgers: dict[str, Ledger]) -> None:
         """Take over what is stored."""
-        self._ledgers.update(ledgers)
+        for table, ledger in ledgers.items():
+            watched = self._tables.setdefault(table, _Watched(ledger))
+            watched.ledger, watched.names = ledger, None
 
     def see(self, event: ChangeEvent) -> list[Drift]:
         """What a change shows that the ledger does not say.
@@ -132,16 +142,20 @@ class DriftWatch:
         A record older than the newest thing noticed is a replay or late, and shows nothing; nor does a delete, which
         may have the key alone. Only a whole row shows that a column is gone: an update may leave columns out.
         """
-        table = event.table
-        ledger = self._ledgers.get(table, _EMPTY)
-        count = self._counts.get(table, 0)
-        self._counts[table] = count + 1
-        same = event.data.keys() == ledger.columns.keys()
+        watched = self._tables.get(event.table)
+        if watched is None:
+            watched = self._tables[event.table] = _Watched(_EMPTY)
+        count, names = watched.count, [*event.data]
+        watched.count = count + 1
+        ledger = watched.ledger
+        same = names == watched.names
+        if not same and event.data.keys() == ledger.columns.keys():
+            same, watched.names = True, names
         if (same and count % TYPES_EVERY) or event.operation is Operation.DELETE or _late(event, ledger):
             return []
         found = ([] if same else _columns(event, ledger)) + _types(event, ledger)
         if found:
-            self._ledgers[event.table] = ledger.with_drift(found)
+            watched.ledger, watched.names = ledger.with_drift(found), None
         return found
 
     def control(self, event: ControlEvent) -> list[Drift]:
@@ -149,7 +163,8 @@ class DriftWatch:
         if event.operation in _QUIET:
             return []
         drift = Drift(What.CONTROL, _printable(event.operation), event.built_micros, "")
-        return [] if drift in self._ledgers.get(event.table, _EMPTY).events else [drift]
+        watched = self._tables.get(event.table)
+        return [] if watched is not None and drift in watched.ledger.events else [drift]
 
 
 _EMPTY: Final = Ledger()

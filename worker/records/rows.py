@@ -20,6 +20,13 @@ from worker.records.protect import TOKEN_PREFIX, is_rounded
 MAX_ROW_BYTES: Final = 380_000
 """A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
 
+# an enum's members are slow to look up in its class
+_DELETE: Final = Operation.DELETE
+_UPDATE: Final = Operation.UPDATE
+
+_SHORT_KEY: Final = 100
+"""Letters and digits of ASCII up to there are their own key text."""
+
 _PLAIN_KEYS: Final = frozenset({int, str})
 """Of these equal values are the same key: no two ways to write one, nothing rounded."""
 
@@ -53,6 +60,7 @@ class RowReader:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._key_text = key_reader(table.key)
+        self._only = table.key[0] if len(table.key) == 1 else None
         self._columns = table.columns
         self._names = frozenset(table.columns)
         self._references = tuple({column: None for reference in table.references for column in reference.columns})
@@ -64,7 +72,7 @@ class RowReader:
         """
         table, data, operation = self._table, event.data, event.operation
         key = self._key(event)
-        if operation is Operation.DELETE:
+        if operation is _DELETE:
             return (RowChange(table.name, key, version, None),)
         missing: tuple[str, ...] = ()
         if data.keys() == self._names:
@@ -80,7 +88,7 @@ class RowReader:
                 _require_exact(value, column, table)
         if not 0 < event.plain_bytes <= MAX_ROW_BYTES:
             _require_storable(row, table)
-        if operation is not Operation.UPDATE:
+        if operation is not _UPDATE:
             return (RowChange(table.name, key, version, row, missing, new=True),)
         old_key = key if self._keeps_key(event) else _old_key(event, table, key)
         if old_key == key:
@@ -106,6 +114,9 @@ class RowReader:
         data = event.data
         if not event.plain_bytes:
             return row_key(data, self._table)
+        value = None if self._only is None else data.get(self._only)
+        if type(value) is str and len(value) <= _SHORT_KEY and value.isalnum() and value.isascii():
+            return value
         for column in self._table.key:
             value = data.get(column)
             if type(value) is not int and (type(value) is not str or value.startswith(TOKEN_PREFIX)):

@@ -165,8 +165,11 @@ def _defined(event: ChangeEvent, table: Table) -> tuple[RowChange, ...]:
 
 
 def _outcome(read: Callable[[ChangeEvent, Table], tuple[RowChange, ...]], event: ChangeEvent, table: Table) -> object:
+    """With the digits and kinds of all values; the order of columns says nothing."""
     try:
-        return repr([replace(change, new=False) for change in read(event, table)])
+        found = read(event, table)
+        ordered = [change.row and dict(sorted(change.row.items())) for change in found]
+        return repr([replace(change, new=False, row=row) for change, row in zip(found, ordered, strict=True)])
     except (PoisonRecord, TableLacks) as problem:
         return repr(problem)
 
