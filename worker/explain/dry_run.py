@@ -13,7 +13,7 @@ from worker.errors import NearviewError
 from worker.explain.capacity import index_units, write_units
 from worker.explain.overlay import DONE, Base, Overlay, Step
 from worker.projection.engine import project, rebuild_roots
-from worker.projection.flat_documents import holds_row, stored_rows
+from worker.projection.flat_documents import Habit, holds_row, stored_rows
 from worker.projection.images import Counts
 from worker.projection.operations import Delete, Get, Insert, TableName, run_to_end
 from worker.projection.plan import Plan
@@ -66,7 +66,9 @@ class Journal:
 def of_changes(plan: Plan, base: Base, changes: Sequence[RowChange]) -> Journal:
     """What these changes would do. Raises TableLacks, NewerGeneration."""
     overlay = Overlay(base)
-    return _journal(overlay, overlay.drive(project(plan, changes, _AS_OF)))
+    # how documents become rows is filed once for a mapping: it belongs to no change
+    filed = {flat.aggregate.digest for flat in plan.flats.values()}
+    return _journal(overlay, overlay.drive(project(plan, changes, _AS_OF, habit=Habit(filed=filed))))
 
 
 def of_row(plan: Plan, base: Base, table: str, key: str) -> Journal:
