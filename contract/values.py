@@ -28,14 +28,14 @@ def to_attribute(value: Any, depth: int = 0) -> AttributeValue:
     if value is None:
         return {"NULL": True}
     kind = type(value)
-    if kind is int or kind is Decimal:
-        return {"N": number_text(value)}
-    if isinstance(value, str):
-        return {"S": value}
     if kind is dict:
         if depth >= MAX_DEPTH or "" in value:
             raise _not_nestable(depth)
         return {"M": _to_attributes(value, depth + 1)}
+    if kind is int or kind is Decimal:
+        return {"N": number_text(value)}
+    if isinstance(value, str):
+        return {"S": value}
     if isinstance(value, (list, tuple)):
         if depth >= MAX_DEPTH:
             raise _not_nestable(depth)
@@ -51,8 +51,10 @@ def _to_attributes(values: dict[str, Any], depth: int) -> Item:
         kind = type(value)
         if kind is str:
             found[name] = {"S": value}
-        elif kind is int or kind is Decimal:
-            found[name] = {"N": number_text(value)}
+        elif kind is int and -SHORT_INTEGER < value < SHORT_INTEGER:
+            found[name] = {"N": str(value)}
+        elif value is None:
+            found[name] = {"NULL": True}
         else:
             found[name] = to_attribute(value, depth)
     return found

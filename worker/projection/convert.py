@@ -43,8 +43,9 @@ def convert(value: Any, field_type: FieldType) -> Any:
 
 
 def conversion(field_type: FieldType) -> Callable[[Any], Any]:
-    """How a delivered value that is not NULL becomes a document's; raises DoesNotFit."""
-    return _CONVERSIONS[field_type]
+    """How a delivered value becomes a document's; NULL stays None. The function raises DoesNotFit."""
+    converted, kinds = _CONVERSIONS[field_type], _AS_THEY_ARE.get(field_type, frozenset())
+    return lambda value: value if value is None or type(value) in kinds else converted(value)
 
 
 def _delivered(value: Any) -> Any:
@@ -166,4 +167,12 @@ _CONVERSIONS: Final[dict[FieldType, Callable[[Any], Any]]] = {
     FieldType.TIMESTAMPTZ: _timestamptz,
     FieldType.JSON: _json,
     FieldType.BINARY: _binary,
+}
+
+# what these leave as it is anyway
+_AS_THEY_ARE: Final[dict[FieldType, frozenset[type]]] = {
+    FieldType.TEXT: frozenset({str}),
+    FieldType.INTEGER: frozenset({int}),
+    FieldType.DECIMAL: frozenset({int, Decimal}),
+    FieldType.BOOLEAN: frozenset({bool}),
 }

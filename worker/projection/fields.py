@@ -21,7 +21,7 @@ def reader(field: Field) -> Read | None:
     elif field.type is FieldType.DELIVERED:
         return None
     else:
-        read = _typed(field.type)
+        read = conversion(field.type)
     if field.misfit is Misfit.PARK:
         return read
     return _lenient(read, _nothing if field.misfit is Misfit.NULL else as_text)
@@ -32,11 +32,6 @@ def as_text(value: Any) -> str | None:
     if value is None:
         return None
     return _json_text(value) if isinstance(value, (dict, list)) else scalar_text(value)
-
-
-def _typed(field_type: FieldType) -> Read:
-    converted = conversion(field_type)
-    return lambda value: None if value is None else converted(value)
 
 
 def _mapped(field: Field) -> Read:
