@@ -47,10 +47,13 @@ class RowStore:
     @staticmethod
     def open(mapping: Mapping, rows: str, documents: str, *, region: str, endpoint_url: str) -> RowStore:
         """With the tables' names."""
-        return RowStore(mapping, engine_store(region, endpoint_url, rows, documents, Log("warning")))
+        try:
+            return RowStore(mapping, engine_store(region, endpoint_url, rows, documents, Log("warning")))
+        except NearviewError as error:
+            raise RepairError(str(error)) from error
 
     def close(self) -> None:
-        """End the store's threads."""
+        """Close the store's connections."""
         self._store.close()
 
     def rebuild(self, documents: Sequence[tuple[str, str]]) -> None:

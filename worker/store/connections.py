@@ -129,7 +129,14 @@ class Connections:
             opener = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=to.tls)
             if to.through:
                 opener.set_tunnel(to.host, to.port, headers)
-        opener.connect()
+        try:
+            opener.connect()
+        except http.client.HTTPException as error:
+            opener.close()
+            raise ConnectionError(f"no tunnel: {type(error).__name__}") from None
+        except BaseException:
+            opener.close()
+            raise
         opener.sock.settimeout(self._read_seconds)
         readable = select.poll()
         readable.register(opener.sock, select.POLLIN)

@@ -15,7 +15,7 @@ BATCHED: Final = "batched"
 def engine_store(
     region: str, endpoint_url: str, rows_table: str, documents_table: str, log: Log, conditional_writes: str = BATCHED
 ) -> DynamoStore:
-    """The two tables by their names; `close` it in the end. Raises FatalError for a proxy that cannot be used."""
+    """The two tables by their names; `close` it in the end. Raises SettingsError for a proxy that cannot be used."""
     client = LeanDynamoDB(region, endpoint_url)
     tables = {TableName.ROWS: rows_table, TableName.DOCUMENTS: documents_table}
     return DynamoStore(client, tables, log, batched=conditional_writes == BATCHED)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import binascii
 import ssl
 import time
-from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,7 +18,7 @@ from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
-from worker.errors import FatalError
+from worker.errors import SettingsError
 from worker.store.connections import READ_SECONDS, Connections, Endpoint, Exchange
 from worker.store.replies import Garbled
 from worker.store.signing import Signer
@@ -36,16 +35,14 @@ class LeanDynamoDB:
         region: str,
         endpoint_url: str,
         session: Session | None = None,
-        clock: Callable[[], float] = time.time,
         read_seconds: float = READ_SECONDS,
     ) -> None:
-        """Raises FatalError for a proxy or certificates that cannot be used."""
+        """Raises SettingsError for a proxy or certificates that cannot be used."""
         session = session or Session()
         client = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint_url or None)
         url = urlsplit(client.meta.endpoint_url)
         proxy = _proxy(client.meta.endpoint_url)
         self._credentials = session.get_credentials()
-        self._clock = clock
         # a proxy of plain HTTP is told the whole address and who asks; one of TLS is asked for a tunnel
         plainly_through = proxy is not None and url.scheme == "http"
         host, target = _host(url), url.path or "/"
@@ -68,7 +65,7 @@ class LeanDynamoDB:
             raise NoCredentialsError
         # frozen at every call: refreshed credentials are used as soon as botocore has them
         credentials = self._credentials.get_frozen_credentials()
-        return self._connections.send(self._signer.head(credentials, operation, body, self._clock()) + body)
+        return self._connections.send(self._signer.head(credentials, operation, body, time.time()) + body)
 
     def receive(self, exchange: Exchange) -> dict[str, Any]:
         """The answer. Raises ClientError as boto3 does, OSError, and ValueError for what is no answer."""
@@ -102,7 +99,9 @@ def _tls(bundle: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=path)
     except OSError as error:
-        raise FatalError(f"no certificates can be read from {path} (AWS_CA_BUNDLE): {type(error).__name__}") from None
+        raise SettingsError(
+            [f"no certificates can be read from {path} (AWS_CA_BUNDLE): {type(error).__name__}"]
+        ) from None
 
 
 def _proxy(url: str) -> tuple[str, int, dict[str, str]] | None:
@@ -113,7 +112,7 @@ def _proxy(url: str) -> tuple[str, int, dict[str, str]] | None:
         return None
     parts = urlsplit(address)
     if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
-        raise FatalError("HTTPS_PROXY and HTTP_PROXY must be http://host:port: no other proxy can be used")
+        raise SettingsError(["HTTPS_PROXY and HTTP_PROXY must be http://host:port: no other proxy can be used"])
     return parts.hostname, parts.port or _PORTS["http"], known.proxy_headers_for(address)
 
 

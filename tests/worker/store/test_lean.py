@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.session import Session
 
 from tests.worker.store.server import Answer, Request, Server, closed, reply, reset, sent, silence, written
-from worker.errors import FatalError
+from worker.errors import FatalError, SettingsError
 from worker.log import Log
 from worker.projection.operations import APPLIED, Condition, Get, Insert, Replace, TableName, number, text
 from worker.store.dynamodb import DynamoStore
@@ -449,7 +449,7 @@ def test_tls_with_a_stranger_is_refused(
 def test_a_bundle_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line for the operator."""
     monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/bundle.pem")
-    with pytest.raises(FatalError, match=r"^no certificates can be read from /no/such/bundle.pem \(AWS_CA_BUNDLE\)"):
+    with pytest.raises(SettingsError, match=r"^no certificates can be read from /no/such/bundle.pem \(AWS_CA_BUNDLE\)"):
         LeanDynamoDB("eu-west-1", "https://127.0.0.1:1")
 
 
@@ -498,9 +498,20 @@ def test_tls_goes_through_a_proxys_tunnel(
     assert all(data.startswith(b"POST / HTTP/1.1\r\n") and b"roxy-" not in data for data in inside)
 
 
+@pytest.mark.parametrize(
+    "answer", [sent(b"HTTP/1.1 407 Who are you\r\n\r\n", keeps=False), sent(b"garbled\r\n\r\n", keeps=False), closed]
+)
+def test_a_proxy_that_gives_no_tunnel_is_a_failure_that_passes(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent past it."""
+    with Server(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with lean("https://dynamodb.invalid") as client, pytest.raises(OSError, match=r"unnel|closed"):
+            ask(client)
+
+
 @pytest.mark.parametrize("address", ["https://proxy:3128", "socks5://proxy:1080"])
 def test_other_proxies_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Better than going past them."""
     monkeypatch.setenv("HTTPS_PROXY", address)
-    with pytest.raises(FatalError, match=r"^HTTPS_PROXY and HTTP_PROXY must be http://host:port"):
+    with pytest.raises(SettingsError, match=r"^HTTPS_PROXY and HTTP_PROXY must be http://host:port"):
         LeanDynamoDB("eu-west-1", "https://dynamodb.eu-west-1.amazonaws.com")
