@@ -16,19 +16,23 @@ class NewerGeneration(Exception):
     """Something belongs to a newer generation than this worker's: it stops."""
 
 
-def find_roots(worker: Worker, touched: list[Touched]) -> Generator[None, None, set[DocumentId]]:
-    """Every document in which a touched row stands or stood."""
+FanOut = tuple[str, tuple[str, ...], str]
+"""Aggregate, way down from its root, key of a row at a place where too many rows point at it."""
+
+
+def find_roots(worker: Worker, touched: list[Touched], fan_outs: set[FanOut]) -> Generator[None, None, set[DocumentId]]:
+    """Every document in which a touched row stands or stood, but for those above fan-outs: these are added."""
     roots: set[DocumentId] = set()
     for one in touched:
         for aggregate, node in worker.mapping.places.get(one.row[0], []):
             if worker.breaks("root_is_only_root") and node.above and aggregate.root.table == node.table:
                 continue
-            roots |= yield from _ascend(worker, aggregate, node, one.row[1], one.links)
+            roots |= yield from _ascend(worker, aggregate, node, one.row[1], one.links, fan_outs)
     return roots
 
 
 def _ascend(
-    worker: Worker, aggregate: Aggregate, node: Node, key: str, links: frozenset[Link]
+    worker: Worker, aggregate: Aggregate, node: Node, key: str, links: frozenset[Link], fan_outs: set[FanOut]
 ) -> Generator[None, None, set[DocumentId]]:
     above = node.above
     if above is None:
@@ -37,7 +41,19 @@ def _ascend(
         parents = [link.key for link in links if (link.parent, link.column) == (above.table, node.column)]
     else:
         yield
-        parents = _children(worker, (node.table, key), above.table, node.column)
+        parents = referrers(worker, node, key)
+        if len(parents) > worker.store.follows:
+            fan_outs.add((aggregate.name, _path(node), key))
+            return set()
+    return (yield from ascend_from(worker, aggregate, node, parents, fan_outs))
+
+
+def ascend_from(
+    worker: Worker, aggregate: Aggregate, node: Node, parents: list[str], fan_outs: set[FanOut]
+) -> Generator[None, None, set[DocumentId]]:
+    """The same from rows above a place."""
+    above = node.above
+    assert above is not None
     found: set[DocumentId] = set()
     for parent in sorted(set(parents)):
         further: frozenset[Link] = frozenset()
@@ -45,8 +61,29 @@ def _ascend(
             yield
             image = worker.store.images.get((above.table, parent))
             further = _all_links(worker, above.table, image) if image else frozenset()
-        found |= yield from _ascend(worker, aggregate, above, parent, further)
+        found |= yield from _ascend(worker, aggregate, above, parent, further, fan_outs)
     return found
+
+
+def referrers(worker: Worker, node: Node, key: str) -> list[str]:
+    """The rows that point at the row at a place, in the order of their keys."""
+    assert node.above is not None
+    return sorted(_children(worker, (node.table, key), node.above.table, node.column))
+
+
+def find_node(root: Node, path: tuple[str, ...]) -> Node | None:
+    """The place at the end of a way down."""
+    node: Node | None = root
+    for name in path:
+        node = node.children.get(name) if node else None
+    return node
+
+
+def _path(node: Node) -> tuple[str, ...]:
+    if node.above is None:
+        return ()
+    name = next(name for name, child in node.above.children.items() if child is node)
+    return (*_path(node.above), name)
 
 
 def _all_links(worker: Worker, table: str, image: Image) -> frozenset[Link]:

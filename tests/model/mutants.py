@@ -56,5 +56,9 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "copies_not_conditioned": Mutant("images are written whatever copies they hold", "copies", 1004),
     "copy_not_conditioned": Mutant("a copy is written whatever copy is there", "copies", 196),
     "copied_edge_deleted_first": Mutant("the edge goes before the documents are rebuilt", "copies", 2431),
+    "due_cursor_first": Mutant("a slice moves its cursor before it rebuilds", "due", 436),
+    "due_again_ignored": Mutant(
+        "a pass that ends is the last one, also if its row changed meanwhile", "due again", 638
+    ),
     "fp_without_copies": Mutant("the fingerprint has no copies", "copies", 158),
 }

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 
-from tests.model.documents import NewerGeneration, find_roots, rebuild
+from tests.model.documents import FanOut, NewerGeneration, find_roots, rebuild
+from tests.model.due import settle, work_off, work_off_all
 from tests.model.history import Record
 from tests.model.partial import Change
 from tests.model.rows import Steps, Touched, Worker, clean_up, covers, store_row
 from tests.model.store import RowId
 
 
-def project(worker: Worker, changes: Iterable[Change]) -> Steps:
-    """One batch: images, then documents, then the clean-up."""
+def project(worker: Worker, changes: Iterable[Change], late: list[Steps] | None = None) -> Steps:
+    """One batch: images, then documents, then the clean-up. `late`: what a planted defect does after the checkpoint."""
     rows: dict[RowId, list[Change]] = {}
     for change in changes:
         rows.setdefault((change.table, change.key), []).append(change)
@@ -30,13 +31,18 @@ def project(worker: Worker, changes: Iterable[Change]) -> Steps:
             pending = {}
             for change in onward:
                 pending.setdefault((change.table, change.key), []).append(change)
-    yield from _finish(worker, touched)
+    yield from _finish(worker, touched, late)
 
 
-def _finish(worker: Worker, touched: list[Touched]) -> Steps:
-    roots = yield from find_roots(worker, touched)
+def _finish(worker: Worker, touched: list[Touched], late: list[Steps] | None) -> Steps:
+    fan_outs: set[FanOut] = set()
+    roots = yield from find_roots(worker, touched, fan_outs)
     for document in sorted(roots):
         yield from rebuild(worker, document)
+    if late is not None and worker.breaks("due_after_checkpoint"):
+        late.append(settle(worker, fan_outs))
+    else:
+        yield from settle(worker, fan_outs)
     for one in touched:
         yield from clean_up(worker, one)
 
@@ -45,18 +51,23 @@ def work(
     worker: Worker, log: list[Record], start: int, checkpoint: Callable[[Worker, int], None], rng: random.Random
 ) -> Steps:
     """A shard's worker from a checkpoint to the end of the log; batches fall differently at every run."""
-    at = start
+    at, store, late = start, worker.store, list[Steps]()
     while at < len(log):
         end = min(at + rng.choice([1, 1, 2, 4, 8]), len(log))
         if worker.breaks("checkpoint_first"):
             checkpoint(worker, end)
-        yield from project(worker, [change for record in log[at:end] for change in record])
+        yield from project(worker, [change for record in log[at:end] for change in record], late)
         at = end
         yield
-        if worker.store.fence > worker.mapping.generation and not worker.breaks("fence_ignored"):
+        if store.fence > worker.mapping.generation and not worker.breaks("fence_ignored"):
             raise NewerGeneration
         yield
         checkpoint(worker, at)
+        while late:
+            yield from late.pop()
+        for _ in range(rng.choice([0, 1, 2]) if store.due else 0):
+            yield from work_off(worker, worker.shard)
+    yield from work_off_all(worker, lambda: {what[0] for what in store.due if what[0] == worker.shard})
 
 
 def rebuild_all(worker: Worker) -> Steps:

@@ -22,6 +22,12 @@ class Worker:
     mapping: Mapping
     broken: frozenset[str]
     shard: int = -1
+    turns: int = 0
+
+    def turn(self) -> int:
+        """Whose turn it is among what is due."""
+        self.turns += 1
+        return self.turns
 
     def breaks(self, rule: str) -> bool:
         """Whether this defect is planted."""

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from tests.model.due import work_off_all
 from tests.model.faults import Fleet
 from tests.model.history import FIRST_CHANGE, INCARNATION, Record, Source, differences, spread
 from tests.model.mapping import TARGETS, A, B
@@ -27,6 +28,7 @@ class Scenario:
     moving: float = 0.15
     keys: int = 0
     repeats: bool = False
+    due: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -47,6 +49,11 @@ SCENARIOS: dict[str, Scenario] = {
     "new column of moving rows": Scenario("generations", ("product",), "values", 0.5),
     "repeated records": Scenario("generations", ("product",), "values", repeats=True),
     "vanished": Scenario("reload", ("order", "line")),
+    "due": Scenario("plain", ("order", "customer"), due=True),
+    "due again": Scenario("plain", ("order", "customer", "customer", "customer", "customer"), moving=0.0, due=True),
+    "due, all tables": Scenario("plain", due=True),
+    "due of two mappings": Scenario("generations", ("order", "line", "product"), due=True),
+    "due of two mappings, all tables": Scenario("generations", due=True),
 }
 
 
@@ -78,6 +85,9 @@ class _Run:
             rng, self.store, [[] for _ in range(self.shards)], A, broken, zombies_checkpoint=self.kind == "plain"
         )
         self.fleet.faults, self.fleet.often = (rng.randint(1, 6), 0.15) if focused else (rng.randint(0, 10), 0.05)
+        if scenario.due:
+            self.store.follows = rng.choice([0, 0, 1])
+            self.source.keys += rng.choice([0, 2])
 
     def play(self) -> list[str]:
         {"plain": self._plain, "generations": self._generations, "reload": self._reload}[self.kind]()
@@ -182,6 +192,11 @@ class _Run:
     def _finish(self) -> None:
         while self.fleet.running:
             self.fleet.step()
+        # of those who came late; another shard's worker would find it
+        for _ in work_off_all(
+            Worker(self.store, self.fleet.mapping, self.broken), lambda: {d[0] for d in self.store.due}
+        ):
+            pass
 
     def _compare(self, when: str, *, waiting_allowed: bool = False) -> None:
         documents = self.store.documents

@@ -56,6 +56,19 @@ class Document:
 DocumentId = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """How far a pass has come over the rows that point at one; `again`: put again since it began."""
+
+    revision: int
+    after: str = ""
+    again: bool = False
+
+
+DueId = tuple[int, str, tuple[str, ...], str]
+"""Shard, aggregate, way down from its root, key of the row that many point at."""
+
+
 class Store:
     """Dictionaries. Every access between two `yield`s of the protocol is one atomic operation."""
 
@@ -67,6 +80,14 @@ class Store:
         self.ready = 1
         self.settled: dict[RowId, int] = {}
         self.problems: set[str] = set()
+        self.follows = 1_000_000
+        self.due: dict[DueId, Due] = {}
+        self._revision = 0
+
+    def next_revision(self, first: bool = False) -> int:
+        """A number that was never given before, or with the defect one that begins anew."""
+        self._revision = 1 if first else self._revision + 1
+        return self._revision
 
     def version(self, row: RowId) -> int:
         """Version of a stored row."""
