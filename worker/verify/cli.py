@@ -196,9 +196,9 @@ def _run(
     with open_source(url) as source, ExitStack() as stack:
         documents = Documents(documents_table)
         store = None
-        if rows_table is not None:
-            store = stack.enter_context(closing(_row_store(mapping, rows_table, documents_table)))
         try:
+            if rows_table is not None:
+                store = stack.enter_context(closing(_row_store(mapping, rows_table, documents_table)))
             return run(source, documents, mapping, limit=first, progress=_progress, options=options, store=store)
         except RepairError as error:
             raise VerifyError(f"--repair: {error}") from None
