@@ -10,7 +10,7 @@ from typing import Final
 
 PANEL_WIDTH: Final = 360
 PANEL_HEIGHT: Final = 250
-LEFT, RIGHT, TOP, BOTTOM = 62, 16, 34, 44
+LEFT, RIGHT, TOP, BOTTOM = 76, 16, 34, 44
 COLOURS: Final = ("#1f6feb", "#cf222e", "#1a7f37", "#8250df", "#9a6700")
 
 
