@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,11 @@ from worker.mapping.loader import read_mappings
 from worker.parking import RECORD_PK_PREFIX, Entry, Parking, list_parked
 from worker.patience import Patience
 from worker.pipeline import BatchReport, Pipeline
+from worker.projection.due import Dues
 from worker.projection.operations import Operation
 from worker.projection.plan import make_plan
+from worker.projection.referrers import Limits
+from worker.rebuild.state import raise_fence
 from worker.records.drift import Drift, Ledger
 from worker.records.envelope import BeforeColumns
 from worker.records.incarnations import Incarnations
@@ -650,3 +654,25 @@ def test_whatever_columns_hold_every_record_ends_somewhere(
     assert report.records == len(batch)
     parked = {(entry.pk, entry.sk) for entry in parking.entries if entry.pk.startswith(RECORD_PK_PREFIX)}
     assert report.changes.total() + len(parked) == len(batch)
+
+
+def test_what_a_batch_leaves_due_is_worked_off_by_slices_until_a_newer_mapping_takes_over() -> None:
+    store, log = MemoryStore(), Log("error", io.StringIO())
+    revisions = map(str, itertools.count())
+    dues = Dues("shard-1", lambda: next(revisions), Limits(0, 0, 2))
+    pipeline = Pipeline(make_plan(_mapping()), store, MemoryParking(), MemoryNotes(), Source(), log, dues=dues)
+    orders = [with_data(order(key, key), customer_id=7) for key in range(1, 4)]
+    pipeline.process([record(payload) for payload in orders])
+
+    customer = change("insert", "shop.customers", {"customer_id": 7, "name": "Ann"}, None, 9)
+    report = pipeline.process([record(customer)])
+    first = pipeline.work_off()
+
+    assert (report.due, report.documents_written) == (1, 0)
+    assert first is not None
+    assert (first.counts.documents_written, first.outstanding) == (2, 1)
+    newer, _ = read_mappings({"order.yaml": ORDERS.replace("key: order_id\n", "key: order_id\ngeneration: 2\n", 1)})
+    assert newer is not None
+    store.drive(raise_fence(make_plan(newer), frozenset({"order"})))
+    with pytest.raises(FatalError, match="generation 2"):
+        pipeline.work_off()
