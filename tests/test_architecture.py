@@ -100,7 +100,7 @@ MAY_IMPORT = {
     "api_lambdas": {"contract", "api_lambdas"},
     # what the worker is compared with shares nothing with it, and neither does the table they all write to
     "bench.handlers": {"bench.handlers"},
-    **dict.fromkeys(("bench.expressions", "bench.tables", "bench.table_server"), {"contract", "bench"}),
+    **{name: {"contract", "bench"} for name in ("bench.expressions", "bench.tables", "bench.table_server")},
     "local": {"contract", "worker", "api_lambdas", "local"},
 }
 

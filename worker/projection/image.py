@@ -58,15 +58,26 @@ class Image:
         return self.state.row
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """All of it but the keys."""
+        """All of it but the keys, for a write over another image."""
         return {
             "rev": {"N": str(self.revision)},
             "v": {"S": self.state.version},
             "row": {"S": self.body},
+            "cov": {"S": _covered_text(self.covered)},
             "lag": {"S": self.lag},
             "former": {"S": self.former_text},
-            "cov": {"S": _covered_text(self.covered)},
             "copied": {"S": self.copied_text},
+        }
+
+    def first_attributes(self) -> dict[str, AttributeValue]:
+        """The same where nothing is written over: what an ordinary row has not is left out."""
+        if self.lag or self.copied_text or self.former:
+            return self.attributes()
+        return {
+            "rev": {"N": str(self.revision)},
+            "v": {"S": self.state.version},
+            "row": {"S": self.body},
+            "cov": {"S": _covered_text(self.covered)},
         }
 
 
@@ -88,8 +99,11 @@ def read_image(item: Item | None) -> Image | None:
     """The image in a stored item."""
     if item is None:
         return None
-    body, lag, former = item["row"]["S"], item["lag"]["S"], item["former"]["S"]
-    covered, copied = item["cov"]["S"], item["copied"]["S"]
+    body, covered = item["row"]["S"], item["cov"]["S"]
+    # the first image of an ordinary row has none of these
+    lag = item["lag"]["S"] if "lag" in item else ""
+    former = item["former"]["S"] if "former" in item else NO_FORMER
+    copied = item["copied"]["S"] if "copied" in item else ""
     return Image(
         int(item["rev"]["N"]),
         parse_state(item["v"]["S"], body, lag),

@@ -39,18 +39,31 @@ def read_trees(plan: Plan, roots: Iterable[Root]) -> Steps[Memory]:
         yield from _read_level(plan, level, memory)
         level = _next_level(level, memory, look_again)
     if look_again:
-        items = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in look_again]
-        first = memory.images
-        memory.again = {row: _read_again(first[row], item) for row, item in zip(look_again, items, strict=True)}
+        memory.again = yield from _look_again(memory.images, list(look_again))
     return memory
 
 
-def _read_again(first: Image | None, item: Item | None) -> Image | None:
-    """The image in an item; the one that was read first if the row is still that one."""
-    if first is None or item is None:
-        return read_image(item)
-    same = item["v"]["S"] == first.state.version and item["lag"]["S"] == first.lag
-    return first if same else read_image(item)
+def _look_again(first: dict[RowId, Image | None], row_ids: list[RowId]) -> Steps[dict[RowId, Image | None]]:
+    """The images of these rows now. Of most the version tells that they are what was read first."""
+    heads = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK, ("v", "lag")) for table, key in row_ids]
+    again: dict[RowId, Image | None] = {}
+    changed: list[RowId] = []
+    for row_id, head in zip(row_ids, heads, strict=True):
+        image = first[row_id]
+        if _is_still(image, head):
+            again[row_id] = image
+        else:
+            changed.append(row_id)
+    if changed:
+        items = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in changed]
+        again.update({row_id: read_image(item) for row_id, item in zip(changed, items, strict=True)})
+    return again
+
+
+def _is_still(image: Image | None, head: Item | None) -> bool:
+    if image is None or head is None:
+        return image is None and head is None
+    return bool(head["v"]["S"] == image.state.version and (head["lag"]["S"] if "lag" in head else "") == image.lag)
 
 
 def _read_level(plan: Plan, level: Level, memory: Memory) -> Steps[None]:
