@@ -30,9 +30,10 @@ DRAIN_SECONDS: Final = 120
 FIRST_RATE: Final = 20.0
 LOWEST_RATE: Final = 2.0
 RATE_FACTOR: Final = 1.5
-STAGE_SECONDS: Final = 12.0
-LAG_SECONDS: Final = 1.5
-"""A rate is too much if, when it ends, the documents are complete only so much later."""
+WARM_SECONDS: Final = 10.0
+STAGE_SECONDS: Final = 30.0
+LAG_SECONDS: Final = 1.0
+"""A rate is too much if a tenth of the documents come later than this: then they wait for each other."""
 SHARE_OF_LIMIT: Final = 0.8
 
 FIRST_CUSTOMER: Final = 910_000_001
@@ -44,11 +45,16 @@ KEYS_PER_CALL: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one rate of the workload led to."""
+    """What one rate of the workload led to; changes are those of the workload and of the probes beside it."""
 
     transactions_per_second: float
     changes_per_second: float
-    drain_seconds: float
+    lag_seconds: float
+
+    def rate_for(self, share: float) -> float:
+        """Transactions a second that make so large a share of the changes; the probes go on as they are."""
+        each = (self.changes_per_second - PROBES_PER_SECOND) / self.transactions_per_second
+        return max(1.0, (self.changes_per_second * share - PROBES_PER_SECOND) / each)
 
 
 @dataclass(slots=True)
@@ -67,23 +73,23 @@ def commit_to_document(session: Session) -> Metrics:
         try:
             running = stack.up(Options(orders=ORDERS))
             _wait_quiet(stack, running, LOAD_SECONDS)
-            limit = _limit(session, stack, running)
-            return _measure(session, stack, running, limit)
+            probe = Probe(running)
+            return _measure(session, stack, running, probe, _limit(session, stack, running, probe))
         finally:
             stack.down()
 
 
-def _limit(session: Session, stack: Stack, running: Running) -> Stage:
-    """The highest rate tried at which nothing is left behind: raised until something is, or lowered until nothing."""
-    _stage(stack, running, LOWEST_RATE)  # the JVM and the children get warm
+def _limit(session: Session, stack: Stack, running: Running, probe: Probe) -> Stage:
+    """The highest rate tried at which documents do not lag: raised until they do, or lowered until they do not."""
+    _stage(stack, running, probe, LOWEST_RATE, WARM_SECONDS)  # the JVM and the children get warm
     rate, good, rises = FIRST_RATE, None, True
     while True:
-        stage = _stage(stack, running, rate)
+        stage = _stage(stack, running, probe, rate)
         session.say(
             f"commit to document: {stage.transactions_per_second:.0f} transactions/s asked for {rate:.0f},"
-            f" {stage.changes_per_second:.0f} changes/s, complete {stage.drain_seconds:.1f} s later"
+            f" {stage.changes_per_second:.0f} changes/s; a tenth of the documents come after {stage.lag_seconds:.1f} s"
         )
-        follows = stage.drain_seconds <= LAG_SECONDS
+        follows = stage.lag_seconds <= LAG_SECONDS
         good = stage if follows else good
         source_is_limit = stage.transactions_per_second < rate * 0.9
         if good is not None and (not follows or not rises or source_is_limit):
@@ -94,22 +100,20 @@ def _limit(session: Session, stack: Stack, running: Running) -> Stage:
             raise StackError(f"the stack does not follow {LOWEST_RATE:.0f} transactions a second: is the machine busy?")
 
 
-def _stage(stack: Stack, running: Running, rate: float) -> Stage:
+def _stage(stack: Stack, running: Running, probe: Probe, rate: float, seconds: float = STAGE_SECONDS) -> Stage:
+    """A rate for some seconds, with the same probes beside it that the measurement has: they are load as well."""
     before = sent(stack.folder).changes
     with _workload(running, rate) as counts:
-        time.sleep(STAGE_SECONDS)
-    ended = time.monotonic()
+        latencies = probe.run(seconds).latencies or [float(LOST_SECONDS)]
     _wait_quiet(stack, running, DRAIN_SECONDS)
-    drained = time.monotonic() - ended
-    seconds = counts["seconds"]
-    return Stage(counts["transactions"] / seconds, (sent(stack.folder).changes - before) / seconds, drained)
+    changes = (sent(stack.folder).changes - before) / counts["seconds"]
+    return Stage(counts["transactions"] / counts["seconds"], changes, quantile(latencies, 0.9))
 
 
-def _measure(session: Session, stack: Stack, running: Running, limit: Stage) -> Metrics:
-    rate = limit.transactions_per_second * SHARE_OF_LIMIT
+def _measure(session: Session, stack: Stack, running: Running, probe: Probe, limit: Stage) -> Metrics:
+    rate = limit.rate_for(SHARE_OF_LIMIT)
     windows: list[Samples] = []
     changes: list[float] = []
-    first = FIRST_CUSTOMER
     for at in range(session.sizes.latency_windows):
         session.say(
             f"commit to document: window {at + 1} of {session.sizes.latency_windows} at {rate:.0f} transactions/s"
@@ -117,9 +121,7 @@ def _measure(session: Session, stack: Stack, running: Running, limit: Stage) -> 
         before = sent(stack.folder).changes
         with _workload(running, rate) as counts:
             time.sleep(2)
-            probe = Probe(running, first)
             windows.append(probe.run(session.sizes.latency_seconds))
-        first = probe.next_customer
         _wait_quiet(stack, running, DRAIN_SECONDS)
         changes.append((sent(stack.folder).changes - before) / counts["seconds"])
     if not all(window.latencies for window in windows):
@@ -176,18 +178,20 @@ class Probe:
     A sample ends with the first answer that shows the document, so it is up to one poll too long.
     """
 
-    def __init__(self, running: Running, first_customer: int) -> None:
+    def __init__(self, running: Running) -> None:
         self._running = running
         self._table = running.storage.documents_table
         self._client = running.ministack.client("dynamodb")
         self._pending: dict[int, float] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self.next_customer = first_customer
+        self._next_customer = FIRST_CUSTOMER
 
     def run(self, seconds: float) -> Samples:
         """Probe so long, wait for the last, and return what was seen."""
         samples = Samples()
+        self._pending.clear()
+        self._ended.clear()
         reader = threading.Thread(target=self._read, args=(samples,))
         reader.start()
         try:
@@ -207,11 +211,11 @@ class Probe:
                 cursor.execute(
                     "INSERT INTO shop.customers (customer_id, name, vip, created_at)"
                     " VALUES (%s, 'Probe', false, now())",
-                    (self.next_customer,),
+                    (self._next_customer,),
                 )
                 with self._lock:
-                    self._pending[self.next_customer] = time.monotonic()
-                self.next_customer += 1
+                    self._pending[self._next_customer] = time.monotonic()
+                self._next_customer += 1
 
     def _read(self, samples: Samples) -> None:
         last = 0.0
