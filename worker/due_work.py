@@ -45,6 +45,7 @@ class DueWork:
         self._looked = float("-inf")
         self._outstanding = 0
         self._last = ""
+        self._referrers = 0
         self._foreign: dict[str, tuple[str, float]] = {}
         self._orphans: list[str] = []
         self._orphans_next = False
@@ -65,18 +66,19 @@ class DueWork:
         self._orphans_next = bool(self._orphans) and (self._orphans_next or not self._outstanding)
         done = self._slice_of_orphans() if self._orphans_next else self._slice_of_own()
         self._orphans_next = not self._orphans_next
+        self._referrers = done.referrers
         self._outstanding += done.counts.due
         return DueReport(done.counts, self._outstanding, self._store.retries - retries)
 
     def _slice_of_own(self) -> Slice:
         sort_keys = self._store.drive(next_due(self.dues.owner, self._last))
-        done = self._store.drive(work_off(self._plan, self.dues, sort_keys))
+        done = self._store.drive(work_off(self._plan, self.dues, sort_keys, self._referrers))
         self._last = done.last
         self._outstanding = max(0, self._outstanding - done.finished) if sort_keys else 0
         return done
 
     def _slice_of_orphans(self) -> Slice:
-        done = self._store.drive(work_off(self._plan, self.dues, self._orphans[:ITEMS_AT_ONCE]))
+        done = self._store.drive(work_off(self._plan, self.dues, self._orphans[:ITEMS_AT_ONCE], self._referrers))
         served = self._orphans.index(done.last) + 1 if done.last else ITEMS_AT_ONCE
         # those that had their turn come last; what is finished is found so by the next look
         self._orphans = self._orphans[served:] + (self._orphans[:served] if done.last else [])

@@ -45,6 +45,9 @@ ITEMS_AT_ONCE: Final = 20
 PARTITIONS_AT_ONCE: Final = 8
 """Partitions of spread edges that a slice asks at once, for each item."""
 
+WIDEST_SLICE: Final = 16
+"""By so much a slice grows over its number of documents where many referrers share a few of them."""
+
 LISTED: Final = 1000
 
 
@@ -82,11 +85,15 @@ class DueItem:
 
 @dataclass(slots=True)
 class Slice:
-    """What one slice did. `last`: the sort key of the last item that had its turn, "" if none was there."""
+    """What one slice did. `last`: the sort key of the last item that had its turn, "" if none was there.
+
+    `referrers`: how many the next slice may look at.
+    """
 
     counts: Counts = field(default_factory=Counts)
     last: str = ""
     finished: int = 0
+    referrers: int = 0
 
 
 Settle = Callable[[list[FanOut]], Steps[None]]
@@ -141,13 +148,16 @@ def is_owned_by(owner: str, sort_key: str) -> bool:
     return sort_key.startswith(_owner_prefix(owner))
 
 
-def work_off(plan: Plan, dues: Dues, sort_keys: Sequence[str]) -> Steps[Slice]:
+def work_off(plan: Plan, dues: Dues, sort_keys: Sequence[str], referrers: int = 0) -> Steps[Slice]:
     """One slice of these items, the first ones as far as they fit into it. Raises NewerGeneration.
+
+    It looks at so many referrers; 0: at as many as there are documents in a slice.
 
     It may be stopped after any operation and run again, beside others at the same items. An item that this mapping does
     not know is deleted: the rebuild of the mapping that does comes later, or this worker would have met its fence.
     """
-    done = Slice()
+    size = referrers or dues.limits.in_slice
+    done = Slice(referrers=size)
     found = (yield [Get(TableName.ROWS, DUE_PK, sk) for sk in sort_keys]) if sort_keys else []
     items = [_read(item) for item in found if item is not None]
     if not items:
@@ -159,7 +169,7 @@ def work_off(plan: Plan, dues: Dues, sort_keys: Sequence[str]) -> Steps[Slice]:
         done.counts.due += len(fan_outs)
 
     passes = [(item.fan_out, item.cursor) for item in items]
-    cursors = yield from _rebuild_slice(plan, passes, as_of, dues.limits, done.counts, settle)
+    cursors, done.referrers = yield from _rebuild_slice(plan, passes, as_of, dues.limits, size, done.counts, settle)
     moved = list(zip(items, cursors, strict=False))
     replies = yield [_move(item, cursor, dues) for item, cursor in moved]
     ended = [cursor is None and not item.again for item, cursor in moved]
@@ -177,10 +187,11 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
     def settle(inner: list[FanOut]) -> Steps[None]:
         yield from follow(plan, inner, as_of, limits, counts)
 
+    size = limits.in_slice
     for start in range(0, len(fan_outs), ITEMS_AT_ONCE):
         passes = [(fan_out, START) for fan_out in fan_outs[start : start + ITEMS_AT_ONCE]]
         while passes:
-            cursors = yield from _rebuild_slice(plan, passes, as_of, limits, counts, settle)
+            cursors, size = yield from _rebuild_slice(plan, passes, as_of, limits, size, counts, settle)
             served = zip(passes, cursors, strict=False)
             rest = [(fan_out, cursor) for (fan_out, _), cursor in served if cursor is not None]
             passes = rest + passes[len(cursors) :]
@@ -191,11 +202,15 @@ def _rebuild_slice(
     passes: Sequence[tuple[FanOut, Cursor]],
     as_of: str,
     limits: Limits,
+    size: int,
     counts: Counts,
     settle: Settle,
-) -> Steps[list[Cursor | None]]:
-    """Rebuild what is above the next referrers of the first passes; their new cursors, None at a list's end."""
-    pages = yield from _pages(plan, passes, limits.in_slice)
+) -> Steps[tuple[list[Cursor | None], int]]:
+    """Rebuild what is above the next `size` referrers of the first passes.
+
+    Returns their new cursors, None at a list's end, and how many referrers the next slice may look at.
+    """
+    pages = yield from _pages(plan, passes, size)
     found_by = [(fan_out, page.keys) for (fan_out, _), page in zip(passes, pages, strict=False) if page.keys]
     taken = yield from take_copies_of(
         plan, [(fan_out.referrers, keys) for fan_out, keys in found_by if not fan_out.path]
@@ -207,7 +222,17 @@ def _rebuild_slice(
     yield from rebuild(plan, found.roots, as_of, generations, counts)
     yield from settle(found.fan_outs)
     yield from drop_edges(taken.surplus)
-    return [page.cursor for page in pages]
+    looked_at = sum(len(page.keys) for page in pages)
+    return [page.cursor for page in pages], _next_size(limits, size, looked_at, len(found.roots))
+
+
+def _next_size(limits: Limits, size: int, referrers: int, documents: int) -> int:
+    """Thousands of referrers may stand in one document: looking at a few at a time would build it as many times."""
+    if documents > limits.in_slice:
+        return limits.in_slice
+    if referrers == size and 2 * documents <= limits.in_slice:
+        return min(2 * size, WIDEST_SLICE * limits.in_slice)
+    return size
 
 
 class _Page(NamedTuple):

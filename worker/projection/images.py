@@ -128,6 +128,7 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
         order = list(pending)
         items = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in order]
         writes: dict[RowId, Write] = {}
+        to_hand_on: dict[RowId, list[RowChange]] = {}
         for row_id, item in zip(order, items, strict=True):
             changes = pending[row_id].changes
             stored = read_image(item)
@@ -135,7 +136,7 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
             for change in changes:
                 after = merge(after, change)
             if after.moves:
-                handed_on += forwards(row_id[0], after, changes)
+                to_hand_on[row_id] = list(forwards(row_id[0], after, changes))
             if after is not before and (after := storable(after)) == before:
                 after = before
             if after is not before or (stored is not None and not covers(plan, row_id, stored)):
@@ -147,6 +148,8 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
             del pending[row_id]
         yield from _put_edges(plan, writes)
         touched += yield from _write_images(pending, writes, counts)
+        # not of a lost race: what its state would hand on may be outdated by what won, and nobody would mend it
+        handed_on += [change for row_id in to_hand_on if row_id not in pending for change in to_hand_on[row_id]]
     return touched
 
 

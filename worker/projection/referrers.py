@@ -36,16 +36,23 @@ class FanOut(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many referrers are followed at once: of one row, and in all. What is beyond that is followed in slices."""
+    """How many referrers are followed at once: of one row, and in all. What is beyond that is followed in slices.
+
+    `in_slice`: documents, and at first referrers, of a slice.
+    """
 
     of_one_row: int = 200
-    in_all: int = 1000
+    in_all: int = 20_000
     in_slice: int = 25
 
 
 def limits(of_one_row: int) -> Limits:
-    """Those of a worker that is told only the first; many rows with some referrers each may take five times as many."""
-    return Limits(of_one_row, 5 * of_one_row)
+    """Those of a worker that is told only the first.
+
+    A batch may be about many rows with some referrers each, above all while tables are loaded: their documents are
+    mostly the same, and followed together each of them is built once.
+    """
+    return Limits(of_one_row, 100 * of_one_row)
 
 
 def look_up(plan: Plan, asked: Iterable[Referrers], limits: Limits) -> Steps[dict[Referrers, tuple[str, ...]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from contract.keys import ROW_SK, row_pk
 from contract.mapping import Aggregate
@@ -12,6 +13,9 @@ from worker.projection.images import RowId, Touched
 from worker.projection.operations import Get, Operation, Steps, TableName
 from worker.projection.plan import Link, Place, Plan, is_copied, needs_links
 from worker.projection.referrers import FanOut, Limits, Referrers, look_up
+
+READ_AT_ONCE: Final = 1000
+"""Rows of which only their links are kept; whole they would take much more memory."""
 
 Root = tuple[Aggregate, str]
 """An aggregate and the key text of one of its documents."""
@@ -110,7 +114,9 @@ def _read_links(plan: Plan, frontier: list[Step], links: Links) -> Steps[None]:
     unknown = [row_id for row_id in dict.fromkeys(wanted) if row_id not in links]
     if not unknown:
         return
-    reads: list[Operation] = [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in unknown]
-    for row_id, item in zip(unknown, (yield reads), strict=True):
-        image = read_image(item)
-        links[row_id] = plan.links(row_id[0], image.row) | image.former if image else frozenset()
+    for start in range(0, len(unknown), READ_AT_ONCE):
+        part = unknown[start : start + READ_AT_ONCE]
+        reads: list[Operation] = [Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in part]
+        for row_id, item in zip(part, (yield reads), strict=True):
+            image = read_image(item)
+            links[row_id] = plan.links(row_id[0], image.row) | image.former if image else frozenset()

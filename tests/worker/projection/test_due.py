@@ -90,21 +90,22 @@ def _put_after_the_checkpoint(patch: pytest.MonkeyPatch, faults: Faults) -> None
 def _cursor_before_the_rebuild(patch: pytest.MonkeyPatch, _: Faults) -> None:
     rebuild_slice, move = due._rebuild_slice, due._move
 
-    def move_first(plan: Plan, dues: Dues, sort_keys: Sequence[str]) -> Any:
+    def move_first(plan: Plan, dues: Dues, sort_keys: Sequence[str], _: int = 0) -> Any:
+        size = dues.limits.in_slice
         done = due.Slice()
         found = (yield [Get(TableName.ROWS, due.DUE_PK, sk) for sk in sort_keys]) if sort_keys else []
         items = [due._read(item) for item in found if item is not None]
         if not items:
             return done
         passes = [(item.fan_out, item.cursor) for item in items]
-        pages = yield from due._pages(plan, passes, dues.limits.in_slice)
+        pages = yield from due._pages(plan, passes, size)
         moved = list(zip(items, [page.cursor for page in pages], strict=False))
         yield [move(item, cursor, dues) for item, cursor in moved]
 
         def settle(fan_outs: Any) -> Any:
             yield from due.put_due(dues, fan_outs, AS_OF)
 
-        yield from rebuild_slice(plan, passes, AS_OF, dues.limits, done.counts, settle)
+        yield from rebuild_slice(plan, passes, AS_OF, dues.limits, size, done.counts, settle)
         done.last = moved[-1][0].sk
         return done
 
