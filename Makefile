@@ -28,12 +28,12 @@ demo: $(INSTALLED)
 
 ## make test        all tests, at most 15 minutes
 test: $(INSTALLED)
-	@$(BIN)/pytest -m "not long" -n 2 --dist loadfile --ignore tests/acceptance $(ARGS)
+	@$(BIN)/pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/acceptance $(ARGS)
 	@$(BIN)/pytest -m "not long" tests/acceptance $(ARGS)
 
 ## make test-long   the long runs as well: more histories, more kills
 test-long: $(INSTALLED)
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/acceptance $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/acceptance $(ARGS)
 	@$(BIN)/pytest tests/acceptance $(ARGS)
 
 ## make fuzz        search for inputs that break a parser, MINUTES=10 in all, or TARGET=records alone

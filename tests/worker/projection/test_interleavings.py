@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from contract.keys import DOCUMENT_SK, document_pk, row_pk
 from tests.worker.projection.histories import PLAN, stored_documents
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection import assemble, documents, images
 from worker.projection.engine import project
 from worker.projection.image import Image
-from worker.projection.operations import Condition, Update
+from worker.projection.operations import Condition, Operation, TableName, Update, run_to_end
 from worker.records.rows import RowChange
 from worker.records.version import change_version
 
@@ -103,3 +104,37 @@ def test_a_fill_needs_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "_image_write", on_version_only)
 
     assert _two_late_records() != []
+
+
+def test_what_a_lost_race_would_hand_on_is_not_handed_on() -> None:
+    """Else an outdated large value stands under the new key, and nothing is left that could mend it: it must wait."""
+    store = StrictStore()
+    store.drive(project(PLAN, [_order("order0", 1, OLD)], AS_OF))
+    put = _order("order1", 3, None, moved_from="order0")
+    gone = RowChange("order", "order0", put.version, None, ("big",), moved_to="order1")
+    meanwhile = [_order("order0", 2, NEW), _order("order0", 4, "c" * 40)]
+    raced = 0
+
+    def writes_the_old_key(group: list[Operation]) -> bool:
+        return any(isinstance(one, Update) and one.pk == row_pk("order", "order0") for one in group)
+
+    def run(group: list[Operation]) -> list[Any]:
+        nonlocal raced
+        if writes_the_old_key(group) and not raced:
+            raced += 1
+            store.drive(project(PLAN, meanwhile, AS_OF))
+        return [store.apply(operation) for operation in group]
+
+    run_to_end(project(PLAN, [put, gone], AS_OF), run)
+
+    assert raced
+    document = store.items[TableName.DOCUMENTS, document_pk("order", "order1"), DOCUMENT_SK]
+    assert "big" not in document
+    assert "big of this row not seen yet" in document["_parked"]["S"]
+
+
+def _order(key: str, number: int, big: str | None, moved_from: str | None = None) -> RowChange:
+    row: dict[str, Any] = {"id": key, "buyer": None, "receiver": None, "val": 1}
+    row |= {} if big is None else {"big": big}
+    missing = () if big else ("big",)
+    return RowChange("order", key, change_version(1, number, 1), row, missing, moved_from)
