@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from contract.keys import key_text
 from contract.values import AttributeValue, Item
-from worker.projection.copies import drop_edges, take_copies_of
+from worker.projection.copies import SurplusEdge, drop_edges, take_copies_of
 from worker.projection.documents import rebuild
 from worker.projection.generations import look_at_fence
 from worker.projection.images import Counts
@@ -35,7 +35,7 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import Plan
 from worker.projection.referrers import FanOut, Limits, Referrers, edge_queries, row_keys
-from worker.projection.roots import above, climb, links_of
+from worker.projection.roots import Root, above, climb, links_of
 
 DUE_PK: Final = "#due"
 
@@ -47,6 +47,9 @@ PARTITIONS_AT_ONCE: Final = 8
 
 WIDEST_SLICE: Final = 16
 """By so much a slice grows over its number of documents where many referrers share a few of them."""
+
+FOLLOWED_TOGETHER: Final = 1000
+"""Documents that are collected before they are rebuilt where nobody waits: those that fan-outs share are built once."""
 
 LISTED: Final = 1000
 
@@ -184,17 +187,25 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
     Raises NewerGeneration.
     """
 
-    def settle(inner: list[FanOut]) -> Steps[None]:
-        yield from follow(plan, inner, as_of, limits, counts)
-
-    size = limits.in_slice
-    for start in range(0, len(fan_outs), ITEMS_AT_ONCE):
-        passes = [(fan_out, START) for fan_out in fan_outs[start : start + ITEMS_AT_ONCE]]
+    roots: dict[tuple[str, str], Root] = {}
+    surplus: list[SurplusEdge] = []
+    todo = list(fan_outs)
+    while todo:
+        passes = [(fan_out, START) for fan_out in todo[:ITEMS_AT_ONCE]]
+        del todo[:ITEMS_AT_ONCE]
         while passes:
-            cursors, size = yield from _rebuild_slice(plan, passes, as_of, limits, size, counts, settle)
-            served = zip(passes, cursors, strict=False)
-            rest = [(fan_out, cursor) for (fan_out, _), cursor in served if cursor is not None]
-            passes = rest + passes[len(cursors) :]
+            found = yield from _climb_slice(plan, passes, limits, WIDEST_SLICE * limits.in_slice)
+            served = zip(passes, found.pages, strict=False)
+            rest = [(fan_out, page.cursor) for (fan_out, _), page in served if page.cursor is not None]
+            passes = rest + passes[len(found.pages) :]
+            todo += found.fan_outs
+            roots.update({(aggregate.name, key): (aggregate, key) for aggregate, key in found.roots})
+            surplus += found.surplus
+            if len(roots) >= FOLLOWED_TOGETHER or not (passes or todo):
+                generations = yield from look_at_fence(plan)
+                yield from rebuild(plan, list(roots.values()), as_of, generations, counts)
+                yield from drop_edges(surplus)
+                roots, surplus = {}, []
 
 
 def _rebuild_slice(
@@ -210,20 +221,26 @@ def _rebuild_slice(
 
     Returns their new cursors, None at a list's end, and how many referrers the next slice may look at.
     """
+    found = yield from _climb_slice(plan, passes, limits, size)
+    generations = yield from look_at_fence(plan)
+    yield from rebuild(plan, found.roots, as_of, generations, counts)
+    yield from settle(found.fan_outs)
+    yield from drop_edges(found.surplus)
+    looked_at = sum(len(page.keys) for page in found.pages)
+    return [page.cursor for page in found.pages], _next_size(limits, size, looked_at, len(found.roots))
+
+
+def _climb_slice(plan: Plan, passes: Sequence[tuple[FanOut, Cursor]], limits: Limits, size: int) -> Steps[_Climbed]:
+    """What is above the next `size` referrers of the first passes; the copies that they lack are taken."""
     pages = yield from _pages(plan, passes, size)
     found_by = [(fan_out, page.keys) for (fan_out, _), page in zip(passes, pages, strict=False) if page.keys]
     taken = yield from take_copies_of(
         plan, [(fan_out.referrers, keys) for fan_out, keys in found_by if not fan_out.path]
     )
-    generations = yield from look_at_fence(plan)
     steps = [(place, key) for fan_out, keys in found_by for place in above(plan, fan_out) for key in keys]
     narrow = replace(limits, in_all=limits.of_one_row)
     found = yield from climb(plan, steps, links_of(taken.touched), narrow)
-    yield from rebuild(plan, found.roots, as_of, generations, counts)
-    yield from settle(found.fan_outs)
-    yield from drop_edges(taken.surplus)
-    looked_at = sum(len(page.keys) for page in pages)
-    return [page.cursor for page in pages], _next_size(limits, size, looked_at, len(found.roots))
+    return _Climbed(pages, found.roots, found.fan_outs, taken.surplus)
 
 
 def _next_size(limits: Limits, size: int, referrers: int, documents: int) -> int:
@@ -233,6 +250,15 @@ def _next_size(limits: Limits, size: int, referrers: int, documents: int) -> int
     if referrers == size and 2 * documents <= limits.in_slice:
         return min(2 * size, WIDEST_SLICE * limits.in_slice)
     return size
+
+
+class _Climbed(NamedTuple):
+    """Where passes have come to, the documents to rebuild, fan-outs met on the way, edges to drop afterwards."""
+
+    pages: list[_Page]
+    roots: list[Root]
+    fan_outs: list[FanOut]
+    surplus: Sequence[SurplusEdge]
 
 
 class _Page(NamedTuple):

@@ -561,4 +561,4 @@ def test_without_a_place_for_it_nothing_is_due_when_a_batch_is_done() -> None:
 
     assert (counts.due, counts.documents_written) == (0, 450)
     assert store.drive(list_due()) == ()
-    assert (store.operations, store.sort_keys) == (25, 201)
+    assert (store.operations, store.sort_keys) == (100, 400)
