@@ -35,7 +35,7 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import Plan
 from worker.projection.referrers import FanOut, Limits, Referrers, edge_queries, row_keys
-from worker.projection.roots import Root, above, climb, links_of
+from worker.projection.roots import Links, Root, above, climb, links_of
 
 DUE_PK: Final = "#due"
 
@@ -189,12 +189,13 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
 
     roots: dict[tuple[str, str], Root] = {}
     surplus: list[SurplusEdge] = []
+    links: Links = {}
     todo = list(fan_outs)
     while todo:
         passes = [(fan_out, START) for fan_out in todo[:ITEMS_AT_ONCE]]
         del todo[:ITEMS_AT_ONCE]
         while passes:
-            found = yield from _climb_slice(plan, passes, limits, WIDEST_SLICE * limits.in_slice)
+            found = yield from _climb_slice(plan, passes, limits, WIDEST_SLICE * limits.in_slice, links)
             served = zip(passes, found.pages, strict=False)
             rest = [(fan_out, page.cursor) for (fan_out, _), page in served if page.cursor is not None]
             passes = rest + passes[len(found.pages) :]
@@ -205,7 +206,7 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
                 generations = yield from look_at_fence(plan)
                 yield from rebuild(plan, list(roots.values()), as_of, generations, counts)
                 yield from drop_edges(surplus)
-                roots, surplus = {}, []
+                roots, surplus, links = {}, [], {}
 
 
 def _rebuild_slice(
@@ -221,7 +222,7 @@ def _rebuild_slice(
 
     Returns their new cursors, None at a list's end, and how many referrers the next slice may look at.
     """
-    found = yield from _climb_slice(plan, passes, limits, size)
+    found = yield from _climb_slice(plan, passes, limits, size, {})
     generations = yield from look_at_fence(plan)
     yield from rebuild(plan, found.roots, as_of, generations, counts)
     yield from settle(found.fan_outs)
@@ -230,8 +231,13 @@ def _rebuild_slice(
     return [page.cursor for page in found.pages], _next_size(limits, size, looked_at, len(found.roots))
 
 
-def _climb_slice(plan: Plan, passes: Sequence[tuple[FanOut, Cursor]], limits: Limits, size: int) -> Steps[_Climbed]:
-    """What is above the next `size` referrers of the first passes; the copies that they lack are taken."""
+def _climb_slice(
+    plan: Plan, passes: Sequence[tuple[FanOut, Cursor]], limits: Limits, size: int, links: Links
+) -> Steps[_Climbed]:
+    """What is above the next `size` referrers of the first passes; the copies that they lack are taken.
+
+    `links`: where rows point that were read since the documents above them were last rebuilt; others are added.
+    """
     pages = yield from _pages(plan, passes, size)
     found_by = [(fan_out, page.keys) for (fan_out, _), page in zip(passes, pages, strict=False) if page.keys]
     taken = yield from take_copies_of(
@@ -239,7 +245,8 @@ def _climb_slice(plan: Plan, passes: Sequence[tuple[FanOut, Cursor]], limits: Li
     )
     steps = [(place, key) for fan_out, keys in found_by for place in above(plan, fan_out) for key in keys]
     narrow = replace(limits, in_all=limits.of_one_row)
-    found = yield from climb(plan, steps, links_of(taken.touched), narrow)
+    links.update(links_of(taken.touched))
+    found = yield from climb(plan, steps, links, narrow)
     return _Climbed(pages, found.roots, found.fan_outs, taken.surplus)
 
 
