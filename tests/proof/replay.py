@@ -52,7 +52,9 @@ class PartitionedStore(StrictStore):
         if not isinstance(operation, Query):
             return super().apply(operation)
         found = self._partitions[operation.table, operation.pk]
-        return tuple(sorted((sk for sk in found if sk.startswith(operation.prefix)), key=str.encode))
+        asked = sorted((sk for sk in found if sk.startswith(operation.prefix)), key=str.encode)
+        behind = [sk for sk in asked if sk.encode() > operation.after.encode()] if operation.after else asked
+        return tuple(behind[: operation.limit] if operation.limit else behind)
 
     def put(self, address: Address, item: Item) -> Applied:
         """Noted in its partition."""
