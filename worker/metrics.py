@@ -76,7 +76,28 @@ CHECKPOINT_TIME = Gauge(
 LEASES = Gauge("nearview_leases", "Shards held by this worker.", multiprocess_mode="livesum")
 
 
-class BatchCounts(Protocol):
+class DocumentCounts(Protocol):
+    """What became of documents."""
+
+    documents_written: int
+    documents_skipped: int
+    documents_parked: int
+    documents_waiting: int
+
+
+class UnitCounts(Protocol):
+    """What was charged."""
+
+    @property
+    def read_units(self) -> Mapping[str, float]:
+        """Capacity units that DynamoDB charged for reads, by table: rows or documents."""
+
+    @property
+    def write_units(self) -> Mapping[str, float]:
+        """Capacity units that DynamoDB charged for writes, by table: rows or documents."""
+
+
+class BatchCounts(DocumentCounts, UnitCounts, Protocol):
     """What a batch reports (worker.pipeline.BatchReport)."""
 
     records: int
@@ -85,10 +106,6 @@ class BatchCounts(Protocol):
     stale: int
     unchanged: int
     rows_written: int
-    documents_written: int
-    documents_skipped: int
-    documents_parked: int
-    documents_waiting: int
     retries: int
     newest_commit_micros: int | None
 
@@ -104,25 +121,8 @@ class BatchCounts(Protocol):
     def drift(self) -> Mapping[str, int]:
         """Number of things noticed about the columns of a table, by table."""
 
-    @property
-    def read_units(self) -> Mapping[str, float]:
-        """Capacity units that DynamoDB charged for reads, by table: rows or documents."""
 
-    @property
-    def write_units(self) -> Mapping[str, float]:
-        """Capacity units that DynamoDB charged for writes, by table: rows or documents."""
-
-
-class DocumentCounts(Protocol):
-    """What became of documents."""
-
-    documents_written: int
-    documents_skipped: int
-    documents_parked: int
-    documents_waiting: int
-
-
-class DueCounts(Protocol):
+class DueCounts(UnitCounts, Protocol):
     """What a slice reports (worker.due_work.DueReport)."""
 
     @property
@@ -136,14 +136,6 @@ class DueCounts(Protocol):
     @property
     def retries(self) -> int:
         """How often something had to be tried again."""
-
-    @property
-    def read_units(self) -> Mapping[str, float]:
-        """Capacity units that DynamoDB charged for reads, by table: rows or documents."""
-
-    @property
-    def write_units(self) -> Mapping[str, float]:
-        """Capacity units that DynamoDB charged for writes, by table: rows or documents."""
 
 
 def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: float) -> None:
@@ -191,7 +183,7 @@ def _count_documents(counts: DocumentCounts) -> None:
     )
 
 
-def _count_units(used: BatchCounts | DueCounts) -> None:
+def _count_units(used: UnitCounts) -> None:
     for counter, units in ((READ_UNITS, used.read_units), (WRITE_UNITS, used.write_units)):
         _count(counter, (((table,), count) for table, count in units.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +17,11 @@ from tests.proof.workers import Fleet
 from tests.worker.projection.strict_store import StrictStore
 from worker.mapping.loader import load_mappings
 from worker.parking import Entry
-from worker.projection.operations import Applied, Operation, Query, TableName
+from worker.projection.operations import Applied, TableName
 from worker.projection.plan import make_plan
 from worker.records.errors import Reason
 from worker.records.source import Source as Intake
-from worker.store.memory import Address, Reply
+from worker.store.memory import Address
 from worker.verify.options import Options, Settle
 from worker.verify.report import Report
 from worker.verify.run import verify
@@ -47,14 +47,9 @@ class PartitionedStore(StrictStore):
         super().__init__()
         self._partitions: defaultdict[tuple[TableName, str], set[str]] = defaultdict(set)
 
-    def apply(self, operation: Operation) -> Reply:
-        """Queries answer from their partition."""
-        if not isinstance(operation, Query):
-            return super().apply(operation)
-        found = self._partitions[operation.table, operation.pk]
-        asked = sorted((sk for sk in found if sk.startswith(operation.prefix)), key=str.encode)
-        behind = [sk for sk in asked if sk.encode() > operation.after.encode()] if operation.after else asked
-        return tuple(behind[: operation.limit] if operation.limit else behind)
+    def partition(self, table: TableName, pk: str) -> Iterable[str]:
+        """What was noted of it."""
+        return self._partitions[table, pk]
 
     def put(self, address: Address, item: Item) -> Applied:
         """Noted in its partition."""

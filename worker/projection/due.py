@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final, NamedTuple
 
 from contract.keys import key_text
@@ -99,10 +100,6 @@ class Slice:
     referrers: int = 0
 
 
-Settle = Callable[[list[FanOut]], Steps[None]]
-"""Makes sure that fan-outs met on the way are not lost: when it returns they are stored, or followed."""
-
-
 def put_due(dues: Dues, fan_outs: Iterable[FanOut], as_of: str) -> Steps[None]:
     """Store fan-outs as due. The rows they are about must be durable."""
     pending = {_sort_key(dues.owner, fan_out): fan_out for fan_out in fan_outs}
@@ -166,13 +163,8 @@ def work_off(plan: Plan, dues: Dues, sort_keys: Sequence[str], referrers: int = 
     if not items:
         return done
     as_of = max(item.as_of for item in items)
-
-    def settle(fan_outs: list[FanOut]) -> Steps[None]:
-        yield from put_due(dues, fan_outs, as_of)
-        done.counts.due += len(fan_outs)
-
     passes = [(item.fan_out, item.cursor) for item in items]
-    cursors, done.referrers = yield from _rebuild_slice(plan, passes, as_of, dues.limits, size, done.counts, settle)
+    cursors, done.referrers = yield from _rebuild_slice(plan, dues, passes, as_of, size, done.counts)
     moved = list(zip(items, cursors, strict=False))
     replies = yield [_move(item, cursor, dues) for item, cursor in moved]
     ended = [cursor is None and not item.again for item, cursor in moved]
@@ -186,20 +178,20 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
 
     Raises NewerGeneration.
     """
-
     roots: dict[tuple[str, str], Root] = {}
     surplus: list[SurplusEdge] = []
     links: Links = {}
-    todo = list(fan_outs)
+    todo = dict.fromkeys(fan_outs)
     while todo:
-        passes = [(fan_out, START) for fan_out in todo[:ITEMS_AT_ONCE]]
-        del todo[:ITEMS_AT_ONCE]
+        passes = [(fan_out, START) for fan_out in islice(todo, ITEMS_AT_ONCE)]
+        for fan_out, _ in passes:
+            del todo[fan_out]
         while passes:
             found = yield from _climb_slice(plan, passes, limits, WIDEST_SLICE * limits.in_slice, links)
             served = zip(passes, found.pages, strict=False)
             rest = [(fan_out, page.cursor) for (fan_out, _), page in served if page.cursor is not None]
             passes = rest + passes[len(found.pages) :]
-            todo += found.fan_outs
+            todo |= dict.fromkeys(found.fan_outs)  # once, however often it is met before its turn
             roots.update({(aggregate.name, key): (aggregate, key) for aggregate, key in found.roots})
             surplus += found.surplus
             if len(roots) >= FOLLOWED_TOGETHER or not (passes or todo):
@@ -210,25 +202,20 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
 
 
 def _rebuild_slice(
-    plan: Plan,
-    passes: Sequence[tuple[FanOut, Cursor]],
-    as_of: str,
-    limits: Limits,
-    size: int,
-    counts: Counts,
-    settle: Settle,
+    plan: Plan, dues: Dues, passes: Sequence[tuple[FanOut, Cursor]], as_of: str, size: int, counts: Counts
 ) -> Steps[tuple[list[Cursor | None], int]]:
-    """Rebuild what is above the next `size` referrers of the first passes.
+    """Rebuild what is above the next `size` referrers of the first passes; fan-outs met on the way become due.
 
     Returns their new cursors, None at a list's end, and how many referrers the next slice may look at.
     """
-    found = yield from _climb_slice(plan, passes, limits, size, {})
+    found = yield from _climb_slice(plan, passes, dues.limits, size, {})
     generations = yield from look_at_fence(plan)
     yield from rebuild(plan, found.roots, as_of, generations, counts)
-    yield from settle(found.fan_outs)
+    yield from put_due(dues, found.fan_outs, as_of)
+    counts.due += len(found.fan_outs)
     yield from drop_edges(found.surplus)
     looked_at = sum(len(page.keys) for page in found.pages)
-    return [page.cursor for page in found.pages], _next_size(limits, size, looked_at, len(found.roots))
+    return [page.cursor for page in found.pages], _next_size(dues.limits, size, looked_at, len(found.roots))
 
 
 def _climb_slice(

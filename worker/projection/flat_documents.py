@@ -163,17 +163,21 @@ def _wanted(
         if row_id in odd:
             continue
         flat = flats[row_id[0]]
-        body, form = None, flat.form()
-        if change.row is not None:
-            try:
-                body, form = flat.body(change.key, change.row)
-            except NotFlat:
-                odd[row_id] = None
-                continue
-            body[VERSION] = {"S": change.version}
-            body["_as_of"] = time
-        wanted.append(Wanted(flat, change.key, change.version, flat.pk(change.key), body, form, row_id in free))
+        try:
+            wanted.append(_made_of(flat, change.key, change.version, change.row, time, new=row_id in free))
+        except NotFlat:
+            odd[row_id] = None
     return wanted
+
+
+def _made_of(flat: Flat, key: str, version: str, row: Row | None, as_of: AttributeValue, *, new: bool) -> Wanted:
+    """What the document of a row is to become. Raises NotFlat."""
+    if row is None:
+        return Wanted(flat, key, version, flat.pk(key), None, flat.form(), new)
+    body, form = flat.body(key, row)
+    body[VERSION] = {"S": version}
+    body["_as_of"] = as_of
+    return Wanted(flat, key, version, flat.pk(key), body, form, new)
 
 
 def _write(
@@ -461,16 +465,12 @@ def renew(plan: Plan, flat: Flat, keys: Sequence[str], counts: Counts) -> Steps[
             if row is not None and not columns <= row.keys():
                 left.lacking.update(columns - row.keys())
                 continue
-            as_of = item["_as_of"]["S"]
             try:
-                body, form = (None, flat.form()) if row is None else flat.body(key, row)
+                one = _made_of(flat, key, item[VERSION]["S"], row, item["_as_of"], new=False)
             except NotFlat:
                 left.misfits.append(key)
                 continue
-            version = item[VERSION]["S"]
-            if body is not None:
-                body[VERSION], body["_as_of"] = text(version), text(as_of)
-            writes.append(_over(Wanted(flat, key, version, flat.pk(key), body, form, new=False), item, as_of))
+            writes.append(_over(one, item, item["_as_of"]["S"]))
             writing.append(key)
         if not writes:
             break

@@ -60,10 +60,7 @@ class Image:
     def attributes(self) -> dict[str, AttributeValue]:
         """All of it but the keys, for a write over another image."""
         return {
-            "rev": {"N": str(self.revision)},
-            "v": {"S": self.state.version},
-            "row": {"S": self.body},
-            "cov": {"S": _covered_text(self.covered)},
+            **self._always(),
             "lag": {"S": self.lag},
             "former": {"S": self.former_text},
             "copied": {"S": self.copied_text},
@@ -71,8 +68,9 @@ class Image:
 
     def first_attributes(self) -> dict[str, AttributeValue]:
         """The same where nothing is written over: what an ordinary row has not is left out."""
-        if self.lag or self.copied_text or self.former:
-            return self.attributes()
+        return self.attributes() if self.lag or self.copied_text or self.former else self._always()
+
+    def _always(self) -> dict[str, AttributeValue]:
         return {
             "rev": {"N": str(self.revision)},
             "v": {"S": self.state.version},

@@ -31,7 +31,7 @@ NOWHERE: Final[frozenset[Link]] = frozenset()
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Place:
-    """A node of an aggregate's tree together with the way up: `by_links`, if it follows the row's own foreign keys."""
+    """A node of an aggregate's tree and the way up: `by_links` of the row itself, else by edges that point at it."""
 
     aggregate: Aggregate
     node: Node
@@ -194,11 +194,6 @@ def _copy_id(parent: str, columns: tuple[str, ...]) -> str:
 def is_copied(node: Node) -> bool:
     """Whether the place shows a copy that the referring row's image holds."""
     return node.lookup is Lookup.COPY
-
-
-def needs_links(place: Place) -> bool:
-    """Whether going up from this place follows the row's own foreign keys (else the edges that point at it)."""
-    return place.by_links
 
 
 def _covering(ref: Reference) -> Reference:

@@ -11,7 +11,7 @@ from contract.mapping import Aggregate
 from worker.projection.image import read_image
 from worker.projection.images import RowId, Touched
 from worker.projection.operations import Get, Operation, Steps, TableName
-from worker.projection.plan import Link, Place, Plan, is_copied, needs_links
+from worker.projection.plan import Link, Place, Plan, is_copied
 from worker.projection.referrers import FanOut, Limits, Referrers, look_up
 
 READ_AT_ONCE: Final = 1000
@@ -100,7 +100,7 @@ def above(plan: Plan, fan_out: FanOut) -> list[Place]:
 
 def _way_up(place: Place, key: str) -> Referrers | None:
     """The rows that point at this one, if the way up leads to them; None: by its own links, or it is a root."""
-    if place.above is None or needs_links(place):
+    if place.above is None or place.by_links:
         return None
     return Referrers(place.above.node.table, place.node.join, place.node.table, key)
 
@@ -110,7 +110,7 @@ def _path(place: Place) -> tuple[str, ...]:
 
 
 def _read_links(plan: Plan, frontier: list[Step], links: Links) -> Steps[None]:
-    wanted = [(place.node.table, key) for place, key in frontier if needs_links(place)]
+    wanted = [(place.node.table, key) for place, key in frontier if place.by_links]
     unknown = [row_id for row_id in dict.fromkeys(wanted) if row_id not in links]
     if not unknown:
         return

@@ -20,8 +20,7 @@ from contract.mapping import Aggregate
 from worker.pace import Pace
 from worker.projection.engine import project, rebuild_roots
 from worker.projection.flat_documents import claim, filed_holders, gone, renew
-from worker.projection.image import Image
-from worker.projection.images import Counts, RowId, cover, covers
+from worker.projection.images import Counts, cover, covers
 from worker.projection.plan import Plan
 from worker.rebuild.scan import DocumentScan, RowScan
 from worker.rebuild.state import (
@@ -126,7 +125,7 @@ class Rebuild:
     def _cover(self, aggregate: Aggregate, result: Result) -> None:
         tables = {node.table for node in aggregate.root.walk() if not node.virtual}
         for page in self.scan.pages(tables.__contains__, result.progress.after):
-            lacking = [row_id for row_id, image in page.images.items() if not self._covers(row_id, image)]
+            lacking = [row_id for row_id, image in page.images.items() if not covers(self.plan, row_id, image)]
             counts = Counts()
             for part in _parts(lacking):
                 self.store.drive(cover(self.plan, part, counts))
@@ -136,9 +135,6 @@ class Rebuild:
             done = result.progress
             scanned, covered = done.scanned + page.examined, done.covered + counts.rows_written
             self._note(aggregate, result, replace(done, after=page.after, scanned=scanned, covered=covered))
-
-    def _covers(self, row_id: RowId, image: Image) -> bool:
-        return covers(self.plan, row_id, image)
 
     def _rebuild(self, aggregate: Aggregate, result: Result) -> None:
         for page in self.scan.pages(aggregate.root.table.__eq__, result.progress.after):

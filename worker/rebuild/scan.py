@@ -44,6 +44,15 @@ class _Scan:
         self._patience = patience
         self._page_items = page_items
 
+    def _answers(self, after: Item | None) -> Iterator[dict[str, Any]]:
+        """All of them behind a position. Raises FatalError, TransientError."""
+        while True:
+            answer = self._answer(after)
+            yield answer
+            after = answer.get("LastEvaluatedKey")
+            if after is None:
+                return
+
     def _answer(self, after: Item | None) -> dict[str, Any]:
         answers: list[dict[str, Any]] = []
         self._patience.all(lambda start: answers.append(self._ask(start)), [after])
@@ -62,21 +71,13 @@ class RowScan(_Scan):
 
     def pages(self, wanted: Callable[[str], bool], after: Item | None = None) -> Iterator[Page]:
         """All pages behind a position; images of tables that are `wanted`. Raises FatalError, TransientError."""
-        while True:
-            page = self._page(wanted, after)
-            yield page
-            after = page.after
-            if after is None:
-                return
-
-    def _page(self, wanted: Callable[[str], bool], after: Item | None) -> Page:
-        answer = self._answer(after)
-        images: dict[RowId, Image] = {}
-        for item in answer["Items"]:
-            table, _, key = item["pk"]["S"].partition("#")
-            if item["sk"]["S"] == ROW_SK and table and wanted(table) and (image := read_image(item)) is not None:
-                images[table, key] = image
-        return Page(images, answer["ScannedCount"], answer.get("LastEvaluatedKey"))
+        for answer in self._answers(after):
+            images: dict[RowId, Image] = {}
+            for item in answer["Items"]:
+                table, _, key = item["pk"]["S"].partition("#")
+                if item["sk"]["S"] == ROW_SK and table and wanted(table) and (image := read_image(item)) is not None:
+                    images[table, key] = image
+            yield Page(images, answer["ScannedCount"], answer.get("LastEvaluatedKey"))
 
 
 class DocumentScan(_Scan):
@@ -84,14 +85,10 @@ class DocumentScan(_Scan):
 
     def pages(self, wanted: Callable[[str], bool], after: Item | None = None) -> Iterator[DocumentPage]:
         """All pages behind a position; of aggregates that are `wanted`. Raises FatalError, TransientError."""
-        while True:
-            answer = self._answer(after)
+        for answer in self._answers(after):
             items: dict[tuple[str, str], Item] = {}
             for item in answer["Items"]:
                 aggregate, _, key = item["pk"]["S"].partition("#")
                 if wanted(aggregate) and item["sk"]["S"] == DOCUMENT_SK and holds_row(item):
                     items[aggregate, key] = item
-            after = answer.get("LastEvaluatedKey")
-            yield DocumentPage(items, answer["ScannedCount"], after)
-            if after is None:
-                return
+            yield DocumentPage(items, answer["ScannedCount"], answer.get("LastEvaluatedKey"))

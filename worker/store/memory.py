@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from contract.values import AttributeValue, Item, item_bytes
@@ -87,11 +87,13 @@ class MemoryStore:
     def _sort_keys(self, operation: Query) -> tuple[str, ...]:
         after = operation.after.encode()
         _require(not after or operation.after.startswith(operation.prefix), "a start outside of what is asked for")
-        found = sorted(
-            (sk for table, pk, sk in self.items if table is operation.table and pk == operation.pk), key=str.encode
-        )
+        found = sorted(self.partition(operation.table, operation.pk), key=str.encode)
         wanted = [sk for sk in found if sk.startswith(operation.prefix) and (not after or sk.encode() > after)]
         return tuple(wanted[: operation.limit or None])
+
+    def partition(self, table: TableName, pk: str) -> Iterable[str]:
+        """The sort keys of a partition, in any order."""
+        return [address[2] for address in self.items if address[:2] == (table, pk)]
 
     def put(self, address: Address, item: Item) -> Applied:
         """Store an item whose conditions hold."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from contract.values import Item
 from worker.projection.operations import Applied
 from worker.store.memory import Address, MemoryStore
@@ -33,6 +36,20 @@ class StrictStore(MemoryStore):
         """A deletion is a write, too."""
         self.applied_writes += 1
         return super().remove(address)
+
+
+def one_by_one(store: StrictStore, steps: Any) -> Iterator[None]:
+    """Each `next` lets a worker do one operation, in their order."""
+    replies: list[Any] | None = None
+    while True:
+        try:
+            group = steps.send(replies) if replies is not None else next(steps)
+        except StopIteration:
+            return
+        replies = []
+        for operation in group:
+            yield
+            replies.append(store.apply(operation))
 
 
 def _order(item: Item) -> tuple[str, int]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from tests.worker.projection.feature_cases import CASES
 from tests.worker.projection.histories import AS_OF, Faults, Log, finish, play, search, shards_of, stored_documents
-from tests.worker.projection.strict_store import StrictStore
+from tests.worker.projection.strict_store import StrictStore, one_by_one
 from tests.worker.projection.test_features import COPY, TAKEN, TORN, _changes, _checked, _plan
 from worker.projection import due, engine, roots
 from worker.projection.due import Dues, list_due, next_due, work_off
@@ -102,10 +102,7 @@ def _cursor_before_the_rebuild(patch: pytest.MonkeyPatch, _: Faults) -> None:
         moved = list(zip(items, [page.cursor for page in pages], strict=False))
         yield [move(item, cursor, dues) for item, cursor in moved]
 
-        def settle(fan_outs: Any) -> Any:
-            yield from due.put_due(dues, fan_outs, AS_OF)
-
-        yield from rebuild_slice(plan, passes, AS_OF, dues.limits, size, done.counts, settle)
+        yield from rebuild_slice(plan, dues, passes, AS_OF, size, done.counts)
         done.last = moved[-1][0].sk
         return done
 
@@ -260,27 +257,13 @@ class Scene:
 Act = Callable[[Scene], Any]
 
 
-def _one_by_one(store: StrictStore, steps: Any) -> Iterator[None]:
-    """Each `next` lets a worker do one operation, in their order."""
-    replies: list[Any] | None = None
-    while True:
-        try:
-            group = steps.send(replies) if replies is not None else next(steps)
-        except StopIteration:
-            return
-        replies = []
-        for operation in group:
-            yield
-            replies.append(store.apply(operation))
-
-
 def _stopped_anywhere(before: Act, steps: Act, meanwhile: Act, *, killed: bool) -> list[int]:
     """Before which operations a worker may sleep, or die, so that a document is wrong when nothing is due any more."""
     wrong: list[int] = []
     for at in itertools.count():
         scene = Scene()
         before(scene)
-        work = _one_by_one(scene.store, steps(scene))
+        work = one_by_one(scene.store, steps(scene))
         ended = any(next(work, "ended") == "ended" for _ in range(at))
         meanwhile(scene)
         if not killed:

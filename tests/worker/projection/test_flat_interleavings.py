@@ -10,7 +10,7 @@ import pytest
 
 from contract.values import from_item
 from tests.worker.projection.flat_histories import LARGE_VALUES, PLAN, Bold, Careful, change
-from tests.worker.projection.strict_store import StrictStore
+from tests.worker.projection.strict_store import StrictStore, one_by_one
 from worker.projection import documents, flat_documents
 from worker.projection.engine import project
 from worker.projection.flat_documents import Habit
@@ -184,20 +184,9 @@ def test_a_worker_may_be_killed_before_any_operation(case: str) -> None:
 
 def kill_after(store: StrictStore, batch: Sequence[RowChange], operations: int) -> None:
     """A worker that does so many operations of a batch and no more."""
-    steps = project(PLAN, batch, AS_OF, habit=Careful())
-    replies: list[Any] | None = None
-    while True:
-        try:
-            group = steps.send(replies) if replies is not None else next(steps)
-        except StopIteration:
-            return
-        replies = []
-        for operation in group:
-            if operations == 0:
-                steps.close()
-                return
-            operations -= 1
-            replies.append(store.apply(operation))
+    work = one_by_one(store, project(PLAN, batch, AS_OF, habit=Careful()))
+    for _ in range(operations + 1):  # it sleeps before the operation after them
+        next(work, None)
 
 
 def shown(store: StrictStore, key: str) -> dict[str, Any]:
