@@ -166,7 +166,7 @@ def exported_metrics(folder: Path) -> set[str]:
 
 
 def test_the_metrics_table_names_every_metric_and_no_other(tmp_path: Path) -> None:
-    documented = first_cells(section(text_of("operations.md"), "## Metrics"))
+    documented = first_cells(section(text_of("operations/README.md"), "## Metrics"))
 
     assert exported_metrics(tmp_path) == documented
 
@@ -179,7 +179,7 @@ def test_every_metric_named_exists(path: Path, tmp_path: Path) -> None:
 
 
 def test_every_event_that_is_logged_is_documented_and_no_other() -> None:
-    log_section = section(text_of("operations.md"), "## Log events")
+    log_section = section(text_of("operations/README.md"), "## Log events")
     # these carry other programs' own lines, or are for people who look into one worker
     passed_on = {"kcl", "library", "daemon_output", "batch_done"}
 
@@ -191,7 +191,7 @@ def test_every_event_that_is_logged_is_documented_and_no_other() -> None:
 
 
 def test_every_reason_for_parking_is_explained() -> None:
-    explained = first_cells(section(text_of("operations.md"), "### Parked records and documents"))
+    explained = first_cells(section(text_of("operations/parked.md"), "## Parked records and documents"))
 
     assert {str(reason) for reason in Reason} == explained
 
@@ -279,6 +279,13 @@ def test_the_readme_leads_to_every_document() -> None:
     linked = set(_LINK.findall((ROOT / "README.md").read_text("utf-8")))
 
     assert {f"docs/{path.name}" for path in DOCS.glob("*.md")} <= linked
+    assert "docs/operations/README.md" in linked
+
+
+def test_the_operations_page_leads_to_every_other() -> None:
+    linked = {link.partition("#")[0] for link in _LINK.findall(text_of("operations/README.md"))}
+
+    assert {path.name for path in (DOCS / "operations").glob("*.md")} - {"README.md"} <= linked
 
 
 @_PARAMETRISED

@@ -75,5 +75,5 @@ def prerequisites(catalog: Catalog, drafts: Iterable[Draft]) -> list[str]:
         "a role that may replicate: ALTER ROLE name REPLICATION; on Amazon RDS GRANT rds_replication TO name",
         f"a publication, where the plugin is pgoutput: CREATE PUBLICATION nearview FOR TABLE {', '.join(tables)}",
         "the replica identity of every table DEFAULT (its primary key) or FULL",
-        "DMS: before image on, transaction details on, NULLs included; all settings are in docs/operations.md",
+        "DMS: before image on, transaction details on, NULLs included; all settings: docs/operations/dms-settings.md",
     ]
