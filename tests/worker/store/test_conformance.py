@@ -1,6 +1,8 @@
 """One suite for every store that the engine may stand on: the one in memory, MiniStack, and any other endpoint.
 
 Conditional writes go in batches and singly, by the worker's own client and by boto3, which checks what it is given.
+`strict` are tables as strict as DynamoDB; `stormy` the same under every fault that leaves a write undone; `proxied` is
+MiniStack behind the same faults. (Faults after a write may turn an outcome into a refusal: `tests/soak` has those.)
 
 TEST_CONFORMANCE_ENDPOINT (with AWS_REGION and credentials in the environment) adds a further one: DynamoDB Local,
 or AWS itself with `https://dynamodb.<region>.amazonaws.com`. It creates a table of its own and deletes it.
@@ -19,6 +21,8 @@ import pytest
 from botocore.session import Session
 
 from local.ministack import MiniStack
+from tests.faults.running import faulty_store
+from tests.faults.weather import NOT_DONE, PARTLY_DONE, Fault, Weather, storm
 from tests.worker.store.boto import BotoClient
 from worker.log import Log
 from worker.projection.operations import (
@@ -44,10 +48,9 @@ Run = Callable[[Sequence[Operation]], list[Any]]
 
 ENDPOINT = os.environ.get("TEST_CONFORMANCE_ENDPOINT", "")
 BATCHED = {"batched": True, "single": False}
-STORES = [
-    "memory",
-    *(f"{store} {mode}" for store in ("boto", "lean", *(["endpoint"] if ENDPOINT else [])) for mode in BATCHED),
-]
+WAYS = ("boto", "lean", "strict", "stormy", "proxied", *(["endpoint"] if ENDPOINT else []))
+STORES = ["memory", *(f"{way} {mode}" for way in WAYS for mode in BATCHED)]
+PASSING = (NOT_DONE | PARTLY_DONE) - {Fault.REVOKED}
 
 
 def _create(client: Any, name: str) -> None:
@@ -68,6 +71,13 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         yield lambda group: [memory.apply(operation) for operation in group]
         return
     way, mode = request.param.split()
+    if way in ("strict", "stormy", "proxied"):
+        yield from _under_faults(
+            Weather(7) if way == "strict" else storm(7, 0.3, PASSING),
+            request.getfixturevalue("ministack").url if way == "proxied" else "",
+            batched=BATCHED[mode],
+        )
+        return
     if way == "endpoint":
         client = boto3.client("dynamodb", endpoint_url=ENDPOINT)
     else:
@@ -86,6 +96,26 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     store.close()
     for name in names.values():
         client.delete_table(TableName=name)
+
+
+def _under_faults(weather: Weather, upstream: str, *, batched: bool) -> Iterator[Run]:
+    session = Session()
+    session.set_credentials("test", "test")
+    names = {table: f"conformance-{table.value}-{uuid.uuid4().hex[:8]}" for table in TableName}
+    with faulty_store(weather, upstream=upstream) as server:
+        weather.calm = True
+        client = session.create_client("dynamodb", region_name="eu-west-1", endpoint_url=server.url)
+        for name in names.values():
+            _create(client, name)
+        weather.calm = False
+        store = DynamoStore(
+            LeanDynamoDB("eu-west-1", server.url, session), names, Log("error"), lambda _: None, batched=batched
+        )
+        yield store.run
+        store.close()
+        weather.calm = True
+        for name in names.values():
+            client.delete_table(TableName=name)
 
 
 _numbers = itertools.count()
