@@ -137,9 +137,9 @@ BAD: dict[str, tuple[dict[str, Any] | bytes, str, str]] = {
     "no JSON": (CANARY.encode(), "?", "not_json"),
     "no UTF-8": (b'{"data": "\xff"}', "?", "not_json"),
     "nothing": (b"", "?", "not_json"),
-    "nested too deeply": (b"[" * 100_000, "?", "not_json"),
+    "nested too deeply": (b"[" * 100_000, "?", "over_limit"),
     "NaN": (raw(order(1), total="NaN"), "?", "not_json"),
-    "a number with an enormous exponent": (raw(order(1), total="1e999999999"), "?", "not_json"),
+    "a number with an enormous exponent": (raw(order(1), total="1e999999999"), "?", "over_limit"),
     "JSON, but no object": (b"[1]", "?", "bad_envelope"),
     "no metadata": ({"data": {"order_id": 1, "note": CANARY}}, "?", "bad_envelope"),
     "no table": (order(1, table_name=None), "?", "bad_envelope"),
@@ -155,7 +155,12 @@ BAD: dict[str, tuple[dict[str, Any] | bytes, str, str]] = {
     "key is an object": (order({"a": 1}), "shop.orders", "bad_value"),
     "foreign key rounded": (raw(order(1), customer_id="1.5e+18"), "shop.orders", "rounded_key"),
     "a lone surrogate": (with_data(order(1), note=f"{CANARY}\ud800"), "shop.orders", "bad_value"),
-    "an integer of 5,000 digits": (raw(order(1), total="9" * 5000), "?", "not_json"),
+    "an integer of 10,000 digits": (raw(order(1), total="9" * 10_000), "?", "over_limit"),
+    "columns without end": (
+        with_data(order(1), **{f"c{number}": CANARY for number in range(30_000)}),
+        "?",
+        "over_limit",
+    ),
     "a row too large": (with_data(order(1), note=CANARY * 40_000), "shop.orders", "row_too_large"),
 }
 

@@ -8,6 +8,9 @@ from amazon_kclpy import kcl, messages
 
 from worker.errors import ProtocolError
 
+# one read of a shard brings 10 MB at most, and a third more in base64: what is far longer is no delivery
+MAX_LINE_BYTES = 128 * 1024 * 1024
+
 _ACTIONS = {
     "initialize": messages.InitializeInput,
     "processRecords": messages.ProcessRecordsInput,
@@ -29,8 +32,10 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
         super().__init__(source, target, errors)
 
     def read_line(self) -> bytes:
-        """The next line, or nothing when the daemon closed its end."""
-        line: bytes = self.input_file.readline()
+        """The next line, or nothing when the daemon closed its end. Raises ProtocolError for one that is too long."""
+        line: bytes = self.input_file.readline(MAX_LINE_BYTES)
+        if len(line) == MAX_LINE_BYTES:
+            raise ProtocolError(f"the daemon sent a line of more than {MAX_LINE_BYTES} bytes")
         return line
 
     def has_line(self) -> bool:

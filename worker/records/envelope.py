@@ -13,9 +13,13 @@ from typing import Any, Final
 
 from contract.frozen import frozen
 from worker.records.errors import PoisonRecord, Reason
+from worker.records.limits import MAX_DEPTH, check
 
 MAX_NUMBER_EXPONENT: Final = 1000
 """Beyond it a number's plain text would not fit in memory; no database sends such a one."""
+
+MAX_NUMBER_CHARACTERS: Final = 20_000
+"""PostgreSQL's longest fraction has 16,383 digits."""
 
 MAX_RECORD_NUMBER: Final = 1 << 55
 """A version has 14 hexadecimal digits for it."""
@@ -178,10 +182,13 @@ def _control_micros(metadata: dict[str, Any]) -> int:
         return 0
 
 
-def parse(data: bytes) -> dict[str, Any]:
+def parse(data: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The JSON object in a payload, numbers with the digits they came with. Raises PoisonRecord."""
+    check(data, max_depth)
     try:
         document = _DECODER.decode(data.decode("utf-8"))
+    except _LongNumber:
+        raise PoisonRecord(Reason.OVER_LIMIT, _LONG_NUMBER) from None
     except (ValueError, RecursionError, ArithmeticError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise PoisonRecord(Reason.NOT_JSON, "the record is not JSON in UTF-8") from None
     if not isinstance(document, dict):
@@ -189,10 +196,22 @@ def parse(data: bytes) -> dict[str, Any]:
     return document
 
 
+_LONG_NUMBER: Final = (
+    f"a number has more than {MAX_NUMBER_EXPONENT} digits before its point or takes more than {MAX_NUMBER_CHARACTERS}"
+    " characters"
+)
+
+
+class _LongNumber(ValueError):
+    """Written out it would take more memory than anybody has meant it to."""
+
+
 def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_NUMBER_CHARACTERS:
+        raise _LongNumber
     number = Decimal(text)  # from the raw text: a float would round
     if abs(number.adjusted()) > MAX_NUMBER_EXPONENT:
-        raise ValueError
+        raise _LongNumber
     return number
 
 

@@ -9,6 +9,7 @@ class Reason(StrEnum):
     """Closed list of reasons, used as metric label and in the parking table."""
 
     NOT_JSON = "not_json"
+    OVER_LIMIT = "over_limit"
     BAD_ENVELOPE = "bad_envelope"
     UNKNOWN_OPERATION = "unknown_operation"
     UNKNOWN_TABLE = "unknown_table"

@@ -20,7 +20,8 @@ from typing import Any, Final
 from contract.keys import scalar_text
 from contract.mapping import Policy
 from worker.records.envelope import NO_BEFORE_COLUMNS, PROTECTED_MARK, BeforeColumns, ChangeEvent, parse
-from worker.records.errors import PoisonRecord, Reason
+from worker.records.errors import PoisonRecord
+from worker.records.limits import ANY_DEPTH
 
 LEAST_KEY_BYTES: Final = 32
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
@@ -86,18 +87,12 @@ class Protection:
             raise ValueError("tokens need a key")
 
     def event(self, event: ChangeEvent) -> ChangeEvent:
-        """The event without what must not be seen; itself when its table has nothing sensitive or it is protected.
-
-        Raises PoisonRecord for values nested so deeply that no token can be made of them.
-        """
+        """The event without what must not be seen; itself when its table has nothing sensitive or it is protected."""
         policies = self.policies.get(event.table)
         if policies is None or event.protected:
             return event
-        try:
-            before = None if event.before is None else self._image(event.before, policies)
-            return replace(event, data=self._image(event.data, policies), before=before, protected=True, plain_bytes=0)
-        except RecursionError:
-            raise PoisonRecord(Reason.BAD_VALUE, "a column is nested too deeply", event.table) from None
+        before = None if event.before is None else self._image(event.before, policies)
+        return replace(event, data=self._image(event.data, policies), before=before, protected=True, plain_bytes=0)
 
     def payload(self, data: bytes) -> bytes:
         """A payload as it may be parked: protected and marked, so that a retry does not protect it twice.
@@ -107,7 +102,7 @@ class Protection:
         if not self.policies:
             return data
         try:
-            document = parse(data)
+            document = parse(data, ANY_DEPTH)
             policies = self._policies(document)
             return data if policies is None else _json(self._document(document, policies)).encode()
         except PoisonRecord:

@@ -133,7 +133,7 @@ def test_a_record_nested_too_deeply_to_be_written_again_is_parked_without_its_bo
     text = json.dumps(change("insert", "shop.orders", {"customer_id": "@"})).replace('"@"', deep).encode()
 
     assert CANARY.encode() not in PROTECTION.payload(text)
-    with pytest.raises(PoisonRecord, match="nested too deeply"):
+    with pytest.raises(PoisonRecord, match="nested more than 64 levels deep"):
         PROTECTION.event(_event(text))
 
 
