@@ -10,6 +10,7 @@ from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Mapping
 from worker.errors import NearviewError
 from worker.log import Log
+from worker.projection.documents import FORGOTTEN
 from worker.projection.engine import rebuild_roots
 from worker.projection.flat import CLAIMED, VERSION
 from worker.projection.flat_documents import holds_row, stored_rows
@@ -21,7 +22,7 @@ from worker.records.errors import TableLacks
 from worker.store.dynamodb import DynamoStore
 from worker.store.engine import engine_store
 
-_NO_FINGERPRINT: Final = text("repair")
+_NO_FINGERPRINT: Final = text(FORGOTTEN)
 _AS_OF_UNKNOWN: Final = "1970-01-01T00:00:00.000000Z"
 
 

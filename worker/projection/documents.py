@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
+from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Aggregate
+from contract.parts import OLD_PARTS, PARTS
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
 from worker.projection.assemble import Assembled, assemble
 from worker.projection.flat import CLAIMED, VERSION
@@ -29,6 +31,8 @@ from worker.projection.operations import (
     number,
     text,
 )
+from worker.projection.overflow import TooLarge
+from worker.projection.overflow_parts import NO_PARTS, Kept, Made, after_parts, clean_up, kept, write_parts
 from worker.projection.plan import NO_RELATIONS, Plan
 from worker.projection.reading import read_trees
 from worker.projection.roots import Root
@@ -37,7 +41,10 @@ from worker.records.version import NEVER
 GROUP: Final = 100
 """Documents rebuilt together share what they read; it bounds memory."""
 
-HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of", VERSION, CLAIMED)
+HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of", VERSION, CLAIMED, PARTS, OLD_PARTS)
+
+FORGOTTEN: Final = "repair"
+"""The fingerprint of a document of which nothing is taken for right, its parts included."""
 
 PARKED_TEXT_CHARACTERS: Final = 500
 
@@ -55,6 +62,7 @@ class Head:
     relations: str
     as_of: str
     holds_row: bool = False
+    parts: Kept = NO_PARTS
 
 
 def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generations, counts: Counts) -> Steps[None]:
@@ -91,6 +99,7 @@ def _rebuild_once(
     memory = yield from read_trees(plan, roots)
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
+    in_parts: dict[int, Made] = {}
     for at, ((aggregate, key), head) in enumerate(zip(roots, heads, strict=True)):
         refuse_newer(aggregate, head.generation)
         if not generations.may_follow(plan, aggregate, head.relations):
@@ -99,18 +108,54 @@ def _rebuild_once(
         assembled = assemble(aggregate, key, memory)
         if (head.revision and assembled.fingerprint == head.fingerprint) or not (head.revision or assembled.root_seen):
             counts.documents_skipped += 1
+            if head.parts.old:
+                yield from clean_up(document_pk(aggregate.name, key), head.parts)
             continue
         system = _system(plan, aggregate, assembled, head, as_of)
-        writes[at], fits = _write(aggregate, key, assembled, head, system)
-        if not fits:
+        item = _item(aggregate, key, assembled, system)
+        if isinstance(item, Large) or (head.parts is not NO_PARTS and not isinstance(item, str)):
+            found = yield from _in_parts(plan, item, head, system, counts)
+            if found is None:
+                continue
+            if isinstance(found, Made):
+                in_parts[at] = found
+            item = found.item if isinstance(found, Made) else found
+        if isinstance(item, str):
             parked.add(at)
+            writes[at] = _parked(aggregate, key, head, system, item)
+        else:
+            writes[at] = _put(item["pk"]["S"], item, head, aggregate)
     if not writes:
         return []
     replies = yield list(writes.values())
     done = {at for at, reply in zip(writes, replies, strict=True) if reply == APPLIED}
+    for at, made in in_parts.items():
+        yield from after_parts(made, written=at in done)
     counts.documents_written += len(done - parked)
     counts.documents_parked += len(done & parked)
+    counts.documents_in_parts += sum(bool(made.names) for at, made in in_parts.items() if at in done)
     return [roots[at] for at in writes if at not in done]
+
+
+def _in_parts(plan: Plan, item: Item | Large, head: Head, system: Item, counts: Counts) -> Steps[Made | str | None]:
+    """What to write of a document that is too large for one item, or has been, once its parts are there.
+
+    None if it is stored already that the document is too large; else a text that says so.
+    """
+    whole, fits = (item.item, False) if isinstance(item, Large) else (item, True)
+    anew = head.fingerprint == FORGOTTEN
+    try:
+        made = yield from write_parts(whole, head.revision + 1, head.parts, plan.sizes, fits=fits, anew=anew)
+    except TooLarge as problem:
+        counts.largest_document = max(counts.largest_document, problem.size)
+        fingerprint = f"{whole['_fp']['S']}~{plan.sizes.document}"  # with another limit it is tried again
+        system["_fp"] = text(fingerprint)
+        if fingerprint == head.fingerprint:
+            counts.documents_skipped += 1
+            return None
+        return str(problem)
+    counts.largest_document = max(counts.largest_document, made.size)
+    return made
 
 
 def _id(root: Root) -> tuple[str, str]:
@@ -133,7 +178,8 @@ def _head(item: Item | None) -> Head:
     flat = VERSION in item
     generation, relations = int(item["_gen"]["N"]), NO_RELATIONS if flat else item["_refs"]["S"]
     revision, fingerprint, as_of = int(item["_rev"]["N"]), item["_fp"]["S"], item["_as_of"]["S"]
-    return Head(revision, fingerprint, generation, relations, as_of, holds_row(item))
+    parts = kept(item) if PARTS in item or OLD_PARTS in item else NO_PARTS
+    return Head(revision, fingerprint, generation, relations, as_of, holds_row(item), parts)
 
 
 def _system(plan: Plan, aggregate: Aggregate, assembled: Assembled, head: Head, as_of: str) -> Item:
@@ -146,28 +192,38 @@ def _system(plan: Plan, aggregate: Aggregate, assembled: Assembled, head: Head, 
     }
 
 
-def _write(aggregate: Aggregate, key: str, assembled: Assembled, head: Head, system: Item) -> tuple[Operation, bool]:
-    """The conditional write of a document, and whether its state fits (else it is parked with its last good state)."""
+@frozen
+class Large:
+    """A document's item that is too large for DynamoDB."""
+
+    item: Item = field(hash=False)
+
+
+def _item(aggregate: Aggregate, key: str, assembled: Assembled, system: Item) -> Item | Large | str:
+    """The document's item; a text that says why there can be none."""
+    if assembled.misfits:
+        return "; ".join(assembled.misfits)
+    keys: Item = {"pk": text(document_pk(aggregate.name, key)), "sk": text(DOCUMENT_SK)}
+    try:
+        item = {**_body(aggregate, key, assembled), **keys, **system}
+        return item if _fits(item) else Large(item)
+    except NotStorable as problem:
+        return str(problem)
+    except UnicodeEncodeError:
+        return "text that is not Unicode (a lone surrogate)"
+
+
+def _parked(aggregate: Aggregate, key: str, head: Head, system: Item, misfit: str) -> Operation:
+    """Flags a document whose newest state cannot be stored; what it shows stays."""
     pk = document_pk(aggregate.name, key)
-    keys: Item = {"pk": text(pk), "sk": text(DOCUMENT_SK)}
-    misfit = "; ".join(assembled.misfits)
-    if not misfit:
-        try:
-            item = {**_body(aggregate, key, assembled), **keys, **system}
-            if _fits(item):
-                return _put(pk, item, head, aggregate), True
-            misfit = f"the document takes {item_bytes(item)} bytes; DynamoDB holds {MAX_ITEM_BYTES}"
-        except NotStorable as problem:
-            misfit = str(problem)
-        except UnicodeEncodeError:
-            misfit = "text that is not Unicode (a lone surrogate)"
     flags = {**aggregate.parked_attributes(key), "_parked": misfit[:PARKED_TEXT_CHARACTERS]}
     if head.holds_row:
         flags[CLAIMED] = NEVER  # its image has what it holds
     flagged = {**system, **to_item(flags)}
     if head.revision == 0:
-        return _put(pk, {**keys, **flagged, "_deleted": {"BOOL": True}}, head, aggregate), False
-    return Update(TableName.DOCUMENTS, pk, DOCUMENT_SK, flagged, _unchanged(head, aggregate)), False
+        new: Item = {"pk": text(pk), "sk": text(DOCUMENT_SK), **flagged, "_deleted": {"BOOL": True}}
+        return _put(pk, new, head, aggregate)
+    return Update(TableName.DOCUMENTS, pk, DOCUMENT_SK, flagged, _unchanged(head, aggregate))
 
 
 def _fits(item: Item) -> bool:

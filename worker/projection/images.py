@@ -70,6 +70,8 @@ class Counts:
     documents_skipped: int = 0
     documents_parked: int = 0
     documents_waiting: int = 0
+    documents_in_parts: int = 0
+    largest_document: int = 0
     due: int = 0
 
 

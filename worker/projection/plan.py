@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from contract.keys import KeyReader, edge_pk, edge_pks, edge_sk_prefix, key_reader, row_pk
 from contract.mapping import Aggregate, Kind, Lookup, Mapping, Node, Reference
 from worker.projection.flat import Flat, flat_aggregates
+from worker.projection.overflow import DEFAULT_DOCUMENT_BYTES, Sizes
 from worker.records.rows import Row, parent_key
 
 CACHED: Final = 1024
@@ -55,8 +56,8 @@ class Plan:
     `coverings`: a table's foreign keys as images name those whose edges they cover. `copies`, `copied_from`: the
     foreign keys that take copies, by the table that holds them and by the table they point at. `relations`: a digest of
     the foreign keys that an aggregate's documents need, by aggregate. `pointers`: the references with how the key they
-    point at is read of a row. `flats`: by table, the aggregates whose documents
-    hold their row themselves.
+    point at is read of a row. `flats`: by table, the aggregates whose documents hold their row themselves. `sizes`: how
+    documents are cut that are too large for one item.
     """
 
     mapping: Mapping
@@ -70,6 +71,7 @@ class Plan:
     relations: dict[str, str]
     flats: dict[str, Flat]
     pointers: dict[str, tuple[tuple[Reference, KeyReader], ...]]
+    sizes: Sizes
 
     def only_children(self, parent: str, relations: Collection[tuple[str, tuple[str, ...]]]) -> bool:
         """Whether every edge that can stand in a row's partition is of one of these tables and foreign keys."""
@@ -149,7 +151,7 @@ def edge_address(table: str, key: str, link: Link) -> tuple[str, str]:
     return parent, edge_sk_prefix(table, link.columns) + key
 
 
-def make_plan(mapping: Mapping) -> Plan:
+def make_plan(mapping: Mapping, max_document_bytes: int = DEFAULT_DOCUMENT_BYTES) -> Plan:
     """Prepare a mapping once per process."""
     places: dict[str, list[Place]] = {}
 
@@ -179,6 +181,7 @@ def make_plan(mapping: Mapping) -> Plan:
         relations={aggregate.name: _relations(aggregate, references) for aggregate in mapping.aggregates},
         flats=flat_aggregates(mapping),
         pointers={name: tuple((ref, key_reader(ref.columns)) for ref in refs) for name, refs in references.items()},
+        sizes=Sizes(max_document_bytes),
     )
 
 
