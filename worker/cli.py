@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import click
 
-from worker.errors import SettingsError
+from worker.errors import FatalError, SettingsError
 from worker.settings import markdown, parse, reference
 
 GROUP = "nearview.commands"
@@ -25,6 +25,8 @@ OWN = (
     EntryPoint("plan", "worker.evolve.cli:plan", GROUP),
     EntryPoint("init", "worker.init.cli:init", GROUP),
     EntryPoint("rebuild", "worker.rebuild.cli:rebuild", GROUP),
+    EntryPoint("replay", "worker.replay.cli:replay", GROUP),
+    EntryPoint("console", "worker.console.cli:console", GROUP),
     EntryPoint("sweep", "worker.rebuild.cli:sweep_command", GROUP),
 )
 
@@ -113,6 +115,22 @@ def worker_check(online: bool) -> None:
     for line in bad:
         click.echo(f"problem  {line}")
     sys.exit(bool(bad))
+
+
+@worker.command("archive")
+def worker_archive() -> None:
+    """Prepare Java's start: an archive of the classes that the daemon needs. Make it again with another Java."""
+    from worker.supervisor import archive, jars
+    from worker.supervisor.java import find_java
+
+    folder = jars.jar_folder()
+    try:
+        if folder is None or (fault := jars.problem(folder)):
+            raise FatalError(fault if folder else "amazon_kclpy is not installed")
+        made = archive.build(find_java(os.environ.get("NEARVIEW_JAVA", ""), os.environ), folder)
+    except FatalError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{made}: {made.stat().st_size / 1e6:.0f} MB; the daemon uses it from its next start on")
 
 
 @main.command("settings")

@@ -38,10 +38,12 @@ LEFT_OUT: Final = {
 # Every module that calls DynamoDB, and on which tables.
 ROWS, DOCUMENTS, PARKED, LEASES = "rows", "documents", "parked", "worker"
 CALLERS: Final = {
+    "worker/horizon.py": {ROWS},
     "worker/parked.py": {PARKED, DOCUMENTS},
     "worker/parking.py": {PARKED},
     "worker/rebuild/first_start.py": {ROWS},
     "worker/rebuild/scan.py": {ROWS},
+    "worker/replay/lease_rows.py": {LEASES},
     "worker/source_notes.py": {PARKED},
     "worker/store/dynamodb.py": {ROWS, DOCUMENTS},
     "worker/store/requests.py": {ROWS, DOCUMENTS},
