@@ -27,9 +27,10 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bounds in bytes. `document`: largest document; `left`: what stays in the item if lists are enough for it.
+    """Bounds in bytes. `document`: the largest that is stored; `left`: what stays in the item if moving lists is enough.
 
-    `element`: largest element that may stand in a part; larger parts than `part` have one element.
+    A `list` is worth moving. Parts have at least `least_part` (but for the last of a list) and at most `part`, or one
+    element; larger ones than `element` are made smaller, and none may be above `largest_element`.
     """
 
     document: int = DEFAULT_DOCUMENT_BYTES
@@ -37,7 +38,8 @@ class Sizes:
     list: int = 1_000
     least_part: int = 32_000
     part: int = 128_000
-    element: int = MAX_ITEM_BYTES - 5_000
+    element: int = 256_000
+    largest_element: int = MAX_ITEM_BYTES - 5_000
 
 
 class TooLarge(Exception):
@@ -135,7 +137,7 @@ def _fitting(element: AttributeValue, at: Place, sizes: Sizes, found: Split) -> 
     if attribute_bytes(element) <= sizes.element:
         return element
     left = _without_lists(element, at, sizes.part, sizes, found)
-    if (size := attribute_bytes(left)) > sizes.element:
+    if (size := attribute_bytes(left)) > sizes.largest_element:
         name = ".".join(str(step) for step in at if isinstance(step, str))
         raise TooLarge(
             f"an element of {name} takes {size} bytes beside its lists; DynamoDB holds {MAX_ITEM_BYTES} in an item",

@@ -102,7 +102,7 @@ def write_parts(
     tried = [sk.removeprefix(PART_SK_PREFIX) for sk in sort_keys]
     if names:
         there = {*before.names, *tried}
-        yield from _insert(pk, {name: found.parts[digest_of(name)] for name in names.values() if name not in there})
+        yield from _insert(pk, {name: found.parts[digest] for digest, name in names.items() if name not in there})
     wanted = set(names.values())
     # what a worker has written for this revision without coming to the item is named here, too, so that it is found
     old = tuple(name for name in dict.fromkeys((*before.names, *tried)) if name not in wanted)

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from contract.keys import DOCUMENT_SK
 from contract.mapping import Aggregate, Field, Filter, Kind, Mapping, Node
+from contract.parts import PARTS
 from contract.values import from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection import due, engine
 from worker.projection.flat_documents import Habit
 from worker.projection.operations import WRITES, Steps, TableName
+from worker.projection.overflow_parts import read_document
 from worker.projection.plan import Plan, make_plan
 from worker.projection.referrers import Limits
 from worker.records.rows import Row, RowChange
@@ -229,10 +232,10 @@ def expected(live: dict[tuple[str, str], SourceRow]) -> dict[tuple[str, str], An
 def stored_documents(store: StrictStore) -> dict[tuple[str, str], Any]:
     """The documents readers would get."""
     found: dict[tuple[str, str], Any] = {}
-    for (table, pk, _), item in store.items.items():
-        if table is TableName.DOCUMENTS and "_deleted" not in item:
+    for (table, pk, sk), item in store.items.items():
+        if table is TableName.DOCUMENTS and sk == DOCUMENT_SK and "_deleted" not in item:
             aggregate, key = pk.split("#", 1)
-            values = from_item(item)
+            values = from_item(store.drive(read_document(pk)) or {} if PARTS in item else item)
             found[aggregate, key] = {n: v for n, v in values.items() if not n.startswith("_") and n not in ("pk", "sk")}
     return found
 
