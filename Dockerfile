@@ -33,6 +33,8 @@ ENV PATH=/opt/nearview/bin:$PATH \
     NEARVIEW_MAPPINGS=/mappings \
     NEARVIEW_HTTP_HOST=0.0.0.0 \
     NEARVIEW_HTTP_PORT=9464
+# for the very Java and jars of this image: the daemon starts in half the time
+RUN nearview worker archive
 USER 10001
 # with a read-only root it is the one folder that is written to; a volume mounted there keeps the image's rights (1777)
 VOLUME ["/tmp"]

@@ -20,6 +20,7 @@ $(INSTALLED): requirements/dev.lock setup.cfg pyproject.toml
 	  sed -n '/^amazon-kclpy==/,/--hash/p' requirements/dev.lock >$(VENV)/kclpy.lock && \
 	  $(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-cache-dir --require-hashes -r $(VENV)/kclpy.lock && \
 	  $(BIN)/python -m worker.supervisor.jars; }
+	@$(BIN)/nearview worker archive >/dev/null || echo "going on without it: the daemon will start more slowly"
 	@touch $@
 
 ## make demo        run the main job on the local stack, print a summary, stop everything (KEEP=1 leaves it running)

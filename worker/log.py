@@ -38,6 +38,8 @@ class Event(enum.StrEnum):
     DOCUMENT_PARKED = "document_parked"
     DRIFT_SEEN = "drift_seen"
     STORE_RETRIED = "store_retried"
+    SHARD_HELD = "shard_held"
+    SHARD_WENT_ON = "shard_went_on"
     MAPPINGS_LOADED = "mappings_loaded"
     # supervisor
     SUPERVISOR_STARTED = "supervisor_started"
@@ -51,6 +53,7 @@ class Event(enum.StrEnum):
     DAEMON_OUTPUT = "daemon_output"
     KCL = "kcl"
     CHILD_DIED = "child_died"
+    CHILD_HUNG = "child_hung"
     LEASES_SEEDED = "leases_seeded"
     LEASES_FREED = "leases_freed"
     LEASE_STUCK = "lease_stuck"

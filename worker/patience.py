@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import random
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from worker import pulse
 from worker.errors import FatalError, TransientError
 from worker.log import Event, Log
+from worker.parking_limit import Held, Telling
 from worker.store.dynamodb import CALLS_IN_FLIGHT
 from worker.store.failures import back_off_seconds, classify
 
 FIRST_DELAY_SECONDS: Final = 0.1
+ATTEMPTS_BEFORE_TELLING: Final = 4
+"""After a second or so: a throttled request is nothing to tell."""
 
 
 class Patience:
@@ -24,16 +27,18 @@ class Patience:
         self,
         what: str,
         log: Log,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pulse.sleep,
         jitter: Callable[[], float] = random.random,
         attempts: int | None = None,
+        telling: Telling | None = None,
     ) -> None:
-        """With `attempts` it gives up after so many: where a person waits."""
+        """With `attempts` it gives up after so many: where a person waits. `telling` hears of a wait that lasts."""
         self._what = what
         self._log = log
         self._sleep = sleep
         self._jitter = jitter
         self._attempts = attempts
+        self._telling = telling
         self.retries = 0
 
     def all(self, call: Callable[[Any], None], arguments: list[Any]) -> None:
@@ -50,6 +55,8 @@ class Patience:
                     raise problem
             arguments = [argument for argument, problem in zip(arguments, problems, strict=True) if problem]
             if not arguments:
+                if self._telling and attempt:
+                    self._telling.goes_on(Held.PARKING_STORE)
                 return
             attempt += 1
             self.retries += len(arguments)
@@ -57,11 +64,15 @@ class Patience:
             if attempt == self._attempts:
                 raise trouble
             self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=len(arguments), error=str(trouble))
+            if self._telling and attempt >= ATTEMPTS_BEFORE_TELLING:
+                self._telling.holds(Held.PARKING_STORE, str(trouble))
             self._sleep(back_off_seconds(FIRST_DELAY_SECONDS, attempt, self._jitter()))
 
     def _problem(self, call: Callable[[Any], None], argument: Any) -> FatalError | TransientError | None:
         try:
             call(argument)
+        except (FatalError, TransientError) as error:
+            return error
         except Exception as error:  # noqa: BLE001  whatever a client library raises has one place: classify
             return classify(error, self._what)
         return None

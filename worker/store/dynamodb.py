@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from worker import pulse
 from worker.errors import FatalError
 from worker.log import Event, Log
 from worker.projection.operations import APPLIED, Get, Operation, Query, Refused, Replace, Steps, TableName, run_to_end
 from worker.store import requests
+from worker.store.clock import keep_time
 from worker.store.failures import REFUSED_CODES, back_off_seconds, classify, classify_code, refused_item
 from worker.store.replies import Garbled
 from worker.store.usage import Usage, add_consumed
@@ -36,17 +37,19 @@ _MISSING: Final = object()
 
 def dynamodb_client(region: str, endpoint_url: str) -> Any:
     """A client without botocore's own retries: ours know about single items and never give up."""
-    return boto3.client(
-        "dynamodb",
-        region_name=region,
-        endpoint_url=endpoint_url or None,
-        config=Config(
-            connect_timeout=3,
-            read_timeout=10,
-            retries={"total_max_attempts": 1},
-            max_pool_connections=CALLS_IN_FLIGHT,
-            parameter_validation=False,  # the requests are ours; checking each value costs as much as sending it
-        ),
+    return keep_time(
+        boto3.client(
+            "dynamodb",
+            region_name=region,
+            endpoint_url=endpoint_url or None,
+            config=Config(
+                connect_timeout=3,
+                read_timeout=10,
+                retries={"total_max_attempts": 1},
+                max_pool_connections=CALLS_IN_FLIGHT,
+                parameter_validation=False,  # the requests are ours; checking each value costs as much as sending it
+            ),
+        )
     )
 
 
@@ -87,7 +90,7 @@ class DynamoStore:
         client: Client,
         tables: dict[TableName, str],
         log: Log,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pulse.sleep,
         jitter: Callable[[], float] = random.random,
         *,
         batched: bool = True,
@@ -157,7 +160,9 @@ class DynamoStore:
     def _received(self, call: Call, exchange: Any, replies: list[Any]) -> Call | None:
         """Take an answer; a call that failed for now leaves its replies missing. Raises FatalError."""
         try:
-            return call.take(self._client.receive(exchange))
+            answer = self._client.receive(exchange)
+            pulse.beat()
+            return call.take(answer)
         except FatalError:
             raise
         except ClientError as error:

@@ -30,6 +30,10 @@ _AGES = {
     ),
 }
 _MERGED = "merged"
+_HELD = {
+    "parking_limit": "more was parked than NEARVIEW_PARKED_LIMIT; see nearview parked list, nearview parked allow",
+    "parking_store": "the parking table, or the key of its payloads, does not answer; see store_retried in its log",
+}
 
 
 class ChildMetrics:
@@ -90,6 +94,9 @@ class WorkerCollector:
         yield CounterMetricFamily(
             "nearview_leases_taken_over", "Leases taken because nobody worked on them.", value=self._health.leases_taken
         )
+        yield CounterMetricFamily(
+            "nearview_children_hung", "Children ended because they hung.", value=self._health.children_hung
+        )
         yield GaugeMetricFamily("nearview_daemon_up", "1 while a daemon runs.", value=self._health.daemon_runs)
         yield GaugeMetricFamily("nearview_healthy", "1 while /healthz is green.", value=self._health.green)
 
@@ -103,10 +110,19 @@ class WorkerCollector:
                 yield age
 
     def stalled_shards(self) -> list[str]:
-        """A line for each shard that is stuck in a batch; an idle one is covered anew with every empty delivery."""
-        return [
+        """A line for each shard that holds, or is stuck in a batch; an idle one is covered anew with every empty
+        delivery."""
+        merged = self._children.collect()
+        held = [
+            f"{sample.labels['shard']} holds: {_HELD.get(sample.labels['reason'], sample.labels['reason'])}"
+            for metric in merged
+            if metric.name == "nearview_shard_held"
+            for sample in metric.samples
+            if sample.value
+        ]
+        return held + [
             f"{sample.labels['shard']} has not advanced for {sample.value:.0f} seconds: see its retries and its log"
-            for metric in self._ages(self._children.collect())
+            for metric in self._ages(merged)
             if metric.name == _CHECKPOINT_AGE
             for sample in metric.samples
             if sample.value > STALLED_SECONDS

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from worker.log import Event, Log
-from worker.supervisor import tether
+from worker.supervisor import archive, tether
 
 MAIN_CLASS = "software.amazon.kinesis.multilang.MultiLangDaemon"
 # without its performance file it leaves nothing in /tmp; out of memory it must die, not limp
@@ -28,8 +28,9 @@ def command(java: Path, options: str, jars: Path, properties_file: Path) -> list
         str(java),
         *options.split(),
         *FIXED_OPTIONS,
+        *archive.options(jars),
         "-cp",
-        f"{jars}{os.sep}*",
+        archive.class_path(jars),
         MAIN_CLASS,
         "--properties-file",
         str(properties_file),
@@ -77,7 +78,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             return False
         # children that are still busy hold the pipe; their lines are not worth waiting for
-        self._pump.join(1.0)
+        self._pump.join(0.2)
         return True
 
 

@@ -18,6 +18,7 @@ class Health:
         self._green: bool | None = None
         self.restarts = 0
         self.leases_taken = 0
+        self.children_hung = 0
 
     def set_daemon(self, problem: str) -> None:
         """Why no daemon runs; empty while one does."""
@@ -46,6 +47,11 @@ class Health:
         """A lease that nobody worked on was taken over."""
         with self._lock:
             self.leases_taken += 1
+
+    def count_hung(self) -> None:
+        """A child was ended because it hung."""
+        with self._lock:
+            self.children_hung += 1
 
     @property
     def daemon_runs(self) -> bool:

@@ -47,6 +47,7 @@ class LeaseTables:
         self._dynamodb = dynamodb
         self._table = application
         self._coordinator = f"{application}-CoordinatorState"
+        self._reports = f"{application}-WorkerMetricStats"
 
     def leader(self) -> Leader | None:
         """Who holds the lock, if anybody."""
@@ -59,6 +60,20 @@ class LeaseTables:
                 owner = item.get("ownerName", {}).get("S", "")
                 return Leader(owner, item.get("recordVersionNumber", {}).get("S", ""), table, key_name)
         return None
+
+    def last_report(self, worker_id: str) -> str:
+        """What a worker last noted of its use of the processor, which changes with each report; empty for nothing.
+
+        A thread of its own writes it, every few seconds, other than the one that renews the leader's lock.
+        """
+        for table, key_name in ((self._reports, "wid"), (self._table, "leaseKey")):
+            try:
+                answer = self._dynamodb.get_item(TableName=table, Key={key_name: {"S": worker_id}}, ConsistentRead=True)
+            except self._dynamodb.exceptions.ResourceNotFoundException:
+                continue
+            if item := answer.get("Item"):
+                return str(item.get("lut", {}).get("N", ""))
+        return ""
 
     def free_leader(self, leader: Leader) -> bool:
         """Delete the lock as it was read; False if it has changed since."""

@@ -20,14 +20,15 @@ from worker.supervisor.aws import AwsError, Clients, clients, missing_resources,
 from worker.supervisor.checks import mapping_problems
 from worker.supervisor.collector import ChildMetrics, WorkerCollector, version
 from worker.supervisor.daemon import Daemon, command
+from worker.supervisor.hang import HangWatch
 from worker.supervisor.health import Health
 from worker.supervisor.java import find_java
 from worker.supervisor.leases import LeaseTables, list_shards
 from worker.supervisor.orphans import adopt_orphans
-from worker.supervisor.properties import properties, render
+from worker.supervisor.properties import properties, render, report_millis
 from worker.supervisor.server import Server
 from worker.supervisor.supervise import Supervisor
-from worker.supervisor.watch import Rounds, lease_patience_seconds
+from worker.supervisor.watch import Rounds, lease_patience_seconds, silence_seconds
 
 ROUND_SECONDS = 5.0
 
@@ -97,7 +98,16 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
         name = settings.worker_name or socket.gethostname()
         daemons = _Daemons(settings, environ, java, folder, parts.child_module, log)
         supervisor = Supervisor(
-            name, daemons.start, tables, folder, children, health, settings.shutdown_grace_seconds, log, stop
+            name,
+            daemons.start,
+            tables,
+            folder,
+            children,
+            health,
+            HangWatch(settings.hang_seconds),
+            settings.shutdown_grace_seconds,
+            log,
+            stop,
         )
         rounds = Rounds(
             tables,
@@ -108,6 +118,7 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
             log,
             time.monotonic,
             lease_patience_seconds(settings.failover_millis),
+            silence_seconds(report_millis(settings)),
         )
         threading.Thread(target=_go_rounds, args=(rounds, stop), daemon=True).start()
         supervisor.run()

@@ -13,9 +13,7 @@ _SHARD_SYNC_MILLIS = 1000
 def properties(settings: Settings, worker_id: str, child_command: str) -> dict[str, str]:
     """Keys and values of the daemon's properties file."""
     assignment = settings.lease_assignment_millis
-    # Who misses two reports gets no lease: they are rare enough for a slow machine. But a dead worker looks idle: it
-    # must be forgotten by the time its leases expire, or it is given more of them.
-    report = min(30_000, max(500, settings.failover_millis // 3))
+    report = report_millis(settings)
     capture = min(1000, report // 2, max(250, assignment // 4))
     values: dict[str, str | int] = {
         "executableName": child_command,
@@ -48,6 +46,15 @@ def properties(settings: Settings, worker_id: str, child_command: str) -> dict[s
         values["kinesisEndpoint"] = settings.endpoint_url
         values["dynamoDBEndpoint"] = settings.endpoint_url
     return {key: str(value) for key, value in values.items()}
+
+
+def report_millis(settings: Settings) -> int:
+    """How often the daemon reports its use of the processor.
+
+    Who misses two reports gets no lease: they are rare enough for a slow machine. But a dead worker looks idle: it must
+    be forgotten by the time its leases expire, or it is given more of them.
+    """
+    return min(30_000, max(500, settings.failover_millis // 3))
 
 
 def render(values: dict[str, str]) -> str:

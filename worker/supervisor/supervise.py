@@ -1,28 +1,31 @@
 """Keeps one daemon running: starts it, watches it and its children, cleans up behind it, starts the next.
 
 A child that dies takes its daemon along, but only after the daemon's whole shutdown grace, and the dead daemon would
-keep leases and leader lock for up to two minutes. So a dead child is noticed here, the other shards get a moment for
-their last checkpoints, the daemon is killed, and its successor inherits the leases.
+keep leases and leader lock for up to two minutes. So a dead child is noticed here, the daemon is killed at once, and
+its successor inherits the leases. The other shards lose nothing by it: they have checkpointed behind every delivery,
+and what they are at is done once more. A child that hangs is treated as a dead one.
 """
 
+import contextlib
 import os
 import random
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
 
+from worker import pulse
 from worker.log import Event, Log
 from worker.run_folder import RunFolder
 from worker.supervisor.aws import AwsError, reason
 from worker.supervisor.collector import ChildMetrics, process_is_gone
+from worker.supervisor.hang import HangWatch
 from worker.supervisor.health import Health
 from worker.supervisor.leases import LeaseTables
 
 LOOK_SECONDS = 0.25
-# from the first dead child to the end of its daemon: the other children's shutdownRequested comes at once
-LAST_CHECKPOINTS_SECONDS = 1.5
 FIRST_BACK_OFF_SECONDS = 0.5
 LONGEST_BACK_OFF_SECONDS = 30.0
 # a daemon that ran this long had started well, so the back-off begins anew
@@ -66,6 +69,7 @@ class Supervisor:
         folder: RunFolder,
         children: ChildMetrics,
         health: Health,
+        hangs: HangWatch,
         grace_seconds: float,
         log: Log,
         stop: threading.Event,
@@ -76,6 +80,7 @@ class Supervisor:
         self._folder = folder
         self._children = children
         self._health = health
+        self._hangs = hangs
         self._grace_seconds = grace_seconds
         self._log = log
         self._stop = stop
@@ -111,14 +116,15 @@ class Supervisor:
         self._bury_children()
 
     def _watch(self, daemon: RunningDaemon) -> None:
-        """Return when the daemon has ended, is doomed by the death of a child, or a stop is wanted."""
+        """Return when the daemon has ended, is doomed by the loss of a child, or a stop is wanted."""
+        looked = time.monotonic()
         while daemon.exit_code() is None and not self._stop.wait(LOOK_SECONDS):
-            dead = self._dead_children()
+            lost = self._dead_children()
             self._children.sweep(process_is_gone)
-            if dead:
-                for pid, shard in dead.items():
-                    self._log.error(Event.CHILD_DIED, shard=shard, pid=pid)
-                daemon.wait(LAST_CHECKPOINTS_SECONDS)
+            now = time.monotonic()
+            lost |= self._hung_children(now - looked)
+            looked = now
+            if lost:
                 return
 
     def _end(self, daemon: RunningDaemon) -> None:
@@ -133,9 +139,23 @@ class Supervisor:
 
     def _dead_children(self) -> dict[int, str]:
         dead = {pid: shard for pid, shard in self._folder.registered().items() if process_is_gone(pid)}
-        for pid in list(dead):
+        for pid, shard in dead.items():
             self._folder.leave(pid)
+            self._log.error(Event.CHILD_DIED, shard=shard, pid=pid)
         return dead
+
+    def _hung_children(self, elapsed_seconds: float) -> dict[int, str]:
+        """Those that hang, killed: they would not even see the end of their daemon."""
+        children = self._folder.registered()
+        pulses = {pid: pulse.read(self._folder.pulse(pid)) for pid in children}
+        hung = {pid: children[pid] for pid in self._hangs.hung(pulses, elapsed_seconds)}
+        for pid, shard in hung.items():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._folder.leave(pid)
+            self._health.count_hung()
+            self._log.error(Event.CHILD_HUNG, shard=shard, pid=pid)
+        return hung
 
     def _bury_children(self) -> None:
         """Forget the children of a daemon that has ended; they end by themselves. Reap those that were left to us."""
@@ -166,8 +186,10 @@ class Supervisor:
 
 
 def back_off_seconds(failures: int) -> float:
-    """How long to wait after that many failures in a row, jittered."""
-    longest = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 10))
+    """How long to wait after that many failures in a row, jittered; the first one may have been chance."""
+    if failures <= 1:
+        return 0.0
+    longest = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 2, 10))
     return longest * random.uniform(0.5, 1.0)
 
 

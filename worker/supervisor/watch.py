@@ -11,10 +11,19 @@ from worker.supervisor.leases import Leader, Lease, LeaseTables
 
 # a leader renews its lock every 30 seconds
 STALE_LEADER_SECONDS = 75.0
+# one that has stopped its reports as well, which are made by another thread, has not just missed a heartbeat
+SILENT_LEADER_SECONDS = 35.0
+LEAST_SILENCE_SECONDS = 20.0
+SILENT_REPORTS = 4
 LEASES_LOOK_SECONDS = 15.0
 # KCL gives a handover 30 seconds and the failover time, and an expired lease to somebody else after the failover time
 LEAST_PATIENCE_SECONDS = 60.0
 PATIENCE_FAILOVERS = 6
+
+
+def silence_seconds(report_millis: int) -> float:
+    """For how long a worker that reports so often must have made no report to be called silent."""
+    return max(LEAST_SILENCE_SECONDS, SILENT_REPORTS * report_millis / 1000)
 
 
 def lease_patience_seconds(failover_millis: int) -> float:
@@ -24,17 +33,25 @@ def lease_patience_seconds(failover_millis: int) -> float:
 
 @dataclass(slots=True)
 class LeaderWatch:
-    """Remembers since when the lock has not changed, by our own clock: no two hosts' clocks are compared."""
+    """Remembers since when the lock, and its holder's reports, have not changed.
 
+    By our own clock: no two hosts' clocks are compared. `silence_seconds` without a report are a sign of death.
+    """
+
+    silence_seconds: float
     leader: Leader | None = None
     since: float = 0.0
+    report: str = ""
+    reported: float = 0.0
 
-    def is_stale(self, seen: Leader, now: float) -> bool:
-        """Take in what the table says now; True if the holder has missed two heartbeats."""
+    def is_stale(self, seen: Leader, report: str, now: float) -> bool:
+        """Take in what the tables say now; True if the holder has missed two heartbeats, or one and its reports."""
+        if report != self.report or seen.owner != (self.leader and self.leader.owner):
+            self.report, self.reported = report, now
         if seen != self.leader:
             self.leader, self.since = seen, now
-            return False
-        return now - self.since > STALE_LEADER_SECONDS
+        silent = bool(report) and now - self.reported > self.silence_seconds
+        return now - self.since > (SILENT_LEADER_SECONDS if silent else STALE_LEADER_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +117,12 @@ class Rounds:
         log: Log,
         clock: Callable[[], float],
         patience_seconds: float,
+        silence_seconds: float,
     ) -> None:
-        """`successor` is the id of our worker while its daemon runs; `patience_seconds` is what a lease is given."""
+        """`successor` is the id of our worker while its daemon runs; `patience_seconds` is what a lease is given.
+
+        `silence_seconds` is for how long a worker without a sign of life may still be alive.
+        """
         self._tables = tables
         self._parked = parked
         self._stalled = stalled
@@ -109,7 +130,7 @@ class Rounds:
         self._health = health
         self._log = log
         self._clock = clock
-        self._watch = LeaderWatch()
+        self._watch = LeaderWatch(silence_seconds)
         self._lease_watch = LeaseWatch(patience_seconds)
         self._next_look = float("-inf")
 
@@ -134,7 +155,7 @@ class Rounds:
         holder live after all, it loses its leases as it would to any other worker.
         """
         seen = self._tables.leader()
-        if seen is None or not self._watch.is_stale(seen, now):
+        if seen is None or not self._watch.is_stale(seen, self._tables.last_report(seen.owner), now):
             return
         freed = self._tables.free_leader(seen)
         self._log.warning(Event.LEADER_STALE, worker=seen.owner, status="freed" if freed else "changed")

@@ -12,7 +12,7 @@ import psutil
 
 from tests.worker.supervisor.real_worker import wait_for
 from worker.log import Log
-from worker.supervisor import tether
+from worker.supervisor import archive, tether
 from worker.supervisor.daemon import Daemon, command, forward_output
 
 
@@ -48,10 +48,17 @@ def test_output_that_nobody_can_log_is_still_read() -> None:
     assert source.closed
 
 
-def test_the_command_names_classes_and_files() -> None:
-    arguments = command(Path("/j/java"), "-Xmx1g  -Da=b", Path("/jars"), Path("/run/daemon.properties"))
+def test_the_command_names_classes_and_files(tmp_path: Path) -> None:
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    (jars / "a.jar").touch()
+    arguments = command(Path("/j/java"), "-Xmx1g  -Da=b", jars, Path("/run/daemon.properties"))
     assert arguments[:3] == ["/j/java", "-Xmx1g", "-Da=b"]
-    assert arguments[arguments.index("-cp") + 1] == "/jars/*"
+    assert arguments[arguments.index("-cp") + 1] == str(jars / "a.jar")
+    assert not [argument for argument in arguments if "SharedArchive" in argument]
+    (tmp_path / archive.NAME).touch()
+    arguments = command(Path("/j/java"), "", jars, Path("/run/daemon.properties"))
+    assert f"-XX:SharedArchiveFile={tmp_path / archive.NAME}" in arguments
     assert arguments[arguments.index("--properties-file") + 1] == "/run/daemon.properties"
 
 

@@ -56,6 +56,15 @@ class Application:
         else:
             self.dynamodb.put_item(TableName=f"{self.name}-CoordinatorState", Item=item | {"key": {"S": "Leader"}})
 
+    def put_report(self, worker_id: str, micros: str) -> None:
+        """A worker's report as KCL writes it."""
+        item = {"lut": {"N": micros}}
+        if self.single_table:
+            key = {"leaseKey": {"S": worker_id}, "entityType": {"S": "WORKER_METRIC_STATS"}}
+            self.dynamodb.put_item(TableName=self.name, Item=item | key)
+        else:
+            self.dynamodb.put_item(TableName=f"{self.name}-WorkerMetricStats", Item=item | {"wid": {"S": worker_id}})
+
     def rows(self) -> dict[str, dict[str, Any]]:
         """Rows of the lease table by key, without their types."""
         items = self.dynamodb.scan(TableName=self.name, ConsistentRead=True)["Items"]
@@ -222,3 +231,10 @@ def test_a_leader_row_names_its_table_and_key(application: Application) -> None:
         else Leader(MINE, "v1", f"{application.name}-CoordinatorState", "key")
     )
     assert application.tables.leader() == expected
+
+
+def test_the_last_report_of_a_worker_is_found(application: Application) -> None:
+    application.put_report("w2.b", "17")
+    assert application.tables.last_report("w2.b") == "17"
+    assert application.tables.last_report("w3.c") == ""
+    assert LeaseTables(application.dynamodb, "no-such-application").last_report("w2.b") == ""

@@ -16,6 +16,7 @@ from worker.log import Log
 from worker.run_folder import RunFolder
 from worker.supervisor import supervise
 from worker.supervisor.collector import ChildMetrics
+from worker.supervisor.hang import HangWatch
 from worker.supervisor.health import Health
 from worker.supervisor.leases import Leader
 from worker.supervisor.supervise import Supervisor, back_off_seconds
@@ -90,7 +91,16 @@ class Play:
         self.on_start: Callable[[], None] = lambda: None
         tables: Any = self.tables
         self.supervisor = Supervisor(
-            "w1", self._start, tables, self.folder, ChildMetrics(self.folder.metrics), self.health, 0.1, log, self.stop
+            "w1",
+            self._start,
+            tables,
+            self.folder,
+            ChildMetrics(self.folder.metrics),
+            self.health,
+            HangWatch(0.001),
+            0.1,
+            log,
+            self.stop,
         )
 
     def _start(self, worker_id: str) -> FakeDaemon:
@@ -157,6 +167,26 @@ def test_a_dead_child_dooms_its_daemon(tmp_path: Path) -> None:
     assert play.folder.registered() == {}
 
 
+def test_a_child_that_hangs_is_ended_and_dooms_its_daemon(tmp_path: Path) -> None:
+    play = Play(tmp_path, FakeDaemon(), FakeDaemon())
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as hung:
+
+        def begin() -> None:
+            if len(play.ids) == 1:
+                play.folder.register(hung.pid, "shard-7")
+                play.folder.pulse(hung.pid).parent.mkdir()
+                play.folder.pulse(hung.pid).write_bytes((7).to_bytes(8, "little"))
+
+        play.on_start = begin
+        play.supervisor.run()
+        assert hung.wait(30) == -9
+    assert play.daemons[0].calls == ["kill"]
+    assert [(event["shard"], event["pid"]) for event in play.events("child_hung")] == [("shard-7", hung.pid)]
+    assert play.events("child_died") == []
+    assert play.health.children_hung == 1
+    assert play.folder.registered() == {}
+
+
 def test_another_workers_lock_is_left_alone(tmp_path: Path) -> None:
     play = Play(tmp_path, FakeDaemon())
     play.tables.owner = "w2.alive"
@@ -173,7 +203,9 @@ def test_lease_tables_that_fail_do_not_keep_the_daemon_from_starting(tmp_path: P
     assert len(play.events("lease_table_failed")) == told
 
 
-def test_the_back_off_grows_to_its_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_failure_is_not_waited_for_and_the_back_off_grows_to_its_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(supervise, "FIRST_BACK_OFF_SECONDS", 0.5)
     monkeypatch.setattr("random.uniform", lambda _low, high: high)
-    assert [back_off_seconds(failures) for failures in (1, 2, 3, 20, 9999)] == [0.5, 1.0, 2.0, 30.0, 30.0]
+    assert [back_off_seconds(failures) for failures in (1, 2, 3, 20, 9999)] == [0.0, 0.5, 1.0, 30.0, 30.0]

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from worker.log import Log
 from worker.supervisor.health import Health
 from worker.supervisor.leases import Leader, Lease
-from worker.supervisor.watch import LeaderWatch, LeaseWatch, Rounds, lease_patience_seconds
+from worker.supervisor.watch import LeaderWatch, LeaseWatch, Rounds, lease_patience_seconds, silence_seconds
 
 FIRST = Leader("w2.b", "v1", "t", "key")
 NEXT = Leader("w2.b", "v2", "t", "key")
@@ -21,15 +21,46 @@ HANDED = Lease("shard-1", "w2.b", "w3.c", 7)
 OURS = "w1.me"
 
 
+def stale(*seen: tuple[float, Leader, str]) -> list[bool]:
+    """Whether the leader is stale after each look at the lock and the holder's last report."""
+    watch = LeaderWatch(silence_seconds=20.0)
+    return [watch.is_stale(leader, report, now) for now, leader, report in seen]
+
+
 def test_a_leader_is_stale_once_it_did_not_change_for_two_heartbeats() -> None:
-    watch = LeaderWatch()
-    assert [watch.is_stale(FIRST, now) for now in (0.0, 30.0, 75.0, 75.1)] == [False, False, False, True]
+    looks = [(now, FIRST, f"report {now}") for now in (0.0, 30.0, 75.0, 75.1)]
+    assert stale(*looks) == [False, False, False, True]
 
 
 def test_a_heartbeat_begins_the_time_anew() -> None:
-    watch = LeaderWatch()
-    seen = [(FIRST, 0.0), (NEXT, 70.0), (NEXT, 140.0)]
-    assert not any(watch.is_stale(leader, now) for leader, now in seen)
+    assert not any(stale((0.0, FIRST, ""), (70.0, NEXT, ""), (140.0, NEXT, "")))
+
+
+def test_one_that_has_stopped_its_reports_as_well_is_stale_after_one_heartbeat() -> None:
+    seen = stale((0.0, FIRST, "a"), (15.0, FIRST, "b"), (35.0, FIRST, "b"), (35.1, FIRST, "b"))
+    assert seen == [False, False, False, True]
+
+
+def test_one_that_still_reports_is_given_two_heartbeats() -> None:
+    assert not any(stale((0.0, FIRST, "a"), (16.0, FIRST, "b"), (36.0, FIRST, "b"), (55.0, FIRST, "c")))
+
+
+def test_silence_without_a_missed_heartbeat_is_nothing() -> None:
+    assert not any(stale((0.0, FIRST, "a"), (30.0, NEXT, "a"), (60.0, NEXT, "a")))
+
+
+def test_one_whose_reports_are_not_known_is_given_two_heartbeats() -> None:
+    assert not any(stale((0.0, FIRST, ""), (74.0, FIRST, "")))
+
+
+def test_the_silence_of_another_leader_is_not_this_ones() -> None:
+    other = replace(FIRST, owner="w3.c")
+    assert not any(stale((0.0, other, "a"), (40.0, FIRST, "a"), (59.0, FIRST, "a")))
+
+
+@pytest.mark.parametrize(("report_millis", "seconds"), [(500, 20.0), (3333, 20.0), (30_000, 120.0)])
+def test_silence_is_four_reports_or_more(report_millis: int, seconds: float) -> None:
+    assert silence_seconds(report_millis) == seconds
 
 
 def stuck(*seen: tuple[float, Lease]) -> list[tuple[str, float]]:
@@ -90,12 +121,16 @@ class Tables:
         self.take = take
         self.taken: list[tuple[Lease, str]] = []
         self.freed: list[Leader] = []
+        self.reports: list[str] = []
         self.passed_on: list[tuple[bool, bool, str | None]] = []
 
     def leader(self) -> Leader:
         if self.error:
             raise self.error
         return FIRST
+
+    def last_report(self, worker_id: str) -> str:
+        return self.reports.pop(0) if self.reports else ""
 
     def free_leader(self, leader: Leader) -> bool:
         self.freed.append(leader)
@@ -121,7 +156,7 @@ def rounds_of(
     log = Log("info", lines)
     health = Health(log)
     health.set_daemon("")
-    rounds = Rounds(tables, parked, list, lambda: worker_id, health, log, iter(times).__next__, 60.0)
+    rounds = Rounds(tables, parked, list, lambda: worker_id, health, log, iter(times).__next__, 60.0, 20.0)
     return rounds, health, lines
 
 
@@ -200,6 +235,16 @@ def test_a_stale_leader_of_another_host_is_freed_and_its_leases_are_taken_over()
     assert '"leader_stale"' in lines.getvalue()
 
 
+@pytest.mark.parametrize(("reports", "freed"), [(["a", "a"], [FIRST]), (["a", "b"], [])])
+def test_a_leader_whose_reports_have_stopped_is_freed_sooner(reports: list[str], freed: list[Leader]) -> None:
+    tables = Tables()
+    tables.reports = reports
+    rounds, _, _ = rounds_of(tables, list, [0.0, 40.0])
+    rounds.go()
+    rounds.go()
+    assert tables.freed == freed
+
+
 def test_an_unreadable_table_is_told_and_the_round_goes_on() -> None:
     error = ClientError({"Error": {"Code": "ThrottlingException", "Message": "secret"}}, "GetItem")
     rounds, health, lines = rounds_of(Tables(error), lambda: ["shop.orders: set X"], [0.0])
@@ -233,7 +278,7 @@ def test_a_stalled_shard_turns_health_red_until_it_advances() -> None:
     health.set_daemon("")
     tables: Any = Tables()
     log = Log("error", io.StringIO())
-    rounds = Rounds(tables, list, lambda: stalled.pop(0), lambda: None, health, log, lambda: 0.0, 60.0)
+    rounds = Rounds(tables, list, lambda: stalled.pop(0), lambda: None, health, log, lambda: 0.0, 60.0, 20.0)
     rounds.go()
     assert health.problems() == ["shard-1 has not advanced for 61 seconds"]
     rounds.go()

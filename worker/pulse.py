@@ -1,0 +1,53 @@
+"""This process's pulse: a number in a file of the run folder, by which the supervisor knows a hung child.
+
+It changes with whatever shows that there is progress: an answer of DynamoDB, a pause before a request is tried again,
+an action of the daemon. At rest, while the daemon has nothing for it to do, it is 0. Only the difference counts, so no
+clock is read. In a process that was given no file, which is any but a child, all of it does nothing.
+"""
+
+import itertools
+import mmap
+import struct
+import time
+from pathlib import Path
+
+AT_REST = 0
+_NUMBER = struct.Struct("<Q")
+_numbers = itertools.count(1)
+_memory: mmap.mmap | None = None
+
+
+def begin(path: Path) -> None:
+    """Keep the pulse of this process in that file from here on, at rest."""
+    global _memory
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(_NUMBER.pack(AT_REST))
+    with path.open("r+b") as file:
+        _memory = mmap.mmap(file.fileno(), _NUMBER.size)
+
+
+def beat() -> None:
+    """Something has been done, or is about to be."""
+    if _memory is not None:
+        _NUMBER.pack_into(_memory, 0, next(_numbers))
+
+
+def rest() -> None:
+    """There is nothing to do until somebody else acts."""
+    if _memory is not None:
+        _NUMBER.pack_into(_memory, 0, AT_REST)
+
+
+def sleep(seconds: float) -> None:
+    """Wait, a few seconds at most, for what is not ready: that is no standstill."""
+    beat()
+    time.sleep(seconds)
+    beat()
+
+
+def read(path: Path) -> int:
+    """The pulse of another process; at rest if it has none yet, or none any more."""
+    try:
+        return int(_NUMBER.unpack(path.read_bytes())[0])
+    except (OSError, struct.error):
+        return AT_REST
