@@ -13,6 +13,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from api_lambdas import declared
+from api_lambdas.access import Gate
+from api_lambdas.composed import composed_gate
 from api_lambdas.declared import Command, Dispatch, InvalidBody
 from api_lambdas.dynamodb import DynamoDB, StoreError
 from api_lambdas.entry import respond, settings_problem
@@ -46,9 +48,9 @@ def _composed() -> tuple[CommandSettings, CommandApi]:
     commands = declared.from_json(settings.commands_file.read_text("utf-8"))
     records = IdempotencyRecords(DynamoDB(settings.access), settings.commands_table, time.time)
     log = Log(settings.log_level)
-    return settings, CommandApi(
-        commands, records, Monolith(settings.monolith_url), settings.dispatch_timeout_seconds, log
-    )
+    monolith = Monolith(settings.monolith_url)
+    gate = composed_gate(settings)
+    return settings, CommandApi(commands, records, monolith, settings.dispatch_timeout_seconds, log, gate)
 
 
 class CommandApi:
@@ -61,12 +63,14 @@ class CommandApi:
         monolith: Monolith,
         timeout_seconds: float,
         log: Log,
+        gate: Gate,
     ) -> None:
         self._commands = commands
         self._records = records
         self._monolith = monolith
         self._timeout_seconds = timeout_seconds
         self._log = log
+        self._gate = gate
 
     def answer(self, request: Request) -> Response:
         """The answer to one request. Raises Problem, or StoreError before anything was dispatched."""
@@ -87,6 +91,7 @@ class CommandApi:
     def _command(self, request: Request) -> Command:
         name = unquote(request.path.removeprefix(_PREFIX)) if request.path.startswith(_PREFIX) else ""
         command = self._commands.get(name)
+        self._gate.admit(request, f"POST {_PREFIX}{name}", f"POST {_PREFIX}{{name}}")
         if command is None:
             raise Problem(Kind.NOT_FOUND, "there is no such command")
         if request.method != "POST":

@@ -22,17 +22,14 @@ CONNECT_SECONDS: Final = 0.5
 READ_SECONDS: Final = 1.5
 PAUSE_SECONDS: Final = 0.05
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
-_RETRYABLE: Final = frozenset(
-    {
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-        "TransactionConflictException",
-    }
-)
+THROTTLED: Final = "ThrottlingException"
+_THROTTLED: Final = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", THROTTLED})
+_RETRYABLE: Final = _THROTTLED | {
+    "InternalServerError",
+    "LimitExceededException",
+    "ServiceUnavailable",
+    "TransactionConflictException",
+}
 
 
 class StoreError(Exception):
@@ -43,6 +40,11 @@ class StoreError(Exception):
         self.operation = operation
         self.code = code
         self.retryable = retryable
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the table takes no more requests for a moment."""
+        return self.code in _THROTTLED
 
 
 class ConditionFailed(Exception):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api_lambdas.dynamodb import StoreError
+from api_lambdas.encoding import encoded
 from api_lambdas.http import Kind, Problem, Request, Response
 from api_lambdas.log import Event, Log
 from api_lambdas.settings import SettingsError
@@ -16,7 +17,8 @@ def respond(event: Mapping[str, Any], answer: Callable[[Request], Response], reg
     """The payload for the gateway; nothing is raised, so that every error is a problem and none a traceback."""
     started = time.perf_counter()
     try:
-        response = answer(Request.parse(event))
+        request = Request.parse(event)
+        response = encoded(answer(request), request.headers.get("accept-encoding"))
     except Problem as problem:
         response = problem.response()
     except StoreError as error:
@@ -42,6 +44,8 @@ def settings_problem(error: SettingsError, region: str) -> dict[str, Any]:
 
 
 def _store_problem(error: StoreError) -> Problem:
+    if error.throttled:
+        return Problem(Kind.TOO_MANY_REQUESTS, "try again in a moment", headers={"retry-after": "1"})
     if error.retryable:
         return Problem(Kind.STORE_UNAVAILABLE, "try again in a moment", headers={"retry-after": "1"})
     return Problem(Kind.INTERNAL, "the request could not be answered")

@@ -14,7 +14,8 @@ from api_lambdas.json_text import dumps
 
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
-MAX_QUERY_PARAMETERS = 10
+MAX_QUERY_PARAMETERS = 60
+MAX_URL_CHARACTERS = 8192
 
 
 class Kind(Enum):
@@ -24,17 +25,38 @@ class Kind(Enum):
     INVALID_CURSOR = ("invalid-cursor", 400, "The cursor does not belong to this query")
     INVALID_BODY = ("invalid-body", 400, "The body is not valid")
     IDEMPOTENCY_KEY_MISSING = ("idempotency-key-missing", 400, "An Idempotency-Key is required")
+    ANSWER_TOO_LARGE = ("answer-too-large", 400, "The answer would be too large")
+    UNAUTHORIZED = ("unauthorized", 401, "A valid token is required")
+    FORBIDDEN = ("forbidden", 403, "Not allowed")
     NOT_FOUND = ("not-found", 404, "Not found")
     METHOD_NOT_ALLOWED = ("method-not-allowed", 405, "Method not allowed")
     IN_PROGRESS = ("in-progress", 409, "The command is being executed")
     BODY_TOO_LARGE = ("body-too-large", 413, "The body is too large")
+    URL_TOO_LONG = ("url-too-long", 414, "The URL is too long")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported-media-type", 415, "The body must be application/json")
     IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key belongs to another request")
+    TOO_MANY_REQUESTS = ("too-many-requests", 429, "Too many requests")
     INTERNAL = ("internal", 500, "Internal error")
     MONOLITH_UNAVAILABLE = ("monolith-unavailable", 502, "The monolith did not give a usable answer")
     STORE_UNAVAILABLE = ("store-unavailable", 503, "The store is not available")
+    KEYS_UNAVAILABLE = ("keys-unavailable", 503, "Tokens cannot be checked")
     MONOLITH_BUSY = ("monolith-busy", 503, "The monolith asks to wait")
     MONOLITH_TIMEOUT = ("monolith-timeout", 504, "The monolith did not answer in time")
+
+    @property
+    def uri(self) -> str:
+        """Its `type`."""
+        return f"urn:nearview:problem:{self.value[0]}"
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return self.value[1]
+
+    @property
+    def title(self) -> str:
+        """What it says of every such problem."""
+        return self.value[2]
 
 
 class Problem(Exception):
@@ -48,10 +70,10 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The problem as application/problem+json."""
-        name, status, title = self.kind.value
-        body = {"type": f"urn:nearview:problem:{name}", "title": title, "status": status, "detail": self.detail}
+        kind = self.kind
+        body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": self.detail}
         return Response(
-            status, dumps(body), {"content-type": PROBLEM_JSON, "cache-control": "no-store", **self.headers}
+            kind.status, dumps(body), {"content-type": PROBLEM_JSON, "cache-control": "no-store", **self.headers}
         )
 
 
@@ -62,6 +84,7 @@ class Response:
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_base64: bool = False
 
     def payload(self, region: str) -> dict[str, Any]:
         """What a Lambda returns to an HTTP API; every answer names the region that gave it."""
@@ -69,25 +92,31 @@ class Response:
             "statusCode": self.status,
             "headers": {**self.headers, "x-region": region},
             "body": self.body,
-            "isBase64Encoded": False,
+            "isBase64Encoded": self.is_base64,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; `path` begins with `/` and may still hold percent escapes, header names are lower-case."""
+    """A request; `path` begins with `/` and may still hold percent escapes, header names are lower-case.
+
+    `signed`: the gateway has checked an AWS signature; no caller can say so itself.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
+    signed: bool = False
 
     @staticmethod
     def parse(event: Mapping[str, Any]) -> Request:
-        """Raises Problem (400) for what is no text in UTF-8, has too many parameters or a broken base64 body."""
+        """Raises Problem for what is no text in UTF-8, is too long or has too many parameters, or a broken body."""
         context = event["requestContext"]
         path, query = event["rawPath"], event.get("rawQueryString") or ""
+        if len(path) + len(query) > MAX_URL_CHARACTERS:
+            raise Problem(Kind.URL_TOO_LONG, f"path and query have at most {MAX_URL_CHARACTERS} characters")
         try:
             path.encode()
             parameters = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_PARAMETERS)
@@ -100,6 +129,7 @@ class Request:
             query=tuple(parameters),
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
             body=body,
+            signed=bool((context.get("authorizer") or {}).get("iam")),
         )
 
     def parameters(self) -> dict[str, str]:
@@ -108,6 +138,10 @@ class Request:
         if len(parameters) != len(self.query):
             raise Problem(Kind.INVALID_REQUEST, "a query parameter is given twice")
         return parameters
+
+    def all_of(self, name: str) -> tuple[str, ...]:
+        """The values of a parameter that may come several times, in order."""
+        return tuple(value for given, value in self.query if given == name)
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -141,6 +175,15 @@ def key_parts(path: str, count: int) -> tuple[str, ...] | None:
             parts = [unquote(part, errors="strict") for part in path.split("|")]
         else:
             parts = unquote(path, errors="strict").split("|")
+        return tuple(unquote(part, errors="strict") for part in parts) if len(parts) == count else None
+    except UnicodeDecodeError:
+        return None
+
+
+def parameter_key_parts(value: str, count: int) -> tuple[str, ...] | None:
+    """The parts of a key given as a parameter, which was decoded once already; None if no key can look like that."""
+    parts = value.split("|") if count > 1 else [value]
+    try:
         return tuple(unquote(part, errors="strict") for part in parts) if len(parts) == count else None
     except UnicodeDecodeError:
         return None

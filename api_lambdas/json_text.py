@@ -7,6 +7,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
+MAX_DEPTH: Final = 64
+
 
 class NotJson(ValueError):
     """The text is no JSON that means one thing everywhere; the message never holds the text."""
@@ -78,6 +80,8 @@ def loads(data: bytes | str) -> Any:
             parse_constant=_refuse_constant,
             object_pairs_hook=_object,
         )
+        if _is_deep(value):
+            raise NotJson("nested too deeply")
         dumps(value).encode()  # an escaped half of a surrogate pair is no text
     except NotJson:
         raise
@@ -86,6 +90,22 @@ def loads(data: bytes | str) -> Any:
     except RecursionError as error:
         raise NotJson("nested too deeply") from error
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether objects and lists stand in each other more than MAX_DEPTH times."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+        if not below:
+            return False
+        level = below
+    return any(isinstance(item, (dict, list)) for item in level)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import contract
-from api_lambdas import declared
+from api_lambdas import access, declared, openapi
+from api_lambdas.access_file import read_access
 from api_lambdas.commands_file import read_commands
-from contract.mapping import Mapping
+from contract.mapping import Mapping as CompiledMapping
 
-COMMANDS_FILE: Final = Path(__file__).parent / "commands.yaml"
+FOLDER: Final = Path(__file__).parent
+COMMANDS_FILE: Final = FOLDER / "commands.yaml"
+ACCESS_FILE: Final = FOLDER / "access.yaml"
+DOCS_PAGE: Final = "openapi.html"
 VENDORED: Final = "fastjsonschema"
-# They read YAML and write zip files; the functions do neither.
-_NOT_PACKED: Final = frozenset({"package.py", "commands_file.py", "__main__.py"})
+# They read YAML, describe the API and write zip files; the functions do nothing of that.
+_NOT_PACKED: Final = frozenset(
+    {
+        *("package.py", "commands_file.py", "access_file.py", "__main__.py"),
+        *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_documents.py"),
+    }
+)
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -36,10 +46,35 @@ class PackageError(Exception):
         self.problems = problems
 
 
-def build(mapping_json: str, commands_yaml: str, commands_name: str = COMMANDS_FILE.name) -> bytes:
-    """The zip file from a compiled mapping (`Mapping.to_json`) and the declared commands. Raises PackageError."""
+def build(
+    mapping_json: str,
+    commands_yaml: str,
+    commands_name: str = COMMANDS_FILE.name,
+    *,
+    access_yaml: str | None = None,
+    access_name: str = ACCESS_FILE.name,
+    examples: Mapping[str, Mapping[str, Any]] | None = None,
+) -> bytes:
+    """The zip file from a compiled mapping (`Mapping.to_json`) and the declared commands. Raises PackageError.
+
+    `access_yaml`: who may call what, by default as `access.yaml` beside this file says. `examples`: documents by
+    collection and key, for the description.
+    """
+    declarations = compiled(mapping_json, commands_yaml, commands_name, access_yaml, access_name, examples)
+    return _zip({**dict(_code()), **{f"api_lambdas/{name}": text.encode() for name, text in declarations.items()}})
+
+
+def compiled(
+    mapping_json: str,
+    commands_yaml: str,
+    commands_name: str = COMMANDS_FILE.name,
+    access_yaml: str | None = None,
+    access_name: str = ACCESS_FILE.name,
+    examples: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, str]:
+    """The declarations as the functions read them, by file name: what `build` packs. Raises PackageError."""
     try:
-        mapping = Mapping.from_json(mapping_json)
+        mapping = CompiledMapping.from_json(mapping_json)
     except (ValueError, KeyError, TypeError) as error:
         raise PackageError(f"the mapping is not what Mapping.to_json writes ({type(error).__name__})") from error
     if not mapping.aggregates:
@@ -47,17 +82,25 @@ def build(mapping_json: str, commands_yaml: str, commands_name: str = COMMANDS_F
     commands, problems = read_commands(commands_yaml, commands_name)
     if problems:
         raise PackageError(*problems)
-    files = dict(_code())
-    files["api_lambdas/mapping.json"] = mapping.to_json().encode()
-    files["api_lambdas/commands.json"] = declared.to_json(commands).encode()
-    return _zip(files)
+    text = ACCESS_FILE.read_text("utf-8") if access_yaml is None else access_yaml
+    rules, problems = read_access(text, access_name, openapi.routes(mapping, commands))
+    if rules is None:
+        raise PackageError(*problems)
+    described = openapi.document(mapping, commands, rules, examples)
+    return {
+        "mapping.json": mapping.to_json(),
+        "commands.json": declared.to_json(commands),
+        "access.json": access.to_json(rules),
+        "openapi.json": json.dumps(described, ensure_ascii=False, separators=(",", ":")),
+    }
 
 
 def _code() -> Iterator[tuple[str, bytes]]:
     vendored = find_spec(VENDORED)
     if vendored is None or vendored.origin is None:
         raise PackageError(f"{VENDORED} is not installed: install requirements/dev.lock")
-    for folder in (Path(__file__).parent, Path(str(contract.__file__)).parent, Path(vendored.origin).parent):
+    yield f"{FOLDER.name}/{DOCS_PAGE}", (FOLDER / DOCS_PAGE).read_bytes()
+    for folder in (FOLDER, Path(str(contract.__file__)).parent, Path(vendored.origin).parent):
         for path in folder.glob("*.py"):
             if path.name not in _NOT_PACKED:
                 yield f"{folder.name}/{path.name}", path.read_bytes()
@@ -83,11 +126,22 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m api_lambdas.package", description="Pack the API's Lambdas.")
     parser.add_argument("--mapping", required=True, type=Path, help="compiled mapping, as JSON")
     parser.add_argument("--commands", default=COMMANDS_FILE, type=Path, help="declared commands (default: %(default)s)")
+    parser.add_argument("--access", default=ACCESS_FILE, type=Path, help="who may call what (default: %(default)s)")
+    parser.add_argument("--openapi", type=Path, help="write the description of the API (OpenAPI 3.1) here as well")
     parser.add_argument("--out", required=True, type=Path, help="zip file to write")
     options = parser.parse_args(arguments)
     try:
-        packed = build(options.mapping.read_text("utf-8"), options.commands.read_text("utf-8"), str(options.commands))
+        packed = build(
+            options.mapping.read_text("utf-8"),
+            options.commands.read_text("utf-8"),
+            str(options.commands),
+            access_yaml=options.access.read_text("utf-8"),
+            access_name=str(options.access),
+        )
         options.out.write_bytes(packed)
+        if options.openapi is not None:
+            with zipfile.ZipFile(options.out) as archive:
+                options.openapi.write_bytes(archive.read("api_lambdas/openapi.json"))
     except PackageError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,29 +1,31 @@
-"""The query Lambda: `GET /{collection}/{key}` and `GET /{collection}?<index attribute>=<value>`."""
+"""The query Lambda: documents by key, by keys and by index, and the description of the API."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 
 from api_lambdas import catalog, cursors
-from api_lambdas.catalog import Collection, Index
+from api_lambdas.access import Gate
+from api_lambdas.catalog import Collection
+from api_lambdas.composed import composed_gate
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import respond, settings_problem
-from api_lambdas.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts
+from api_lambdas.freshness import Freshness
+from api_lambdas.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts, parameter_key_parts
 from api_lambdas.json_text import dumps
+from api_lambdas.lists import MAX_KEYS, list_query
 from api_lambdas.log import Log
+from api_lambdas.pages import Pages
 from api_lambdas.repository import Document, Page, Position, Repository
-from api_lambdas.settings import QuerySettings, SettingsError, query_settings
-from contract.keys import index_partition, key_text
-
-DEFAULT_LIMIT: Final = 20
-MAX_LIMIT: Final = 100
-ORDERS: Final = ("asc", "desc")
-CONTROLS: Final = ("limit", "cursor", "order", "index")
+from api_lambdas.selection import Selection, selection
+from api_lambdas.settings import CODE_FOLDER, QuerySettings, SettingsError, query_settings
+from contract.keys import key_text
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  the runtime's signature
@@ -40,68 +42,107 @@ def _composed() -> tuple[QuerySettings, QueryApi]:
     settings = query_settings(os.environ)
     collections = catalog.from_json(settings.mapping_file.read_text("utf-8"))
     repository = Repository(DynamoDB(settings.access), settings.documents_table)
-    return settings, QueryApi(collections, repository, settings.cursor_secret)
-
-
-@dataclass(frozen=True, slots=True)
-class ListQuery:
-    """A checked request for some documents of an index."""
-
-    index: Index
-    partition: str
-    limit: int
-    descending: bool
-    cursor: str | None
+    freshness = Freshness(repository, time.monotonic, time.time)
+    pages = Pages(settings.openapi_file, CODE_FOLDER / "openapi.html")
+    gate = composed_gate(settings)
+    return settings, QueryApi(collections, repository, freshness, settings.cursor_secret, gate, pages)
 
 
 class QueryApi:
     """Answers queries; what is not declared in the mapping is refused before the table is asked."""
 
-    def __init__(self, collections: Mapping[str, Collection], repository: Repository, cursor_secret: bytes) -> None:
+    def __init__(
+        self,
+        collections: Mapping[str, Collection],
+        repository: Repository,
+        freshness: Freshness,
+        cursor_secret: bytes,
+        gate: Gate,
+        pages: Pages,
+    ) -> None:
         self._collections = collections
         self._repository = repository
+        self._freshness = freshness
         self._cursor_secret = cursor_secret
+        self._gate = gate
+        self._pages = pages
 
     def answer(self, request: Request) -> Response:
         """The answer to one request. Raises Problem or StoreError."""
+        if self._pages.serves(request.path):
+            self._gate.admit(request, f"GET {request.path}")
+            _only_get(request)
+            return self._pages.response(request)
         name, slash, key = request.path.removeprefix("/").partition("/")
         collection = self._collections.get(unquote(name))
         if collection is None:
+            self._gate.admit(request)
             raise Problem(Kind.NOT_FOUND, "there is no such collection")
-        if request.method != "GET":
-            raise Problem(Kind.METHOD_NOT_ALLOWED, "documents are only read here", headers={"allow": "GET"})
-        return self._document(collection, key, request) if slash else self._list(collection, request)
+        of_key = "/{key}" if slash else ""
+        self._gate.admit(request, f"GET /{collection.name}{of_key}", f"GET /{{collection}}{of_key}")
+        _only_get(request)
+        if slash:
+            return self._document(collection, key, request)
+        if request.all_of("key"):
+            return self._documents(collection, request)
+        return self._list(collection, request)
 
     def _document(self, collection: Collection, key: str, request: Request) -> Response:
-        if request.query:
-            raise Problem(Kind.INVALID_REQUEST, "a document is asked for without query parameters")
+        chosen = _chosen(collection, request.parameters(), "a document")
         parts = key_parts(key, collection.key_parts) if key else None
-        document = None if parts is None else self._repository.get(collection.aggregate, key_text(parts))
-        if document is None:
+        if parts is None:
             raise Problem(Kind.NOT_FOUND, "there is no document with this key")
-        headers = {"etag": document.entity_tag, "cache-control": "no-cache", **_age_headers(document)}
-        if etag_matches(request.headers.get("if-none-match"), document.entity_tag):
-            return Response(304, "", headers)
-        return Response(200, document.text(), {"content-type": JSON, **headers})
+        freshness = self._freshness.headers(collection.tables)
+        document = self._repository.get(collection.aggregate, key_text(parts))
+        if document is None:
+            raise Problem(Kind.NOT_FOUND, "there is no document with this key", headers=freshness)
+        headers = {"etag": document.entity_tag, "cache-control": "no-cache", **freshness}
+        if document.as_of is not None:
+            headers["x-as-of"] = document.as_of
+        return _unless_known(request, document.text(chosen), {**headers, **_parked([document])})
+
+    def _documents(self, collection: Collection, request: Request) -> Response:
+        """Several documents, in the order of their keys in the request; null stands for one that is not there."""
+        given = request.all_of("key")
+        if len(given) > MAX_KEYS:
+            raise Problem(Kind.INVALID_REQUEST, f"at most {MAX_KEYS} keys can be asked for at once")
+        others = {name: value for name, value in request.query if name != "key"}
+        if len(others) + len(given) != len(request.query):
+            raise Problem(Kind.INVALID_REQUEST, "a query parameter is given twice")
+        chosen = _chosen(collection, others, "documents by keys")
+        parts = [parameter_key_parts(value, collection.key_parts) for value in given]
+        keys = [None if part is None else key_text(part) for part in parts]
+        freshness = self._freshness.headers(collection.tables)
+        wanted = [key for key in keys if key]
+        found = self._repository.get_many(collection.aggregate, wanted) if wanted else {}
+        documents = [found.get(key) if key else None for key in keys]
+        texts = ["null" if document is None else document.text(chosen) for document in documents]
+        tag = _tag(["" if document is None else document.entity_tag for document in documents])
+        headers = {"etag": tag, "cache-control": "no-cache", **freshness, **_parked(found.values())}
+        return _unless_known(request, f'{{"items":[{",".join(texts)}],"next":null}}', headers)
 
     def _list(self, collection: Collection, request: Request) -> Response:
-        query = _list_query(collection, request.parameters())
-        signed = (
-            collection.aggregate,
-            query.index.name,
-            ",".join(query.index.sort),
-            query.partition,
-            str(query.descending),
-        )
-        page = self._repository.page(
-            collection.aggregate,
-            query.index,
-            query.partition,
-            limit=query.limit,
-            descending=query.descending,
-            after=None if query.cursor is None else self._position(signed, query.cursor),
-        )
-        return _list_response(page, None if page.next is None else self._cursor(signed, page.next))
+        query = list_query(collection, request.parameters())
+        signed = collection.aggregate, *query.signed
+        after = None if query.cursor is None else self._position(signed, query.cursor)
+        freshness = self._freshness.headers(collection.tables)
+        if query.between is not None and query.between.low > query.between.high:
+            page = Page((), None)
+        else:
+            page = self._repository.page(
+                collection.aggregate,
+                query.index,
+                query.partition,
+                limit=query.limit,
+                descending=query.descending,
+                after=after,
+                between=query.between,
+            )
+        cursor = None if page.next is None else self._cursor(signed, page.next)
+        texts = [document.text(query.chosen) for document in page.documents]
+        tag = _tag([*(document.entity_tag for document in page.documents), cursor or ""])
+        headers = {"etag": tag, "cache-control": "no-cache", **freshness, **_parked(page.documents)}
+        return _unless_known(request, f'{{"items":[{",".join(texts)}],"next":{dumps(cursor)}}}', headers)
 
     def _position(self, signed: tuple[str, ...], cursor: str) -> Position:
         try:
@@ -113,49 +154,29 @@ class QueryApi:
         return cursors.sign(self._cursor_secret, signed, (position.key, position.sort))
 
 
-def _age_headers(document: Document) -> dict[str, str]:
-    headers = {} if document.as_of is None else {"x-as-of": document.as_of}
-    return {**headers, "x-parked": "true"} if document.parked else headers
+def _only_get(request: Request) -> None:
+    if request.method != "GET":
+        raise Problem(Kind.METHOD_NOT_ALLOWED, "documents are only read here", headers={"allow": "GET"})
 
 
-def _list_response(page: Page, cursor: str | None) -> Response:
-    headers = {"content-type": JSON, "cache-control": "no-cache"}
-    if any(document.parked for document in page.documents):
-        headers["x-parked"] = "true"
-    items = ",".join([document.text() for document in page.documents])
-    return Response(200, f'{{"items":[{items}],"next":{dumps(cursor)}}}', headers)
+def _chosen(collection: Collection, parameters: Mapping[str, str], what: str) -> Selection | None:
+    """The attributes asked for; no other parameter is taken where this is called."""
+    if set(parameters) - {"fields"}:
+        raise Problem(Kind.INVALID_REQUEST, f"{what} can be asked for with the parameter fields and no other")
+    return selection(parameters["fields"], collection.shown) if "fields" in parameters else None
 
 
-def _list_query(collection: Collection, parameters: dict[str, str]) -> ListQuery:
-    index = _index(collection, parameters)
-    return ListQuery(
-        index=index,
-        partition=index_partition(collection.aggregate, index.name, parameters[index.partition]),
-        limit=_limit(parameters.get("limit", str(DEFAULT_LIMIT))),
-        descending=_descending(parameters.get("order", ORDERS[0])),
-        cursor=parameters.get("cursor"),
-    )
+def _parked(documents: Iterable[Document]) -> dict[str, str]:
+    return {"x-parked": "true"} if any(document.parked for document in documents) else {}
 
 
-def _index(collection: Collection, parameters: dict[str, str]) -> Index:
-    """The index whose partition attribute is named; `index` chooses if several indexes have the same one."""
-    attributes = [name for name in parameters if name not in CONTROLS]
-    wanted = parameters.get("index")
-    usable = [index for index in collection.indexes if wanted in (None, index.name)]
-    found = next((index for index in usable if [index.partition] == attributes), None)
-    if found is None:
-        allowed = ", ".join(sorted({index.partition for index in usable})) or "none: this collection has no such index"
-        raise Problem(Kind.INVALID_REQUEST, f"a list needs one attribute and its value; attributes: {allowed}")
-    return found
+def _tag(parts: Sequence[str]) -> str:
+    """Of an answer with several documents: another one when any of them has another."""
+    return f'"{hashlib.sha256(dumps(list(parts)).encode()).hexdigest()[:24]}"'
 
 
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT):
-        raise Problem(Kind.INVALID_REQUEST, f"limit must be a whole number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def _descending(text: str) -> bool:
-    if text not in ORDERS:
-        raise Problem(Kind.INVALID_REQUEST, f"order must be one of {', '.join(ORDERS)}")
-    return text == "desc"
+def _unless_known(request: Request, text: str, headers: Mapping[str, str]) -> Response:
+    """The answer, without its body if the caller has it already."""
+    if etag_matches(request.headers.get("if-none-match"), headers["etag"]):
+        return Response(304, "", headers)
+    return Response(200, text, {"content-type": JSON, **headers})

@@ -1,15 +1,26 @@
-"""Documents by key and by index, for every kind of API; one read of the table per call, never a scan."""
+"""Documents by key, by keys and by index, for every kind of API; never a scan."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from api_lambdas.catalog import Index
-from api_lambdas.dynamodb import DynamoDB
+from api_lambdas.dynamodb import THROTTLED, DynamoDB, StoreError
 from api_lambdas.item_text import item_text
+from api_lambdas.ranges import Between
+from api_lambdas.selection import Selection, select
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.values import Item
+
+MOST_AT_ONCE: Final = 100
+"""Keys of one BatchGetItem."""
+
+BATCH_ROUNDS: Final = 4
+"""A BatchGetItem returns up to 16 MB and leaves out what is beyond that, or what a busy table does not serve."""
+
+_MARK: Final = "~complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +36,9 @@ class Document:
     as_of: str | None
     parked: bool
 
-    def text(self) -> str:
-        """Its JSON."""
-        return item_text(self.attributes)
+    def text(self, chosen: Selection | None = None) -> str:
+        """Its JSON, or that of some of its attributes."""
+        return item_text(self.attributes if chosen is None else select(self.attributes, chosen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +66,46 @@ class Repository:
 
     def get(self, aggregate: str, key: str) -> Document | None:
         """The document with this key text; None if there is none, or no longer."""
-        wanted = {"pk": {"S": document_pk(aggregate, key)}, "sk": {"S": DOCUMENT_SK}}
-        answer = self._client.call("GetItem", {"TableName": self._table, "Key": wanted})
+        wanted = {"TableName": self._table, "Key": _key(document_pk(aggregate, key))}
+        answer = self._client.call("GetItem", wanted)
         return _document(answer["Item"]) if "Item" in answer else None
 
+    def get_many(self, aggregate: str, keys: Sequence[str]) -> dict[str, Document]:
+        """The documents with these key texts (MOST_AT_ONCE at most), by key; those that are not there are left out."""
+        found = self._items(_key(document_pk(aggregate, key)) for key in dict.fromkeys(keys))
+        documents = {item["pk"]["S"].removeprefix(document_pk(aggregate, "")): _document(item) for item in found}
+        return {key: document for key, document in documents.items() if document is not None}
+
+    def marks(self, tables: Sequence[str]) -> dict[str, int]:
+        """Up to which commit time (microseconds since 1970) the documents hold all changes of these source tables."""
+        marks = [
+            item
+            for start in range(0, len(tables), MOST_AT_ONCE)
+            for item in self._items(_key(document_pk(_MARK, table)) for table in tables[start : start + MOST_AT_ONCE])
+        ]
+        return {item["pk"]["S"].removeprefix(document_pk(_MARK, "")): int(item["commit_micros"]["N"]) for item in marks}
+
+    def _items(self, keys: Iterable[Item]) -> list[Item]:
+        wanted: dict[str, Any] = {self._table: {"Keys": list(keys)}}
+        found: list[Item] = []
+        for _ in range(BATCH_ROUNDS):
+            answer = self._client.call("BatchGetItem", {"RequestItems": wanted})
+            found += answer["Responses"].get(self._table, [])
+            wanted = answer.get("UnprocessedKeys") or {}
+            if not wanted:
+                return found
+        raise StoreError("BatchGetItem", THROTTLED, retryable=True)
+
     def page(
-        self, aggregate: str, index: Index, partition: str, *, limit: int, descending: bool, after: Position | None
+        self,
+        aggregate: str,
+        index: Index,
+        partition: str,
+        *,
+        limit: int,
+        descending: bool,
+        after: Position | None,
+        between: Between | None = None,
     ) -> Page:
         """Up to `limit` documents of one index partition; fewer when they are large (1 MB is read at most)."""
         names = f"_i{index.slot}p", f"_i{index.slot}s"
@@ -73,6 +118,11 @@ class Repository:
             "ScanIndexForward": not descending,
             "Limit": limit + 1,  # one more tells a last page from one that is only full
         }
+        if between is not None:
+            request["KeyConditionExpression"] += " AND #s BETWEEN :low AND :high"
+            request["ExpressionAttributeNames"]["#s"] = names[1]
+            bounds = {":low": {"S": between.low}, ":high": {"S": between.high}}
+            request["ExpressionAttributeValues"].update(bounds)
         if after is not None:
             request["ExclusiveStartKey"] = _start_key(aggregate, names, partition, after)
         answer = self._client.call("Query", request)
@@ -83,6 +133,10 @@ class Repository:
             documents=tuple(document for document in documents if document is not None),
             next=None if last is None else _position(aggregate, names[1], last),
         )
+
+
+def _key(pk: str) -> Item:
+    return {"pk": {"S": pk}, "sk": {"S": DOCUMENT_SK}}
 
 
 def _document(item: Item) -> Document | None:

@@ -48,11 +48,23 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """Whose tokens are taken, for whom they must be, and where the issuer's keys are."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    keys_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuerySettings:
-    """What the query Lambda needs."""
+    """What the query Lambda needs; `tokens` is None where no issuer is set."""
 
     documents_table: str
     mapping_file: Path
+    openapi_file: Path
+    access_file: Path
+    tokens: TokenSettings | None
     cursor_secret: bytes
     access: Access
     region: str
@@ -65,6 +77,8 @@ class CommandSettings:
 
     commands_table: str
     commands_file: Path
+    access_file: Path
+    tokens: TokenSettings | None
     monolith_url: str
     dispatch_timeout_seconds: float
     access: Access
@@ -77,13 +91,20 @@ def query_settings(environment: Mapping[str, str]) -> QuerySettings:
     read = _Reader(environment)
     documents_table = read.text("DOCUMENTS_TABLE")
     mapping_file = read.value("MAPPING_FILE", str(CODE_FOLDER / "mapping.json"), _file)
+    openapi_file = read.value("OPENAPI_FILE", str(CODE_FOLDER / "openapi.json"), _file)
+    access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), _file)
+    tokens = _tokens(read)
     cursor_secret = read.value("CURSOR_SECRET", None, _secret)
     region = read.text("AWS_REGION")
     access = _access(read, region)
     log_level = read.value("LOG_LEVEL", "info", _log_level)
-    if read.problems or mapping_file is None or cursor_secret is None or log_level is None:
+    if read.problems or mapping_file is None or openapi_file is None or access_file is None:
         raise SettingsError(tuple(read.problems))
-    return QuerySettings(documents_table, mapping_file, cursor_secret, access, region, log_level)
+    if cursor_secret is None or log_level is None:
+        raise SettingsError(tuple(read.problems))
+    return QuerySettings(
+        documents_table, mapping_file, openapi_file, access_file, tokens, cursor_secret, access, region, log_level
+    )
 
 
 def command_settings(environment: Mapping[str, str]) -> CommandSettings:
@@ -91,14 +112,20 @@ def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     read = _Reader(environment)
     commands_table = read.text("COMMANDS_TABLE")
     commands_file = read.value("COMMANDS_FILE", str(CODE_FOLDER / "commands.json"), _file)
+    access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), _file)
+    tokens = _tokens(read)
     monolith_url = read.value("MONOLITH_URL", None, _http_url)
     timeout_seconds = read.value("DISPATCH_TIMEOUT_SECONDS", DEFAULT_DISPATCH_TIMEOUT_SECONDS, _dispatch_timeout)
     region = read.text("AWS_REGION")
     access = _access(read, region)
     log_level = read.value("LOG_LEVEL", "info", _log_level)
-    if read.problems or commands_file is None or monolith_url is None or timeout_seconds is None or log_level is None:
+    if read.problems or commands_file is None or access_file is None or monolith_url is None:
         raise SettingsError(tuple(read.problems))
-    return CommandSettings(commands_table, commands_file, monolith_url, timeout_seconds, access, region, log_level)
+    if timeout_seconds is None or log_level is None:
+        raise SettingsError(tuple(read.problems))
+    return CommandSettings(
+        commands_table, commands_file, access_file, tokens, monolith_url, timeout_seconds, access, region, log_level
+    )
 
 
 class _Reader:
@@ -130,6 +157,21 @@ class _Reader:
         except ValueError as wanted:  # the message never holds the value: it may be a secret
             self.problems.append(f"{name} must be {wanted}")
             return None
+
+
+def _tokens(read: _Reader) -> TokenSettings | None:
+    """None without an issuer; an audience is then a mistake, and with one it is needed: every token has some."""
+    issuer, audiences = read.optional("JWT_ISSUER"), read.optional("JWT_AUDIENCE")
+    if not issuer:
+        if audiences:
+            read.problems.append("JWT_ISSUER is not set, but JWT_AUDIENCE is")
+        return None
+    keys_url = read.value("JWT_KEYS_URL", f"{issuer.rstrip('/')}/.well-known/jwks.json", _keys_url)
+    if not audiences:
+        read.problems.append("JWT_AUDIENCE is not set")
+    if keys_url is None:
+        return None
+    return TokenSettings(issuer, tuple(one.strip() for one in audiences.split(",") if one.strip()), keys_url)
 
 
 def _access(read: _Reader, region: str) -> Access:
@@ -165,6 +207,19 @@ def _http_url(text: str) -> str:
     if not usable or parts.query or parts.fragment:
         raise ValueError("a URL like https://host:port/base without a query")
     return text.rstrip("/")
+
+
+def _keys_url(text: str) -> str:
+    wanted = "a URL like https://issuer/.well-known/jwks.json; http:// only for this machine"
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(wanted) from None
+    local = parts.hostname in ("localhost", "127.0.0.1")
+    if not usable or parts.scheme not in (("http", "https") if local else ("https",)) or parts.username is not None:
+        raise ValueError(wanted)
+    return text
 
 
 def _endpoint(text: str) -> str:

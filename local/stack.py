@@ -40,6 +40,9 @@ START_SECONDS: Final = 60
 WORKER_GRACE_SECONDS: Final = 12
 """More than NEARVIEW_SHUTDOWN_GRACE_SECONDS below."""
 
+ACCESS: Final = "default: public"
+"""MiniStack checks no signatures, and nobody issues tokens here."""
+
 COMMANDS: Final = REPOSITORY / "api_lambdas" / "commands.yaml"
 
 NOWHERE: Final = "http://127.0.0.1:9"
@@ -140,7 +143,7 @@ class Stack:
         with self.locked():
             try:
                 check_mapping(mapping, running.source_url)
-                code = build(mapping.to_json(), COMMANDS.read_text("utf-8"))
+                code = build(mapping.to_json(), COMMANDS.read_text("utf-8"), access_yaml=ACCESS)
                 deploy_api(running.ministack, lambda _: None, code, running.monolith_url or NOWHERE)
                 self._say("API deployed with the functions packed anew")
                 self.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
@@ -188,7 +191,7 @@ class Stack:
         storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
         self._say("tables and stream deployed from cloudformation/20-data.yaml and 30-stream.yaml")
         monolith_url = self._monolith(url) if options.is_shop else None
-        code = build(mapping.to_json(), COMMANDS.read_text("utf-8"))
+        code = build(mapping.to_json(), COMMANDS.read_text("utf-8"), access_yaml=ACCESS)
         api = deploy_api(ministack, lambda _: None, code, monolith_url or NOWHERE)
         self._say(f"API deployed from cloudformation/50-api.yaml: {api.url}")
         port = options.http_port or free_port()

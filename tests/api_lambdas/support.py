@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from api_lambdas.dynamodb import DynamoDB
+from api_lambdas.package import COMMANDS_FILE, compiled
 from api_lambdas.settings import Access
 from contract.keys import document_pk, key_text
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from contract.values import to_item
 
-READS = {"GetItem", "Query"}
+READS = {"GetItem", "BatchGetItem", "Query"}
+PUBLIC = "default: public"
 
 ORDER = Aggregate(
     name="order",
@@ -37,6 +40,14 @@ ADDRESS = Aggregate(
     root=Node("address", Kind.ROOT, "shop.addresses", ("customer_id", "address_no")),
 )
 MAPPING = Mapping((ORDER, ADDRESS))
+
+
+def declarations(folder: Path, access: str = PUBLIC, mapping: Mapping = MAPPING) -> dict[str, str]:
+    """The functions' settings for what is packed with them, written into a folder."""
+    found = compiled(mapping.to_json(), COMMANDS_FILE.read_text("utf-8"), access_yaml=access)
+    for name, text in found.items():
+        (folder / name).write_text(text, "utf-8")
+    return {f"{Path(name).stem.upper()}_FILE": str(folder / name) for name in found}
 
 
 def decoded_but_percent(path: str) -> str:

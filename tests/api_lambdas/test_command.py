@@ -12,12 +12,10 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import command, declared
-from api_lambdas.commands_file import read_commands
+from api_lambdas import command
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.http import Request
 from api_lambdas.idempotency import RECORD_SECONDS
-from api_lambdas.package import COMMANDS_FILE
 from local.ministack import MiniStack
 from local.processes import free_port
 from tests.api_lambdas.monolith_double import (
@@ -31,7 +29,7 @@ from tests.api_lambdas.monolith_double import (
     stall,
     trickle,
 )
-from tests.api_lambdas.support import Tables, event
+from tests.api_lambdas.support import Tables, declarations, event
 
 Fresh = Callable[[str], str]
 Post = Callable[..., dict[str, Any]]
@@ -54,14 +52,10 @@ def post(
     ministack: MiniStack, tables: Tables, monolith: MonolithDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Post]:
     """Calls the handler as Lambda does, by default with a body that fits."""
-    commands, problems = read_commands(COMMANDS_FILE.read_text("utf-8"), "commands.yaml")
-    assert not problems
-    commands_file = tmp_path / "commands.json"
-    commands_file.write_text(declared.to_json(commands), "utf-8")
     for name, value in {
         **ministack.environment(),
         "COMMANDS_TABLE": tables.commands,
-        "COMMANDS_FILE": str(commands_file),
+        **declarations(tmp_path),
         "MONOLITH_URL": monolith.url,
         "DISPATCH_TIMEOUT_SECONDS": "20",
     }.items():
@@ -385,19 +379,29 @@ def test_an_answer_that_cannot_be_stored_is_given_all_the_same(
     assert "answer_not_stored" in [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [("ThrottlingException", (429, "too-many-requests")), ("InternalServerError", (503, "store-unavailable"))],
+)
 def test_nothing_is_dispatched_when_the_key_cannot_be_claimed(
-    post: Post, monolith: MonolithDouble, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+    post: Post,
+    monolith: MonolithDouble,
+    fresh: Fresh,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    problem: tuple[int, str],
 ) -> None:
-    """503: the caller may simply try again."""
+    """429 when the table is too busy, else 503: the caller may simply try again."""
 
     def fail(*arguments: Any, **options: Any) -> None:
-        raise StoreError("PutItem", "ThrottlingException", retryable=True)
+        raise StoreError("PutItem", code, retryable=True)
 
     monkeypatch.setattr(command._composed()[1]._records, "claim", fail)
 
     answered = post(fresh("k"))
 
-    assert problem_of(answered) == (503, "store-unavailable")
+    assert problem_of(answered) == problem
+    assert answered["headers"]["retry-after"] == "1"
     assert answered["headers"]["retry-after"] == "1"
     assert monolith.received == []
 
@@ -478,13 +482,13 @@ def test_wrong_settings_are_logged_and_not_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line for each problem, no traceback."""
-    for name in ("COMMANDS_TABLE", "MONOLITH_URL", "COMMANDS_FILE"):
+    for name in ("COMMANDS_TABLE", "MONOLITH_URL", "COMMANDS_FILE", "ACCESS_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     command._composed.cache_clear()
 
     assert problem_of(command.handler(event("POST", "/commands/x"), None)) == (500, "internal")
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 4
 
 
 def _request(body: Any) -> Any:

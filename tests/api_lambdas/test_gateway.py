@@ -16,7 +16,7 @@ import pytest
 from api_lambdas.package import COMMANDS_FILE, build
 from local.ministack import MiniStack
 from tests.api_lambdas.monolith_double import MonolithDouble
-from tests.api_lambdas.support import ADDRESS, MAPPING, ORDER, Tables
+from tests.api_lambdas.support import ADDRESS, MAPPING, ORDER, PUBLIC, Tables
 
 Answer = tuple[int, dict[str, str], Any]
 Call = Callable[..., Answer]
@@ -34,7 +34,7 @@ def monolith() -> Iterator[MonolithDouble]:
 @pytest.fixture(scope="module")
 def call(ministack: MiniStack, _created: Tables, monolith: MonolithDouble) -> Iterator[Call]:
     functions, apis = ministack.client("lambda"), ministack.client("apigatewayv2")
-    packed = build(MAPPING.to_json(), COMMANDS_FILE.read_text("utf-8"))
+    packed = build(MAPPING.to_json(), COMMANDS_FILE.read_text("utf-8"), access_yaml=PUBLIC)
     api = apis.create_api(Name="api-lambdas-test", ProtocolType="HTTP")["ApiId"]
     apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
     names = []

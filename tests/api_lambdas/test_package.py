@@ -14,19 +14,19 @@ import pytest
 
 from api_lambdas.package import COMMANDS_FILE, PackageError, build, main
 from contract.mapping import Mapping
-from tests.api_lambdas.support import MAPPING, event
+from tests.api_lambdas.support import MAPPING, PUBLIC, event
 
 COMMANDS = COMMANDS_FILE.read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
 def packed() -> bytes:
-    return build(MAPPING.to_json(), COMMANDS)
+    return build(MAPPING.to_json(), COMMANDS, access_yaml=PUBLIC)
 
 
 def test_equal_input_gives_equal_bytes(packed: bytes) -> None:
     """A deployment changes functions only when their code changed."""
-    assert build(json.dumps(json.loads(MAPPING.to_json())), COMMANDS) == packed
+    assert build(json.dumps(json.loads(MAPPING.to_json())), COMMANDS, access_yaml=PUBLIC) == packed
 
 
 def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
@@ -36,7 +36,7 @@ def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
     assert {name.partition("/")[0] for name in names} == {"api_lambdas", "contract", "fastjsonschema"}
     assert {"api_lambdas/query.py", "api_lambdas/command.py", "contract/keys.py", "fastjsonschema/LICENSE"} <= names
     assert not names & {"api_lambdas/package.py", "api_lambdas/commands_file.py", "api_lambdas/commands.yaml"}
-    assert {Path(name).suffix for name in names} == {".py", ".json", ""}
+    assert {Path(name).suffix for name in names} == {".py", ".json", ".html", ""}
     assert len(packed) < 100_000
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from api_lambdas import query
 from contract.values import to_item
 from local.ministack import MiniStack
-from tests.api_lambdas.support import ADDRESS, MAPPING, ORDER, READS, Tables, event
+from tests.api_lambdas.support import ADDRESS, ORDER, READS, Tables, declarations, event
 
 Fresh = Callable[[str], str]
 Get = Callable[..., dict[str, Any]]
@@ -25,12 +25,10 @@ Get = Callable[..., dict[str, Any]]
 @pytest.fixture
 def get(ministack: MiniStack, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Get]:
     """Calls the handler as Lambda does; every request it sends to DynamoDB must be a keyed read."""
-    mapping_file = tmp_path / "mapping.json"
-    mapping_file.write_text(MAPPING.to_json(), "utf-8")
     for name, value in {
         **ministack.environment(),
         "DOCUMENTS_TABLE": tables.documents,
-        "MAPPING_FILE": str(mapping_file),
+        **declarations(tmp_path),
         "CURSOR_SECRET": "c" * 32,
     }.items():
         monkeypatch.setenv(name, value)
@@ -359,7 +357,7 @@ def test_wrong_settings_are_logged_and_not_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line for each problem, no traceback; the caller learns only that something is wrong here."""
-    for name in ("DOCUMENTS_TABLE", "CURSOR_SECRET", "MAPPING_FILE"):
+    for name in ("DOCUMENTS_TABLE", "CURSOR_SECRET", "MAPPING_FILE", "OPENAPI_FILE", "ACCESS_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     query._composed.cache_clear()
@@ -371,6 +369,8 @@ def test_wrong_settings_are_logged_and_not_told(
     assert problems == [
         "DOCUMENTS_TABLE is not set",
         "MAPPING_FILE must be the path of an existing file",
+        "OPENAPI_FILE must be the path of an existing file",
+        "ACCESS_FILE must be the path of an existing file",
         "CURSOR_SECRET is not set",
     ]
 

@@ -20,10 +20,14 @@ def existing(tmp_path: Path) -> str:
     return str(path)
 
 
+def files(existing: str) -> dict[str, str]:
+    return {f"{name}_FILE": existing for name in ("MAPPING", "OPENAPI", "ACCESS", "COMMANDS")}
+
+
 def test_query_settings_are_read(existing: str) -> None:
     """All values arrive typed."""
     settings = query_settings(
-        {"DOCUMENTS_TABLE": "t", "MAPPING_FILE": existing, "CURSOR_SECRET": SECRET, "AWS_REGION": "eu-west-1"}
+        {"DOCUMENTS_TABLE": "t", **files(existing), "CURSOR_SECRET": SECRET, "AWS_REGION": "eu-west-1"}
     )
 
     assert ("t", Path(existing), SECRET.encode(), "eu-west-1", "info") == (
@@ -40,7 +44,7 @@ def test_command_settings_are_read(existing: str) -> None:
     settings = command_settings(
         {
             "COMMANDS_TABLE": "t",
-            "COMMANDS_FILE": existing,
+            **files(existing),
             "MONOLITH_URL": "http://127.0.0.1:8000/base/",
             "AWS_REGION": "eu-west-1",
             "LOG_LEVEL": "DEBUG",
@@ -60,14 +64,17 @@ def test_query_settings_report_all_problems() -> None:
         query_settings({"MAPPING_FILE": "/nowhere", "LOG_LEVEL": "loud"})
 
     names = [problem.split()[0] for problem in caught.value.problems]
-    assert names == ["DOCUMENTS_TABLE", "MAPPING_FILE", "CURSOR_SECRET", "AWS_REGION", "LOG_LEVEL"]
+    assert names == [
+        *("DOCUMENTS_TABLE", "MAPPING_FILE", "OPENAPI_FILE", "ACCESS_FILE"),
+        *("CURSOR_SECRET", "AWS_REGION", "LOG_LEVEL"),
+    ]
 
 
 def _read(existing: str, **environment: str) -> QuerySettings:
     return query_settings(
         {
             "DOCUMENTS_TABLE": "t",
-            "MAPPING_FILE": existing,
+            **files(existing),
             "CURSOR_SECRET": SECRET,
             "AWS_REGION": "eu-west-1",
             **environment,
@@ -131,7 +138,7 @@ def test_wrong_command_settings_are_refused(existing: str, name: str, text: str)
     """One line names the variable and what is wanted."""
     environment = {
         "COMMANDS_TABLE": "t",
-        "COMMANDS_FILE": existing,
+        **files(existing),
         "MONOLITH_URL": "http://host",
         "AWS_REGION": "eu-west-1",
         name: text,
@@ -147,8 +154,6 @@ def test_wrong_command_settings_are_refused(existing: str, name: str, text: str)
 def test_a_short_secret_is_refused_without_being_shown(existing: str) -> None:
     """The problem's text is logged, so it must not hold the secret."""
     with pytest.raises(SettingsError) as caught:
-        query_settings(
-            {"DOCUMENTS_TABLE": "t", "MAPPING_FILE": existing, "CURSOR_SECRET": "hunter2", "AWS_REGION": "r"}
-        )
+        query_settings({"DOCUMENTS_TABLE": "t", **files(existing), "CURSOR_SECRET": "hunter2", "AWS_REGION": "r"})
 
     assert str(caught.value) == "CURSOR_SECRET must be at least 32 characters long"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from functools import cache
 from typing import Any, Final
 
+from api_lambdas.access import Access, Claims, Gate, Rule
 from api_lambdas.catalog import from_json
 from api_lambdas.command import CommandApi
 from api_lambdas.commands_file import read_commands
 from api_lambdas.cursors import InvalidCursor, open_cursor, sign
 from api_lambdas.entry import respond
+from api_lambdas.freshness import Freshness
 from api_lambdas.idempotency import Claimed
 from api_lambdas.log import Log
+from api_lambdas.package import COMMANDS_FILE
+from api_lambdas.pages import Pages
 from api_lambdas.query import QueryApi
 from api_lambdas.repository import Repository
 from contract.keys import MAX_KEY_TEXT_BYTES
@@ -29,6 +34,14 @@ HEAD_BYTES: Final = 1
 """Which function is called; of the parts one is a method, one a path with its query, one headers, one a body."""
 
 MAX_BRACKETS: Final = 300
+PACKAGE: Final = COMMANDS_FILE.parent
+
+
+def _no_tokens() -> Claims:
+    raise AssertionError
+
+
+EVERYBODY: Final = Gate(Access(Rule("public"), {}), _no_tokens)
 SECRET: Final = b"0123456789abcdef0123456789abcdef"
 COMMANDS: Final = """
 cancel-order:
@@ -43,10 +56,16 @@ class Table:
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """A document, for half of all keys, or one page with another behind it."""
+        if operation == "BatchGetItem":
+            ((table, wanted),) = request["RequestItems"].items()
+            found = [self._document(key) for key in wanted["Keys"]]
+            return {"Responses": {table: [answer["Item"] for answer in found if answer]}}
         return self._document(request["Key"]) if operation == "GetItem" else self._page(request)
 
     def _document(self, key: Any) -> dict[str, Any]:
         storable(key)
+        if key["pk"]["S"].startswith("~complete#"):
+            return {}
         return {"Item": self._item(key["pk"]["S"])} if len(key["pk"]["S"]) % 2 else {}
 
     def _page(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +82,7 @@ class Table:
         return to_item({"pk": pk, "sk": "#", **system, "order_id": 1})
 
 
-class Claims:
+class Keys:
     """Every Idempotency-Key is new."""
 
     def claim(self, key: str, *_: Any) -> Claimed:
@@ -80,7 +99,10 @@ class Claimable(Exception):
 def query() -> QueryApi:
     """The query function's logic."""
     table: Any = Table()
-    return QueryApi(from_json(MAPPING.to_json()), Repository(table, "documents"), SECRET)
+    repository = Repository(table, "documents")
+    freshness = Freshness(repository, time.monotonic, time.time)
+    pages = Pages(PACKAGE / "openapi.html", PACKAGE / "openapi.html")
+    return QueryApi(from_json(MAPPING.to_json()), repository, freshness, SECRET, EVERYBODY, pages)
 
 
 @cache
@@ -89,8 +111,8 @@ def command() -> CommandApi:
     commands, problems = read_commands(COMMANDS, "commands.yaml")
     assert not problems
     unused: Any = None
-    claims: Any = Claims()
-    return CommandApi({one.name: one for one in commands}, claims, unused, 1.0, Log("error"))
+    claims: Any = Keys()
+    return CommandApi({one.name: one for one in commands}, claims, unused, 1.0, Log("error"), EVERYBODY)
 
 
 def check(data: bytes) -> None:

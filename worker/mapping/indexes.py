@@ -12,7 +12,8 @@ from worker.mapping import language
 from worker.mapping.language import Place
 from worker.mapping.problems import File, suggestion
 
-_LIST_PARAMETERS: Final = ("limit", "cursor", "order", "index")  # of the API's lists, beside the attribute
+# of the API's lists, beside the attribute
+_LIST_PARAMETERS: Final = ("limit", "cursor", "order", "index", "fields", "key", "from", "after", "to", "before")
 
 
 Attribute = Field | Computed

@@ -1,0 +1,113 @@
+"""The operations of declared commands in the description of the API. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from api_lambdas.access import Access
+from api_lambdas.declared import Command
+from api_lambdas.http import JSON, PROBLEM_JSON, Kind
+from api_lambdas.openapi_parts import Schema, header_refs, problems, sample, security
+
+_KINDS: Final = (
+    *(Kind.INVALID_REQUEST, Kind.INVALID_BODY, Kind.IDEMPOTENCY_KEY_MISSING, Kind.IN_PROGRESS, Kind.BODY_TOO_LARGE),
+    *(Kind.URL_TOO_LONG, Kind.UNSUPPORTED_MEDIA_TYPE, Kind.IDEMPOTENCY_KEY_REUSED, Kind.TOO_MANY_REQUESTS),
+    *(Kind.INTERNAL, Kind.MONOLITH_UNAVAILABLE, Kind.STORE_UNAVAILABLE, Kind.MONOLITH_BUSY, Kind.MONOLITH_TIMEOUT),
+)
+_KEY: Final[Schema] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Best a UUID. The same key and body have one effect and one answer, however often they are sent.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "example": "6f1d1cbe-5c1c-4c0b-9f57-1f0a1f4f2a11",
+}
+
+
+def command_operation(command: Command, access: Access) -> tuple[Schema, dict[str, Schema]]:
+    """A command's operation, and the schemas it refers to."""
+    name = f"command.{command.name}"
+    rule = access.rule(f"POST /commands/{command.name}", "POST /commands/{name}")
+    schema = _moved(json.loads(command.schema), f"#/components/schemas/{name}")
+    body = _example(schema, schema)
+    data = json.dumps(body, ensure_ascii=False).replace("'", "'\\''")
+    options = ['-H "Idempotency-Key: $(uuidgen)"', f'-H "Content-Type: {JSON}"', f"-d '{data}'"]
+    answers = problems(_KINDS, rule)
+    for status, answer in answers.items():
+        if status.startswith("4"):  # the monolith may refuse with the same status, in its own words
+            answer["content"] = {JSON: {"schema": {}}, PROBLEM_JSON: {"schema": {"type": "object"}}}
+    operation = {
+        "operationId": command.name,
+        "summary": command.name.replace("-", " ").capitalize(),
+        "tags": ["commands"],
+        "parameters": [_KEY],
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": body}},
+        },
+        "responses": {
+            "2XX": {
+                "description": "Executed; the body is the monolith's",
+                "headers": header_refs("X-Region", "Idempotent-Replayed"),
+                "content": {JSON: {"schema": {}}},
+            },
+            "4XX": {
+                "description": "Refused by the monolith, in its own words",
+                "headers": header_refs("X-Region", "Idempotent-Replayed"),
+                "content": {JSON: {"schema": {}}, PROBLEM_JSON: {"schema": {"type": "object"}}},
+            },
+            **answers,
+        },
+        "security": security(rule),
+        "x-codeSamples": [sample(rule, f"/commands/{command.name}", "curl", options)],
+    }
+    return operation, {name: schema}
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """The schema with its references to itself, which it finds at another place now."""
+    if isinstance(schema, list):
+        return [_moved(entry, place) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    moved = {name: _moved(value, place) for name, value in schema.items()}
+    target = moved.get("$ref")
+    if isinstance(target, str) and target.startswith("#"):
+        moved["$ref"] = place + target[1:]
+    return moved
+
+
+_TEXTS: Final = {"date": "2026-03-01", "date-time": "2026-03-01T08:00:00Z", "email": "ada@example.com"}
+
+
+def _example(schema: Any, root: Any) -> Any:
+    """A value of a schema, as far as it can be told: required members and the first of all alternatives."""
+    if not isinstance(schema, dict):
+        return None
+    for name in ("example", "const", "default"):
+        if name in schema:
+            return schema[name]
+    for name in ("examples", "enum"):
+        if schema.get(name):
+            return schema[name][0]
+    for name in ("oneOf", "anyOf"):
+        if schema.get(name):
+            return _example(schema[name][0], root)
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    if kind == "object":
+        members = schema.get("properties", {})
+        wanted = [*schema.get("required", [])]
+        wanted += [name for name in members if name not in wanted][
+            : max(0, schema.get("minProperties", 0) - len(wanted))
+        ]
+        return {name: _example(members.get(name, {}), root) for name in wanted}
+    if kind == "array":
+        return [_example(schema.get("items", {}), root)] * max(1, schema.get("minItems", 1))
+    if kind == "string":
+        text = _TEXTS.get(schema.get("format", ""), "text")
+        return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength", len(text) + 99)]
+    if kind in ("integer", "number"):
+        return schema.get("minimum", 1)
+    return True if kind == "boolean" else None
