@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from worker.log import Event, Log
+from worker.metrics import observe_document_limit
 from worker.parking import Parking
 from worker.patience import Patience
 from worker.pipeline import ParkingPlace, Pipeline
@@ -36,10 +37,11 @@ def _pipeline(
 ) -> Pipeline:
     mapping = read_mapping(Path(settings.mappings))
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
+    observe_document_limit(settings.max_document_bytes)
     read_as = source(settings, mapping)
     client = dynamodb_client(settings.region, settings.endpoint_url)
     return Pipeline(
-        plan=make_plan(mapping),
+        plan=make_plan(mapping, settings.max_document_bytes),
         store=engine_store(
             settings.region,
             settings.endpoint_url,

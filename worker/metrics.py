@@ -33,6 +33,19 @@ DOCUMENTS_PARKED = Counter("nearview_documents_parked", "Documents whose newest 
 DOCUMENTS_WAITING = Counter(
     "nearview_documents_waiting", "Documents left as they are until a rebuild has put the edges of new relations."
 )
+DOCUMENTS_IN_PARTS = Counter(
+    "nearview_documents_in_parts", "Documents written that are too large for one item; they count as written, too."
+)
+LARGEST_DOCUMENT = Gauge(
+    "nearview_largest_document_bytes",
+    "The largest document too large for one item that was met since the worker's start, stored or parked; else 0.",
+    multiprocess_mode="max",
+)
+DOCUMENT_LIMIT = Gauge(
+    "nearview_document_limit_bytes",
+    "NEARVIEW_MAX_DOCUMENT_BYTES: larger documents are parked.",
+    multiprocess_mode="livemostrecent",
+)
 DUE = Gauge(
     "nearview_due",
     "Changed rows of the shard, pointed at by very many, whose documents are being rebuilt in slices.",
@@ -76,6 +89,9 @@ CHECKPOINT_TIME = Gauge(
 LEASES = Gauge("nearview_leases", "Shards held by this worker.", multiprocess_mode="livesum")
 
 
+_largest = [0]
+
+
 class DocumentCounts(Protocol):
     """What became of documents."""
 
@@ -83,6 +99,8 @@ class DocumentCounts(Protocol):
     documents_skipped: int
     documents_parked: int
     documents_waiting: int
+    documents_in_parts: int
+    largest_document: int
 
 
 class UnitCounts(Protocol):
@@ -180,7 +198,16 @@ def _count_documents(counts: DocumentCounts) -> None:
         (DOCUMENT_SKIPS, counts.documents_skipped),
         (DOCUMENTS_PARKED, counts.documents_parked),
         (DOCUMENTS_WAITING, counts.documents_waiting),
+        (DOCUMENTS_IN_PARTS, counts.documents_in_parts),
     )
+    if counts.largest_document > _largest[0]:
+        _largest[0] = counts.largest_document
+        LARGEST_DOCUMENT.set(counts.largest_document)
+
+
+def observe_document_limit(limit_bytes: int) -> None:
+    """Record the size of the largest document that is stored."""
+    DOCUMENT_LIMIT.set(limit_bytes)
 
 
 def _count_units(used: UnitCounts) -> None:

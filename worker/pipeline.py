@@ -82,6 +82,8 @@ class BatchReport:
     documents_skipped: int = 0
     documents_parked: int = 0
     documents_waiting: int = 0
+    documents_in_parts: int = 0
+    largest_document: int = 0
     due: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
@@ -99,6 +101,8 @@ class BatchReport:
         self.documents_skipped += counts.documents_skipped
         self.documents_parked += counts.documents_parked
         self.documents_waiting += counts.documents_waiting
+        self.documents_in_parts += counts.documents_in_parts
+        self.largest_document = max(self.largest_document, counts.largest_document)
         self.due += counts.due
 
 

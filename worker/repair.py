@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Environ
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Mapping
-from worker.errors import NearviewError
+from worker.errors import NearviewError, SettingsError
 from worker.log import Log
+from worker.operator_cli import operator_settings
 from worker.projection.documents import FORGOTTEN
 from worker.projection.engine import rebuild_roots
 from worker.projection.flat import CLAIMED, VERSION
 from worker.projection.flat_documents import holds_row, stored_rows
 from worker.projection.generations import NewerGeneration
 from worker.projection.operations import Condition, Get, Operation, Steps, TableName, Update, text
+from worker.projection.overflow import DEFAULT_DOCUMENT_BYTES
 from worker.projection.plan import make_plan
 from worker.projection.roots import Root
 from worker.records.errors import TableLacks
@@ -40,16 +43,24 @@ class StoredRow:
 class RowStore:
     """The rows of one deployment, and the documents made of them. Methods raise RepairError."""
 
-    def __init__(self, mapping: Mapping, store: DynamoStore) -> None:
-        self._plan = make_plan(mapping)
+    def __init__(
+        self, mapping: Mapping, store: DynamoStore, max_document_bytes: int = DEFAULT_DOCUMENT_BYTES
+    ) -> None:
+        self._plan = make_plan(mapping, max_document_bytes)
         self._aggregates = {aggregate.name: aggregate for aggregate in mapping.aggregates}
         self._store = store
 
     @staticmethod
-    def open(mapping: Mapping, rows: str, documents: str, *, region: str, endpoint_url: str) -> RowStore:
-        """With the tables' names."""
+    def open(
+        mapping: Mapping, rows: str, documents: str, environ: Environ, *, region: str, endpoint_url: str
+    ) -> RowStore:
+        """With the tables' names; `environ` may say how large documents may be. Raises RepairError."""
         try:
-            return RowStore(mapping, engine_store(region, endpoint_url, rows, documents, Log("warning")))
+            limit = operator_settings(environ, ("max_document_bytes",)).max_document_bytes
+            store = engine_store(region, endpoint_url, rows, documents, Log("warning"))
+            return RowStore(mapping, store, limit)
+        except SettingsError as error:
+            raise RepairError("; ".join(error.problems)) from error
         except NearviewError as error:
             raise RepairError(str(error)) from error
 

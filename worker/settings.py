@@ -185,6 +185,14 @@ class Settings:
         "How many rows that point at a changed row are followed to their documents within a batch. The documents of a"
         " row that more point at are rebuilt in slices beside the stream.",
     )
+    max_document_bytes: int = _number(
+        "NEARVIEW_MAX_DOCUMENT_BYTES",
+        4_000_000,
+        400_000,
+        16_000_000,
+        "The largest document that is stored, as DynamoDB counts bytes. One of more than 400,000 has its largest lists in"
+        " parts, items beside it; a larger one than this is parked. The API's functions hand over 6 MB at most.",
+    )
     conditional_writes: str = _text(
         "NEARVIEW_CONDITIONAL_WRITES",
         "How conditional writes go to DynamoDB: `batched`, 25 statements in a call, or `single`, each in its own call,"

@@ -81,7 +81,8 @@ def explain(
     if record is None and not online:
         raise click.UsageError("--key and --row look at stored items: add --online")
     try:
-        plan = make_plan(read_mapping(mappings))
+        limit = operator_settings(os.environ, ("max_document_bytes",)).max_document_bytes
+        plan = make_plan(read_mapping(mappings), limit)
         explained = None if record is None else _record(record.read(), plan, online=online)
         journal = _stored(plan, document, row) if explained is None else _journal(plan, explained, online=online)
     except (PoisonRecord, TableLacks) as problem:

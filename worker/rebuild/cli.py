@@ -33,7 +33,10 @@ from worker.source_settings import read_mapping
 from worker.store.dynamodb import DynamoStore, dynamodb_client
 from worker.store.engine import engine_store
 
-NEEDED: Final = ("region", "endpoint_url", "rows_table", "documents_table", "parked_table", "mappings")
+NEEDED: Final = (
+    *("region", "endpoint_url", "rows_table", "documents_table", "parked_table", "mappings"),
+    "max_document_bytes",
+)
 DEFAULT_PER_SECOND: Final = 500.0
 ATTEMPTS: Final = 20
 
@@ -156,7 +159,7 @@ def _opened(settings: Settings, mapping: Mapping) -> Iterator[tuple[Plan, Dynamo
         settings.conditional_writes,
     )
     try:
-        yield make_plan(mapping), store, scan, documents
+        yield make_plan(mapping, settings.max_document_bytes), store, scan, documents
     except (NewerGeneration, TableLacks) as error:
         raise FatalError(str(error)) from None
     finally:

@@ -210,7 +210,7 @@ def _row_store(mapping: Mapping, rows_table: str, documents_table: str) -> RowSt
     region, endpoint_url = os.environ.get("AWS_REGION", ""), os.environ.get("AWS_ENDPOINT_URL", "")
     if not region:
         raise VerifyError("--repair needs AWS_REGION")
-    return RowStore.open(mapping, rows_table, documents_table, region=region, endpoint_url=endpoint_url)
+    return RowStore.open(mapping, rows_table, documents_table, os.environ, region=region, endpoint_url=endpoint_url)
 
 
 def _progress(line: str) -> None:
