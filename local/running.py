@@ -69,6 +69,8 @@ class Running:
         return {
             **self.ministack.environment(),
             "NEARVIEW_SOURCE_URL": self.source_url,
+            "NEARVIEW_APPLICATION": self.storage.application,
+            "NEARVIEW_STREAM": self.storage.stream,
             "NEARVIEW_ROWS_TABLE": self.storage.rows_table,
             "NEARVIEW_DOCUMENTS_TABLE": self.storage.documents_table,
             "NEARVIEW_PARKED_TABLE": self.storage.parked_table,
