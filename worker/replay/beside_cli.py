@@ -17,7 +17,7 @@ from worker.errors import FatalError
 from worker.horizon import check_horizon, horizon_millis
 from worker.log import Log
 from worker.operator_cli import EXIT_DONE, operator_settings
-from worker.parked_cli import RETRIES
+from worker.parked_settings import DECODES, LOOKS
 from worker.parking import Parking
 from worker.replay import beside_state
 from worker.replay.beside import Beside, Unparked
@@ -37,7 +37,7 @@ from worker.source_settings import read_mapping, source
 from worker.store.dynamodb import dynamodb_client
 from worker.supervisor.aws import clients
 
-NEEDED: Final = (*RETRIES, "stream", "conditional_writes")
+NEEDED: Final = (*LOOKS, "rows_table", *DECODES, "stream", "conditional_writes", "max_document_bytes")
 DEFAULT_WRITES: Final = 100.0
 STATE: Final = Path("nearview-replay-beside.json")
 
