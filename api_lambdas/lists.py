@@ -16,7 +16,7 @@ DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 MAX_KEYS: Final = 50
 ORDERS: Final = ("asc", "desc")
-CONTROLS: Final = ("limit", "cursor", "order", "index", "fields", *BOUNDS)
+CONTROLS: Final = ("limit", "cursor", "order", "index", "fields", "key", *BOUNDS)
 
 
 @dataclass(frozen=True, slots=True)
