@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 
@@ -18,28 +19,28 @@ from worker.source_notes import SourceNotes
 from worker.source_settings import read_mapping, source
 from worker.store.dynamodb import dynamodb_client
 from worker.store.engine import engine_store
+from worker.watermark.shard import ShardProgress
 
 
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
     """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
     log = (log or Log(settings.log_level)).bind(shard=shard_id)
-    dues = Dues(shard_id, lambda: uuid.uuid4().hex, limits(settings.large_fan_out))
-    return _pipeline(settings, log, None, dues, notes_tables=True)
+    return _pipeline(settings, log, None, shard_id)
 
 
 def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline:
     """The same for records that were parked: `parking` learns which of them stay so. Raises SettingsError."""
-    return _pipeline(settings, log, parking, None, notes_tables=False)
+    return _pipeline(settings, log, parking)
 
 
-def _pipeline(
-    settings: Settings, log: Log, parking: ParkingPlace | None, dues: Dues | None, *, notes_tables: bool
-) -> Pipeline:
+def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, shard_id: str = "") -> Pipeline:
+    """Without a shard, for records that come one by one from elsewhere."""
     mapping = read_mapping(Path(settings.mappings))
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
     observe_document_limit(settings.max_document_bytes)
     read_as = source(settings, mapping)
     client = dynamodb_client(settings.region, settings.endpoint_url)
+    progress = ShardProgress(shard_id, read_as, mapping.tables, time.time) if shard_id else None
     return Pipeline(
         plan=make_plan(mapping, settings.max_document_bytes),
         store=engine_store(
@@ -54,6 +55,11 @@ def _pipeline(
         notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log)),
         source=read_as,
         log=log,
-        notes_tables=notes_tables,
-        dues=dues,
+        notes_tables=bool(shard_id),
+        dues=_dues(settings, shard_id, progress) if progress else None,
+        progress=progress,
     )
+
+
+def _dues(settings: Settings, shard_id: str, progress: ShardProgress) -> Dues:
+    return Dues(shard_id, lambda: uuid.uuid4().hex, limits(settings.large_fan_out), complete=lambda: progress.mark)

@@ -65,9 +65,9 @@ class DueWork:
         retries = self._store.retries
         self._orphans_next = bool(self._orphans) and (self._orphans_next or not self._outstanding)
         done = self._slice_of_orphans() if self._orphans_next else self._slice_of_own()
+        self._outstanding += 0 if self._orphans_next else done.counts.due  # what an orphan leads to is its owner's
         self._orphans_next = not self._orphans_next
         self._referrers = done.referrers
-        self._outstanding += done.counts.due
         return DueReport(done.counts, self._outstanding, self._store.retries - retries)
 
     def _slice_of_own(self) -> Slice:

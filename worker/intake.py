@@ -48,6 +48,7 @@ class Taken:
     parked: Counter[str] = field(default_factory=Counter)
     ignored: int = 0
     newest_commit_micros: int | None = None
+    heartbeat_micros: int = 0
     moves: list[tuple[KeyMove, StreamRecord, ChangeEvent, tuple[RowChange, ...]]] = field(default_factory=list)
 
     def new_keys(self) -> list[RowId]:
@@ -125,7 +126,10 @@ class Intake:
                 self._change(record, event, taken)
                 return
             if isinstance(event, ChangeEvent):
-                self._note_unknown(event.table, record, taken)
+                if table == self._source.heartbeat_table:
+                    taken.heartbeat_micros = event.commit_micros or taken.heartbeat_micros
+                else:
+                    self._note_unknown(table, record, taken)
             if isinstance(event, ControlEvent) and table in self._readers and self._notes_tables:
                 self._note_drift(table, self._drift.control(event), taken)
             taken.ignored += 1

@@ -62,6 +62,7 @@ class Event(enum.StrEnum):
     LEASE_TABLE_FAILED = "lease_table_failed"
     HEALTH_CHANGED = "health_changed"
     HEALTH_UNKNOWN = "health_unknown"
+    COMPLETE_UNKNOWN = "complete_unknown"
     SERVING = "serving"
     # libraries
     LIBRARY = "library"

@@ -30,9 +30,14 @@ from worker.records.source import Source
 from worker.records.stream import StreamRecord
 from worker.store.dynamodb import DynamoStore
 from worker.store.usage import Meter
+from worker.watermark.complete import read_complete
+from worker.watermark.shard import ShardProgress
 
 REFRESH_SECONDS: Final = 5.0
 """How old a worker's knowledge of parked tables and incarnations may be when it begins a batch."""
+
+SAMPLES: Final = 4
+"""Changes of a batch, at most, that are looked at to find the rows that change most."""
 
 
 class ParkingPlace(Protocol):
@@ -87,6 +92,7 @@ class BatchReport:
     due: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
+    heartbeat_micros: int = 0
     drift: Counter[str] = field(default_factory=Counter)
     read_units: dict[str, float] = field(default_factory=dict)
     write_units: dict[str, float] = field(default_factory=dict)
@@ -120,11 +126,13 @@ class Pipeline:
         notes_tables: bool = True,
         clock: Callable[[], float] = time.monotonic,
         dues: Dues | None = None,
+        progress: ShardProgress | None = None,
     ) -> None:
         """With `notes_tables` off every record stands for itself: what it shows about its table parks it alone.
 
         An operator who feeds old records again must not stop a table whose new records are fine. Without `dues` large
-        fan-outs are followed to their end within their batch.
+        fan-outs are followed to their end within their batch; without `progress` nothing is said of how far the shard
+        is, and documents get no time.
         """
         self._plan = plan
         self._store = store
@@ -135,8 +143,10 @@ class Pipeline:
         self._notes_tables = notes_tables
         self._clock = clock
         self._refreshed = float("-inf")
+        self._as_of = _instant(0)
         self._habit = Habit()
         self._dues = dues
+        self._progress = progress
         self._reads = Meter(store.usage.read_units)
         self._writes = Meter(store.usage.write_units)
         self._due_work = DueWork(plan, store, dues, clock) if dues else None
@@ -162,6 +172,8 @@ class Pipeline:
 
         Whatever becomes of it has nothing to do with checkpoints.
         """
+        if self._progress:
+            self._store.drive(self._progress.save())
         if self._due_work is None:
             return None
         try:
@@ -185,6 +197,7 @@ class Pipeline:
             changes=taken.counts,
             parked=taken.parked,
             newest_commit_micros=taken.newest_commit_micros,
+            heartbeat_micros=taken.heartbeat_micros,
         )
         if taken.entries:
             self._parking.park(taken.entries)
@@ -192,17 +205,17 @@ class Pipeline:
             self._note_drift(table, drift, report)
         if taken.changes:
             self._project(taken.changes, report)
+        if self._progress:
+            self._progress.note(records, report, self._intake.incarnations)
+            self._progress.sample([(change.table, change.key) for change in _some(taken.changes)])
+            self._store.drive(self._progress.save())
         report.retries = self._retries() - retries
         report.read_units, report.write_units = self._reads.read(), self._writes.read()
         return report
 
     def _project(self, changes: list[RowChange], report: BatchReport) -> None:
         try:
-            report.add(
-                self._store.drive(
-                    project(self._plan, changes, _instant(report.newest_commit_micros), self._dues, self._habit)
-                )
-            )
+            report.add(self._store.drive(project(self._plan, changes, self._as_of, self._dues, self._habit)))
         except NewerGeneration as problem:
             raise FatalError(str(problem)) from None
         if self._due_work and report.due:
@@ -227,6 +240,10 @@ class Pipeline:
             return
         if self._notes_tables and self._refreshed == float("-inf"):
             self._intake.know(self._notes.ledgers())
+        if self._progress:
+            if self._refreshed == float("-inf"):
+                self._store.drive(self._progress.begin())
+            self._as_of = _instant(self._store.drive(_complete_up_to(self._plan)))
         self._intake.parked_tables = self._parking.tables()
         self._intake.incarnations = self._notes.incarnations()
         self._refreshed = now
@@ -238,6 +255,18 @@ def _stored_states(plan: Plan, rows: list[RowId]) -> Steps[dict[RowId, State]]:
     return {row_id: (version, row is not None) for row_id, (version, row) in stored.items()}
 
 
-def _instant(micros: int | None) -> str:
-    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=micros or 0)
+def _some(changes: Sequence[RowChange]) -> Sequence[RowChange]:
+    """A few of them, from all parts of the batch."""
+    return changes[:: len(changes) // SAMPLES + 1]
+
+
+def _complete_up_to(plan: Plan) -> Steps[int]:
+    """The commit time up to which all documents are known to be complete, 0 if that is not known."""
+    tables = list(plan.mapping.tables)
+    stored = yield from read_complete(tables)
+    return min((stored[table].mark.commit_micros if table in stored else 0 for table in tables), default=0)
+
+
+def _instant(micros: int) -> str:
+    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=micros)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -33,6 +33,11 @@ def source(settings: Settings, mapping: Mapping) -> Source:
         )
     key, key_problems = _token_key(settings) if needs_key(mapping.policies) else (None, [])
     problems += key_problems
+    if settings.heartbeat_table in mapping.tables:
+        problems.append(
+            f"NEARVIEW_HEARTBEAT_TABLE: {settings.heartbeat_table} is a table of the mappings; heartbeats need one that"
+            " no document shows"
+        )
     if problems:
         raise SettingsError(problems)
     before_columns = BeforeColumns(settings.before_column_prefix, settings.before_column_suffix)
@@ -41,6 +46,7 @@ def source(settings: Settings, mapping: Mapping) -> Source:
         before_columns,
         Order(engine, settings.change_sequence_column),
         Protection(mapping.policies, key, before_columns),
+        settings.heartbeat_table,
     )
 
 

@@ -22,6 +22,7 @@ from local.dms.tables import Table
 
 _POLL_SECONDS = 0.1
 _STATUS_SECONDS = 60.0
+CHANGE_PROCESSING = "CHANGE PROCESSING"
 # Under load a request every 20 ms at most; after a pause a change leaves at once.
 _PUT_INTERVAL_SECONDS = 0.02
 
@@ -47,6 +48,8 @@ class Capture:
         self._limit = MAX_RECORDS * max(1, settings.parallel_apply_threads)
         self._put_at = 0.0
         self._status_at = time.monotonic()
+        self.loads_all = False
+        """Whether tables are still being loaded for the first time beside the changes, as the status table says."""
 
     def run(self, url: str, slot: str, publication: str, known: dict[str, Table]) -> None:
         """Send changes for ever, over as many connections as it takes; ends by Stopped or DmsError."""
@@ -125,7 +128,7 @@ class Capture:
             state.confirmed = max(state.confirmed, source.reached)
         if time.monotonic() - self._status_at >= _STATUS_SECONDS:
             self._status_at = time.monotonic()
-            self.put_status("CHANGE PROCESSING")
+            self.put_status("FULL LOAD" if self.loads_all else CHANGE_PROCESSING)
         self._progress.save()
         source.confirm(self._resume_point().lsn)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.dms.capture import Capture
+from local.dms.capture import CHANGE_PROCESSING, Capture
 from local.dms.catalog import Catalog, connection
 from local.dms.control import TaskRecords, task_resource_id
 from local.dms.errors import Disconnected, DmsError, Stopped
@@ -92,6 +92,9 @@ class Task:
         def pause(seconds: float) -> None:
             self._wait(seconds)
             loads.check()
+            if capture.loads_all and not loads.busy:
+                capture.loads_all = False
+                capture.put_status(CHANGE_PROCESSING)
             self._take_request(loads, tables)
 
         capture = Capture(self._settings, self._task_records, self._stream, self._progress, pause)
@@ -104,8 +107,10 @@ class Task:
             log(f"task {options.name}: loaded {sum(state.rows_loaded.values())} rows")
         state.phase = CHANGES
         self._progress.save()
-        capture.put_status("CHANGE PROCESSING")
-        capture.put_history("CHANGE PROCESSING")
+        capture.loads_all = loads.busy
+        if not loads.busy:
+            capture.put_status(CHANGE_PROCESSING)
+        capture.put_history(CHANGE_PROCESSING)
         capture.run(options.source_url, options.slot, options.object_name, dict(tables))
 
     def _take_request(self, loads: Loads, tables: dict[str, Table]) -> None:

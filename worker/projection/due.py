@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -37,6 +38,7 @@ from worker.projection.operations import (
 from worker.projection.plan import Plan
 from worker.projection.referrers import FanOut, Limits, Referrers, edge_queries, row_keys
 from worker.projection.roots import Links, Root, above, climb, links_of
+from worker.records.mark import NOTHING, Mark, parse_mark
 
 DUE_PK: Final = "#due"
 
@@ -54,14 +56,23 @@ FOLLOWED_TOGETHER: Final = 1000
 
 LISTED: Final = 1000
 
+HIGHEST: Final = 999
+"""Above every place: a path has fewer names."""
+
+_SINCE: Final = ("since",)
+
 
 @dataclass(frozen=True, slots=True)
 class Dues:
-    """Where a worker stores what is due. `owner`: the shard; `new_revision`: a text that it gives only once."""
+    """Where a worker stores what is due. `owner`: the shard; `new_revision`: a text that it gives only once.
+
+    `complete`: up to where the shard had come before the batch or slice that finds something due.
+    """
 
     owner: str
     new_revision: Callable[[], str]
     limits: Limits = field(default_factory=Limits)
+    complete: Callable[[], Mark] = lambda: NOTHING
 
 
 class Cursor(NamedTuple):
@@ -77,7 +88,10 @@ START: Final = Cursor(0, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class DueItem:
-    """A fan-out that is due, as stored. `again`: it was put again since its pass began."""
+    """A fan-out that is due, as stored. `again`: it was put again since its pass began.
+
+    `since`: its documents may lack changes after that; `again_since`: the same of those of its next pass.
+    """
 
     sk: str
     fan_out: FanOut
@@ -85,6 +99,8 @@ class DueItem:
     again: bool
     revision: str
     as_of: str
+    since: Mark = NOTHING
+    again_since: Mark | None = None
 
 
 @dataclass(slots=True)
@@ -102,22 +118,31 @@ class Slice:
 
 def put_due(dues: Dues, fan_outs: Iterable[FanOut], as_of: str) -> Steps[None]:
     """Store fan-outs as due. The rows they are about must be durable."""
-    pending = {_sort_key(dues.owner, fan_out): fan_out for fan_out in fan_outs}
+    yield from _put(dues, _owner_prefix(dues.owner), fan_outs, as_of, dues.complete())
+
+
+def _put(dues: Dues, prefix: str, fan_outs: Iterable[FanOut], as_of: str, since: Mark) -> Steps[None]:
+    pending = {prefix + _sort_key(fan_out): fan_out for fan_out in fan_outs}
     while pending:
         order = list(pending)
-        replies = yield [_insert(sk, pending[sk], dues.new_revision(), as_of) for sk in order]
+        replies = yield [_insert(sk, pending[sk], dues.new_revision(), as_of, since) for sk in order]
         there = [sk for sk, reply in zip(order, replies, strict=True) if reply != APPLIED]
         if not there:
             return
         items = yield [Get(TableName.ROWS, DUE_PK, sk) for sk in there]
         stored = [_read(item) for item in items if item is not None]
-        again: list[Operation] = [
-            _update(item, item.cursor, again=item.again or item.cursor != START, dues=dues, as_of=as_of)
-            for item in stored
-        ]
+        again: list[Operation] = [_put_again(item, dues, as_of, since) for item in stored]
         replies = (yield again) if again else []
         done = {item.sk for item, reply in zip(stored, replies, strict=True) if reply == APPLIED}
         pending = {sk: pending[sk] for sk in there if sk not in done}
+
+
+def _put_again(item: DueItem, dues: Dues, as_of: str, since: Mark) -> Operation:
+    """A pass that has begun does not count for what is put now: another one follows it."""
+    if item.again or item.cursor != START:
+        follows = since if item.again_since is None else since.earlier(item.again_since)
+        return _update(replace(item, again_since=follows), item.cursor, again=True, dues=dues, as_of=as_of)
+    return _update(replace(item, since=since.earlier(item.since)), item.cursor, again=False, dues=dues, as_of=as_of)
 
 
 def next_due(owner: str, after: str) -> Steps[list[str]]:
@@ -143,6 +168,16 @@ def revisions(sort_keys: Sequence[str]) -> Steps[dict[str, str]]:
     return {sk: item["rev"]["S"] for sk, item in zip(sort_keys, items, strict=True) if item is not None}
 
 
+def held_since(sort_keys: Sequence[str]) -> Steps[list[Mark]]:
+    """Up to where all is done, as far as the items that are still there are concerned.
+
+    Whoever lists the items in the order of their sort keys and then asks this of them misses nothing that was due when
+    he began: what a slice finds due is put behind the item that it works off, before that one is deleted.
+    """
+    items = (yield [Get(TableName.ROWS, DUE_PK, sk, _SINCE) for sk in sort_keys]) if sort_keys else []
+    return [_since(item) for item in items if item is not None]
+
+
 def is_owned_by(owner: str, sort_key: str) -> bool:
     """Whether it was put by that shard's worker."""
     return sort_key.startswith(_owner_prefix(owner))
@@ -164,7 +199,9 @@ def work_off(plan: Plan, dues: Dues, sort_keys: Sequence[str], referrers: int = 
         return done
     as_of = max(item.as_of for item in items)
     passes = [(item.fan_out, item.cursor) for item in items]
-    cursors, done.referrers = yield from _rebuild_slice(plan, dues, passes, as_of, size, done.counts)
+    found_due, cursors, done.referrers = yield from _rebuild_slice(plan, dues, passes, as_of, size, done.counts)
+    since = reduce(Mark.earlier, (item.since for item in items))
+    yield from _put(dues, max(_prefix_of(item.sk) for item in items), found_due, as_of, since)
     moved = list(zip(items, cursors, strict=False))
     replies = yield [_move(item, cursor, dues) for item, cursor in moved]
     ended = [cursor is None and not item.again for item, cursor in moved]
@@ -203,19 +240,20 @@ def follow(plan: Plan, fan_outs: Sequence[FanOut], as_of: str, limits: Limits, c
 
 def _rebuild_slice(
     plan: Plan, dues: Dues, passes: Sequence[tuple[FanOut, Cursor]], as_of: str, size: int, counts: Counts
-) -> Steps[tuple[list[Cursor | None], int]]:
-    """Rebuild what is above the next `size` referrers of the first passes; fan-outs met on the way become due.
+) -> Steps[tuple[list[FanOut], list[Cursor | None], int]]:
+    """Rebuild what is above the next `size` referrers of the first passes.
 
-    Returns their new cursors, None at a list's end, and how many referrers the next slice may look at.
+    Returns the fan-outs met on the way, which become due; the passes' new cursors, None at a list's end; and how many
+    referrers the next slice may look at.
     """
     found = yield from _climb_slice(plan, passes, dues.limits, size, {})
     generations = yield from look_at_fence(plan)
     yield from rebuild(plan, found.roots, as_of, generations, counts)
-    yield from put_due(dues, found.fan_outs, as_of)
     counts.due += len(found.fan_outs)
     yield from drop_edges(found.surplus)
     looked_at = sum(len(page.keys) for page in found.pages)
-    return [page.cursor for page in found.pages], _next_size(dues.limits, size, looked_at, len(found.roots))
+    next_size = _next_size(dues.limits, size, looked_at, len(found.roots))
+    return found.fan_outs, [page.cursor for page in found.pages], next_size
 
 
 def _climb_slice(
@@ -303,17 +341,30 @@ def _page(fan_out: FanOut, at: Cursor, parts: Sequence[tuple[str, ...]], size: i
 def _move(item: DueItem, cursor: Cursor | None, dues: Dues) -> Operation:
     if cursor is None and not item.again:
         return Delete(TableName.ROWS, DUE_PK, item.sk, _still(item))
-    return _update(item, cursor or START, again=item.again and cursor is not None, dues=dues, as_of=item.as_of)
+    if cursor is None:  # the pass is over, and with it what it was about
+        item = replace(item, since=item.again_since or item.since, again_since=None)
+        return _update(item, START, again=False, dues=dues, as_of=item.as_of)
+    return _update(item, cursor, again=item.again, dues=dues, as_of=item.as_of)
 
 
-def _insert(sk: str, fan_out: FanOut, revision: str, as_of: str) -> Operation:
+def _insert(sk: str, fan_out: FanOut, revision: str, as_of: str, since: Mark) -> Operation:
     keys: Item = {"pk": text(DUE_PK), "sk": text(sk), "what": text(_fan_out_text(fan_out))}
-    return Insert(TableName.ROWS, DUE_PK, sk, {**keys, **_state(START, again=False, revision=revision, as_of=as_of)})
+    state = _state(START, again=False, revision=revision, as_of=as_of)
+    return Insert(TableName.ROWS, DUE_PK, sk, {**keys, **state, **_marks(since, None)})
 
 
 def _update(item: DueItem, cursor: Cursor, *, again: bool, dues: Dues, as_of: str) -> Operation:
     state = _state(cursor, again=again, revision=dues.new_revision(), as_of=max(as_of, item.as_of))
-    return Update(TableName.ROWS, DUE_PK, item.sk, state, _still(item))
+    marks = _marks(item.since, item.again_since)
+    return Update(TableName.ROWS, DUE_PK, item.sk, {**state, **marks}, _still(item))
+
+
+def _marks(since: Mark, again_since: Mark | None) -> dict[str, AttributeValue]:
+    return {"since": text(since.text()), "again_since": text(again_since.text() if again_since else "")}
+
+
+def _since(item: Item) -> Mark:
+    return parse_mark(item["since"]["S"]) if "since" in item else NOTHING
 
 
 def _state(cursor: Cursor, *, again: bool, revision: str, as_of: str) -> dict[str, AttributeValue]:
@@ -338,6 +389,8 @@ def _read(item: Item) -> DueItem:
         again=item["again"]["BOOL"],
         revision=item["rev"]["S"],
         as_of=item["as_of"]["S"],
+        since=_since(item),
+        again_since=parse_mark(again_since) if (again_since := item.get("again_since", {}).get("S", "")) else None,
     )
 
 
@@ -345,10 +398,16 @@ def _owner_prefix(owner: str) -> str:
     return f"{key_text([owner])}#"
 
 
-def _sort_key(owner: str, fan_out: FanOut) -> str:
+def _prefix_of(sort_key: str) -> str:
+    return sort_key[: sort_key.index("#") + 1]
+
+
+def _sort_key(fan_out: FanOut) -> str:
+    """Higher places sort behind lower ones, as what a slice finds due is always higher up (`held_since`)."""
+    rank = HIGHEST - len(fan_out.path) if fan_out.path else 0
     # names and keys may be longer than a sort key
     digest = hashlib.blake2s(_fan_out_text(fan_out).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return _owner_prefix(owner) + digest
+    return f"{rank:03d}{digest}"
 
 
 def _fan_out_text(fan_out: FanOut) -> str:

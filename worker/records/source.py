@@ -19,12 +19,16 @@ from worker.records.quick import QuickReader
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Settings of the task as the worker knows them; the defaults are those that the documents ask for."""
+    """Settings of the task as the worker knows them; the defaults are those that the documents ask for.
+
+    `heartbeat_table`: one that is written at the source all the time and that no document shows, "" for none.
+    """
 
     before_image_field: str = "before-image"
     before_columns: BeforeColumns = NO_BEFORE_COLUMNS
     order: Order = POSTGRESQL_ORDER
     protection: Protection = NO_PROTECTION
+    heartbeat_table: str = ""
     _quick: QuickReader = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

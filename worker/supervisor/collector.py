@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -75,7 +75,15 @@ class ChildMetrics:
 class WorkerCollector:
     """A prometheus_client collector of the whole worker."""
 
-    def __init__(self, children: ChildMetrics, health: Health, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        children: ChildMetrics,
+        health: Health,
+        clock: Callable[[], float] = time.time,
+        complete: Callable[[], Mapping[str, float]] | None = None,
+    ) -> None:
+        """`complete`: by source table the commit time up to which documents are complete, in seconds."""
+        self._complete = complete
         self._children = children
         self._health = health
         self._clock = clock
@@ -85,6 +93,7 @@ class WorkerCollector:
         merged = self._children.collect()
         yield from merged
         yield from self._ages(merged)
+        yield from self._complete_up_to()
         build = InfoMetricFamily("nearview_build", "What is running.")
         build.add_metric([], {"version": version("nearview"), "amazon_kclpy": version("amazon_kclpy")})
         yield build
@@ -99,6 +108,20 @@ class WorkerCollector:
         )
         yield GaugeMetricFamily("nearview_daemon_up", "1 while a daemon runs.", value=self._health.daemon_runs)
         yield GaugeMetricFamily("nearview_healthy", "1 while /healthz is green.", value=self._health.green)
+
+    def _complete_up_to(self) -> Iterator[Metric]:
+        now = self._clock()
+        at = GaugeMetricFamily(
+            "nearview_complete_timestamp_seconds",
+            "Commit time on the source up to which documents show all changes of a table.",
+            labels=["table"],
+        )
+        age = GaugeMetricFamily("nearview_complete_age_seconds", "Seconds since that time.", labels=["table"])
+        for table, seconds in (self._complete() if self._complete else {}).items():
+            at.add_metric([table], seconds)
+            age.add_metric([table], max(0.0, now - seconds))
+        yield at
+        yield age
 
     def _ages(self, merged: Iterable[Metric]) -> Iterator[Metric]:
         now = self._clock()

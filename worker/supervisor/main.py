@@ -29,6 +29,8 @@ from worker.supervisor.properties import properties, render, report_millis
 from worker.supervisor.server import Server
 from worker.supervisor.supervise import Supervisor
 from worker.supervisor.watch import Rounds, lease_patience_seconds, silence_seconds
+from worker.watermark.publisher import Publisher
+from worker.watermark.telling import keep_telling
 
 ROUND_SECONDS = 5.0
 
@@ -41,6 +43,7 @@ class Parts:
     mapping_problems: Callable[[Settings], list[str]]
     parked_tables: Callable[[Settings], list[str]]
     first_start: Callable[[Settings, Log], None]
+    publisher: Callable[[Settings, Log], Publisher] | None = None
 
 
 def run(environ: Mapping[str, str], parts: Parts | None = None) -> int:
@@ -70,8 +73,9 @@ def run(environ: Mapping[str, str], parts: Parts | None = None) -> int:
 def _parts() -> Parts:
     from worker.parking import parked_tables
     from worker.rebuild.first_start import note_first_start
+    from worker.watermark.telling import make_publisher
 
-    return Parts("worker.child", mapping_problems, parked_tables, note_first_start)
+    return Parts("worker.child", mapping_problems, parked_tables, note_first_start, make_publisher)
 
 
 def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log: Log) -> None:
@@ -87,7 +91,8 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
     folder = RunFolder.create()
     health = Health(log)
     children = ChildMetrics(folder.metrics)
-    collector = WorkerCollector(children, health)
+    publisher = parts.publisher(settings, log) if parts.publisher else None
+    collector = WorkerCollector(children, health, complete=publisher.complete_seconds if publisher else None)
     try:
         server = Server(settings.http_host, settings.http_port, collector.text, health.report)
         server.start()
@@ -121,6 +126,9 @@ def supervise(settings: Settings, environ: Mapping[str, str], parts: Parts, log:
             silence_seconds(report_millis(settings)),
         )
         threading.Thread(target=_go_rounds, args=(rounds, stop), daemon=True).start()
+        if publisher:
+            telling = (publisher, settings.complete_millis, stop, log)
+            threading.Thread(target=keep_telling, args=telling, daemon=True).start()
         supervisor.run()
         server.stop()
         log.info(Event.SUPERVISOR_STOPPED)

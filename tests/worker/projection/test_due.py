@@ -102,7 +102,8 @@ def _cursor_before_the_rebuild(patch: pytest.MonkeyPatch, _: Faults) -> None:
         moved = list(zip(items, [page.cursor for page in pages], strict=False))
         yield [move(item, cursor, dues) for item, cursor in moved]
 
-        yield from rebuild_slice(plan, dues, passes, AS_OF, size, done.counts)
+        found_due, _, _ = yield from rebuild_slice(plan, dues, passes, AS_OF, size, done.counts)
+        yield from due.put_due(dues, found_due, AS_OF)
         done.last = moved[-1][0].sk
         return done
 
@@ -142,7 +143,7 @@ def _revisions_begin_anew(patch: pytest.MonkeyPatch, _: Faults) -> None:
         next_one = dataclasses.replace(dues, new_revision=lambda: str(int(item.revision) + 1))
         return update(item, cursor, again=again, dues=next_one, as_of=as_of)
 
-    patch.setattr(due, "_insert", lambda sk, fan_out, _revision, as_of: insert(sk, fan_out, "1", as_of))
+    patch.setattr(due, "_insert", lambda sk, fan_out, _revision, *more: insert(sk, fan_out, "1", *more))
     patch.setattr(due, "_update", counted)
 
 

@@ -1,0 +1,1 @@
+"""Up to which commit of the source everything is in documents."""

@@ -1,0 +1,190 @@
+"""A shard's progress, batch by batch: read off the last records of what is durable, stored about once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from worker.projection.operations import Steps
+from worker.records.envelope import ChangeEvent, ControlEvent, Operation, parse
+from worker.records.errors import PoisonRecord, TableLacks
+from worker.records.incarnations import Incarnations
+from worker.records.mark import NOTHING, Mark, place
+from worker.records.source import Source
+from worker.records.stream import StreamRecord
+from worker.watermark.hot import HotRows
+from worker.watermark.progress import Progress, TableNotes, read_shards, save_progress, save_tables
+
+SAVE_SECONDS: Final = 1.0
+LOOK_AT: Final = 20
+"""Of so many records at a batch's end one mostly is a change; while a table is loaded there may be none."""
+
+STATUS_KEY: Final = ".awsdms_status"
+"""Partition key of the rows of DMS's own status table."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+FULL_LOAD: Final = "FULL LOAD"
+CHANGES: Final = "CHANGE PROCESSING"
+_LOAD: Final = Operation.LOAD
+
+
+class Batch(Protocol):
+    """What is known of a durable batch (worker.pipeline.BatchReport)."""
+
+    newest_commit_micros: int | None
+    heartbeat_micros: int
+
+    @property
+    def changes(self) -> Mapping[tuple[str, str], int]:
+        """Number of changes by (table, operation)."""
+
+
+class ShardProgress:
+    """What one shard's worker knows of its own progress. For one thread; it does nothing for a single record."""
+
+    def __init__(self, shard: str, source: Source, tables: Collection[str], clock: Callable[[], float]) -> None:
+        """`tables`: those of the mapping; `clock`: seconds since the epoch."""
+        self._shard = shard
+        self._source = source
+        self._tables = frozenset(tables)
+        self._clock = clock
+        self._progress = Progress()
+        self._notes = TableNotes()
+        self._stored: Progress | None = None
+        self._stored_notes: TableNotes | None = None
+        self._unsettled = self._tables
+        self._next_save = 0.0
+        self._hot = HotRows()
+
+    @property
+    def mark(self) -> Mark:
+        """Everything up to there is durable, or due."""
+        return self._progress.mark
+
+    def begin(self) -> Steps[None]:
+        """Go on where the shard's last worker stopped."""
+        found = (yield from read_shards([self._shard])).get(self._shard)
+        if found is not None:
+            self._stored = found.progress if found.progress.written_millis else None
+            self._progress = found.progress
+            self._stored_notes = found.tables if found.tables.first else None
+            self._notes = found.tables
+        self._settle()
+
+    def note(self, records: Sequence[StreamRecord], batch: Batch, incarnations: Incarnations) -> None:
+        """A batch is durable."""
+        before = self._progress
+        self._progress = before.later(self._look_at_end(records, batch, incarnations))
+        self._note_loads(records, batch, before)
+
+    def sample(self, changes: Sequence[tuple[str, str]]) -> None:
+        """Some of a batch's changes, by table and key."""
+        self._hot.add(changes)
+
+    def save(self) -> Steps[None]:
+        """Store it if it has changed and was not stored within the last second."""
+        now = self._clock()
+        if now < self._next_save:
+            return
+        self._next_save = now + SAVE_SECONDS
+        if self._notes != self._stored_notes and self._notes.first:
+            self._notes = self._stored_notes = yield from save_tables(self._shard, self._notes, self._stored_notes)
+            self._settle()
+        ours, stored = self._progress, self._stored
+        if stored is not None and (ours.mark, ours.built_micros) == (stored.mark, stored.built_micros):
+            return
+        told = replace(ours, written_millis=int(now * 1000), sampled=self._hot.sampled, hot=self._hot.top())
+        self._progress = self._stored = yield from save_progress(self._shard, told, stored)
+
+    def _look_at_end(self, records: Sequence[StreamRecord], batch: Batch, incarnations: Incarnations) -> Progress:
+        """What the last change says. The records of a task come in the order of the source's commits, so all that was
+        committed before it, of this shard, is in the batch or came earlier."""
+        mark, built = NOTHING, 0
+        for record in reversed(records[-LOOK_AT:]):
+            try:
+                event = self._source.decode(record.data)
+            except PoisonRecord:
+                continue
+            if isinstance(event, (ChangeEvent, ControlEvent)):
+                built = max(built, event.built_micros)
+            if isinstance(event, ChangeEvent) and event.operation is not _LOAD and event.commit_micros:
+                mark = Mark(event.commit_micros, self._place(event, incarnations))
+                break
+        return Progress(mark, built, batch.heartbeat_micros, records[-1].arrival_millis if records else 0)
+
+    def _place(self, event: ChangeEvent, incarnations: Incarnations) -> str:
+        try:
+            position, _ = self._source.order.place(event)
+        except TableLacks:  # its commit time counts all the same
+            return ""
+        return place(incarnations.of(event.built_micros), position)
+
+    def _note_loads(self, records: Sequence[StreamRecord], batch: Batch, before: Progress) -> None:
+        built = max(self._progress.built_micros, batch.newest_commit_micros or 0)
+        notes = self._notes
+        loaded = {table for table, operation in batch.changes if operation == _LOAD}
+        if not notes.first:
+            notes = replace(notes, first=built)
+        if loaded:
+            notes = replace(notes, loads={**notes.loads, **dict.fromkeys(loaded, built)})
+        self._notes = notes
+        if loaded:
+            self._settle()
+        if self._unsettled:
+            self._look_for_ends(records, batch, before)
+
+    def _look_for_ends(self, records: Sequence[StreamRecord], batch: Batch, before: Progress) -> None:
+        """Only while a table's load may still be going on: what shows that it is over.
+
+        A table's changes that come while it is loaded are sent when its load is over, later than others of their time:
+        the first that is no older than what came before it has come in its turn. A heartbeat must have come before it:
+        else there may have been nothing to compare it with.
+        """
+        for record in records:
+            if record.partition_key.endswith(STATUS_KEY):
+                self._notes = _with_status(self._notes, *_status(record))
+        changed = self._unsettled.intersection(table for table, operation in batch.changes if operation != _LOAD)
+        ends = dict(self._notes.ends)
+        if changed and (before.heartbeat_micros or not self._source.heartbeat_table):
+            newest = before.mark.commit_micros
+            for event in self._changes(records):
+                commit = event.commit_micros or 0
+                if event.table in changed and commit >= newest:
+                    ends[event.table] = max(event.built_micros, ends.get(event.table, 0))
+                newest = max(newest, commit)
+            self._notes = replace(self._notes, ends=ends)
+        self._settle()
+
+    def _changes(self, records: Sequence[StreamRecord]) -> Iterator[ChangeEvent]:
+        for record in records:
+            try:
+                event = self._source.decode(record.data)
+            except PoisonRecord:
+                continue
+            if isinstance(event, ChangeEvent) and event.operation is not _LOAD:
+                yield event
+
+    def _settle(self) -> None:
+        self._unsettled = frozenset(table for table in self._tables if not self._notes.is_settled(table))
+
+
+def _status(record: StreamRecord) -> tuple[str, int]:
+    """What DMS wrote into its status table, and when."""
+    try:
+        document = parse(record.data)
+        built = datetime.fromisoformat(document["metadata"]["timestamp"])
+        return str(document["data"]["task_status"]), (built - EPOCH) // MICROSECOND
+    except (PoisonRecord, KeyError, TypeError, ValueError):
+        return "", 0
+
+
+def _with_status(notes: TableNotes, status: str, built: int) -> TableNotes:
+    if status == FULL_LOAD:
+        return replace(notes, full_load=max(built, notes.full_load))
+    if status == CHANGES and built > notes.full_load > notes.all_ended:
+        return replace(notes, all_ended=built)
+    if status == CHANGES:
+        return replace(notes, running=max(built, notes.running))
+    return notes

@@ -1,0 +1,60 @@
+"""The supervisor's thread that tells up to when documents are complete; its failures are logged and change nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from contract.values import Item
+from worker.log import Event, Log
+from worker.parking import Parking
+from worker.replay.lease_rows import LeaseRows
+from worker.settings import Settings
+from worker.source_settings import read_mapping
+from worker.store.dynamodb import dynamodb_client
+from worker.store.engine import engine_store
+from worker.supervisor.aws import reason
+from worker.watermark.complete import Part
+from worker.watermark.publisher import Publisher
+
+SHARD_END: Final = "SHARD_END"
+LOOKS_PER_PERIOD: Final = 2
+"""A turn that somebody has just missed is taken by the next to look."""
+LONGEST_PAUSE_SECONDS: Final = 5.0
+
+
+def make_publisher(settings: Settings, log: Log) -> Publisher:
+    """This worker's part in telling it. Raises SettingsError."""
+    client = dynamodb_client(settings.region, settings.endpoint_url)
+    leases = LeaseRows(client, settings.application)
+    store = engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log)
+    parking = Parking(client, settings.parked_table, log)
+    tables = list(read_mapping(Path(settings.mappings)).tables)
+    return Publisher(
+        store, tables, lambda: parts_of(leases.rows().values()), parking.tables, time.time, settings.complete_millis
+    )
+
+
+def parts_of(rows: Iterable[Item]) -> list[Part]:
+    """The shards that are not read to their end, by the rows of their leases."""
+    return [Part(row["leaseKey"]["S"], _hash_keys(row)) for row in rows if row["checkpoint"].get("S") != SHARD_END]
+
+
+def _hash_keys(row: Item) -> tuple[int, int] | None:
+    if "startingHashKey" not in row or "endingHashKey" not in row:
+        return None
+    return int(row["startingHashKey"]["S"]), int(row["endingHashKey"]["S"])
+
+
+def keep_telling(publisher: Publisher, period_millis: int, stop: threading.Event, log: Log) -> None:
+    """Go on until `stop`."""
+    pause = min(LONGEST_PAUSE_SECONDS, period_millis / 1000 / LOOKS_PER_PERIOD)
+    while not stop.wait(pause):
+        try:
+            publisher.go()
+        except Exception as error:  # noqa: BLE001 - nothing waits for it; the next round tries again
+            log.warning(Event.COMPLETE_UNKNOWN, reason=reason(error))
+            stop.wait(LONGEST_PAUSE_SECONDS)
