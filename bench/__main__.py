@@ -16,6 +16,7 @@ from bench import check as checks
 from bench import commit_latency, documentation, query, results, throughput
 from bench.child import ChildFailed
 from bench.machine import machine
+from bench.recovery.command import recovery
 from bench.session import FULL, QUICK, USUAL, Metrics, Session
 from bench.table_server import ROOT, table_server
 from local.running import StackError
@@ -49,6 +50,9 @@ BENCHMARKS: Final[dict[str, Callable[[Session], Metrics]]] = {
 @click.group(help=__doc__)
 def main() -> None:
     pass
+
+
+main.add_command(recovery)
 
 
 @main.command()
