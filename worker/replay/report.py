@@ -15,8 +15,6 @@ from worker.replay.request import Request, instant, span
 from worker.replay.run import Outlook
 from worker.replay.status import Progress
 
-NO_RECORD = "end"
-
 
 def outlook_json(request: Request, outlook: Outlook, records_per_second: float) -> dict[str, Any]:
     """All that a dry run finds out."""
@@ -56,21 +54,20 @@ def print_outlook(request: Request, outlook: Outlook, records_per_second: float,
     """The dry run for people."""
     console.print(f"replay {request.text()}", highlight=False)
     table = grid()
-    for title in ("shard", "lease", "starts at", "first record came in"):
+    for title in ("shard", "lease", "from the record of"):
         table.add_column(title, no_wrap=True)
-    for title in ("records", "MB", "records/s now"):
+    for title in ("records", "MB", "now /s"):
         table.add_column(title, justify="right", no_wrap=True)
     for change in outlook.plan.changes:
         found = outlook.estimates.get(change.shard.name, Estimate())
         first = outlook.firsts.get(change.shard.name)
         table.add_row(
-            change.shard.name + (" (closed)" if change.shard.closed else ""),
+            change.shard.name,
             "made" if change.before is None else "reset",
-            change.position.checkpoint,
             instant(first.arrival_millis) if first else "it has no record",
             about(found.records, found.exact),
             f"{found.payload_bytes / 1e6:,.1f}",
-            "" if change.shard.closed else f"{found.per_second:,.0f}",
+            "closed" if change.shard.closed else f"{found.per_second:,.0f}",
         )
     console.print(table)
     for shard, reason in sorted(outlook.plan.left.items()):
@@ -134,7 +131,7 @@ def print_progress(saved: Backup, found: Progress, console: Console) -> None:
     """Shard by shard for people."""
     console.print(f"replay {saved.asked}, begun {instant(saved.made_millis)}", highlight=False)
     table = grid()
-    for title in ("shard", "state", "done", "records", "checkpoint's record came in", "worker"):
+    for title in ("shard", "state", "done", "records", "at the record of"):
         table.add_column(title, no_wrap=True)
     exact = {lease.shard: lease.exact for lease in saved.leases}
     for shard in found.shards:
@@ -144,7 +141,6 @@ def print_progress(saved: Backup, found: Progress, console: Console) -> None:
             f"{shard.part:.0%}",
             about(shard.records, exact[shard.shard]),
             instant(shard.at_millis) if shard.at_millis is not None else "",
-            shard.owner,
         )
     console.print(table)
     console.print(progress_line(found), highlight=False)

@@ -44,7 +44,9 @@ class Stream:
 
     def listed(self, expired: frozenset[str] = frozenset()) -> Shards:
         return Shards(
-            Shard(name, parents, "0", "9", str(self.began[name]), str(self.closed[name]) if name in self.closed else None)
+            Shard(
+                name, parents, "0", "9", str(self.began[name]), str(self.closed[name]) if name in self.closed else None
+            )
             for name, parents in self.parents.items()
             if name not in expired
         )
@@ -88,7 +90,7 @@ class Fleet:
 
     def run(self) -> None:
         """Read everything."""
-        while any([self.step(shard, 1_000_000) for shard in sorted(self.rows)]):
+        while [shard for shard in sorted(self.rows) if self.step(shard, 1_000_000)]:
             pass
 
     def forget(self) -> None:
@@ -119,7 +121,7 @@ class Fleet:
         return any(parent in self.rows and self.rows[parent]["checkpoint"]["S"] != SHARD_END for parent in parents)
 
     def _has_checkpoint(self, shard: str) -> bool:
-        return self.rows[shard]["checkpoint"]["S"] != TRIM_HORIZON
+        return bool(self.rows[shard]["checkpoint"]["S"] != TRIM_HORIZON)
 
     @staticmethod
     def _checkpoint(row: Item, checkpoint: str) -> None:
