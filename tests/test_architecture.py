@@ -37,6 +37,7 @@ IMPORTERS = {
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
+        "worker.rebuild.parts_cli",
         *("worker.replay.cli", "worker.replay.beside_cli"),
     },
     "rich": {
@@ -60,6 +61,7 @@ ROOTS = {
     "worker.rebuild.cli",
     "worker.replay.cli",
     "worker.replay.beside_cli",
+    "worker.rebuild.parts_cli",
     "worker.child.__main__",
     "worker.supervisor.__main__",
     "worker.verify.cli",

@@ -28,6 +28,7 @@ OWN = (
     EntryPoint("replay", "worker.replay.cli:replay", GROUP),
     EntryPoint("console", "worker.console.cli:console", GROUP),
     EntryPoint("sweep", "worker.rebuild.cli:sweep_command", GROUP),
+    EntryPoint("sweep-parts", "worker.rebuild.parts_cli:sweep_parts_command", GROUP),
 )
 
 
