@@ -13,6 +13,7 @@ from worker.examples.compare import differences, text_of
 from worker.examples.model import Example, Expectation, Position
 from worker.projection.engine import project
 from worker.projection.operations import TableName
+from worker.projection.overflow_parts import read_document
 from worker.projection.plan import Plan
 from worker.records.envelope import ChangeEvent
 from worker.records.errors import PoisonRecord, TableLacks
@@ -139,7 +140,7 @@ def _compare(aggregate: str, expectation: Expectation, store: MemoryStore) -> It
 
 def stored_document(store: MemoryStore, aggregate: str, key: str) -> tuple[dict[str, Any] | None, str | None]:
     """A document's own attributes (None: there is none), and why it is parked, if it is."""
-    item = store.items.get((TableName.DOCUMENTS, document_pk(aggregate, key), DOCUMENT_SK))
+    item = store.drive(read_document(document_pk(aggregate, key)))
     if item is None:
         return None, None
     values = from_item(item)
@@ -149,6 +150,7 @@ def stored_document(store: MemoryStore, aggregate: str, key: str) -> tuple[dict[
 
 def _keys(store: MemoryStore, aggregate: str) -> list[str]:
     prefix = document_pk(aggregate, "")
-    pks = [pk for table, pk, _ in store.items if table is TableName.DOCUMENTS and pk.startswith(prefix)]
+    documents = (pk for table, pk, sk in store.items if table is TableName.DOCUMENTS and sk == DOCUMENT_SK)
+    pks = [pk for pk in documents if pk.startswith(prefix)]
     keys = sorted(pk.removeprefix(prefix) for pk in pks)
     return [key for key in keys if stored_document(store, aggregate, key)[0] is not None]

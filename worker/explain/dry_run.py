@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from contract.keys import DOCUMENT_SK, ROW_SK, document_pk
 from contract.mapping import Aggregate
-from contract.values import from_item
+from contract.parts import PARTS, PartsMissing, parts_of, whole_bytes
+from contract.values import Item, from_item
 from worker.errors import NearviewError
 from worker.explain.capacity import index_units, write_units
 from worker.explain.overlay import DONE, Base, Overlay, Step
@@ -16,6 +17,7 @@ from worker.projection.engine import project, rebuild_roots
 from worker.projection.flat_documents import Habit, holds_row, stored_rows
 from worker.projection.images import Counts
 from worker.projection.operations import Delete, Get, Insert, TableName, run_to_end
+from worker.projection.overflow_parts import read_document
 from worker.projection.plan import Plan
 from worker.records.rows import RowChange
 
@@ -104,6 +106,14 @@ def _journal(overlay: Overlay, counts: Counts) -> Journal:
     )
 
 
+def _whole(overlay: Overlay, item: Item) -> Item:
+    """A document with its lists, as far as they are there."""
+    try:
+        return overlay.drive(read_document(item["pk"]["S"])) or item if PARTS in item else item
+    except PartsMissing:
+        return item
+
+
 def _documents(overlay: Overlay) -> list[Document]:
     steps: dict[str, list[Step]] = {}
     for step in overlay.steps:
@@ -113,7 +123,7 @@ def _documents(overlay: Overlay) -> list[Document]:
     for pk, of_one in steps.items():
         item = overlay.items.get((TableName.DOCUMENTS, pk, DOCUMENT_SK))
         written = any(step.is_write for step in of_one)
-        values = from_item(item) if item else {}
+        values = from_item(_whole(overlay, item)) if item else {}
         if not written:
             outcome = "as it is stored" if item else "not there, not written"
         elif "_parked" in values:
@@ -121,8 +131,9 @@ def _documents(overlay: Overlay) -> list[Document]:
         else:
             deleted = "_deleted" in values
             outcome = "deleted" if deleted else "written" if of_one[0].outcome == "found" else "written, new"
+            outcome += f", in {len(parts_of(item))} parts" if item and PARTS in item else ""
         body = {name: value for name, value in values.items() if not name.startswith("_") and name not in ("pk", "sk")}
-        size = max(step.size_bytes for step in of_one)
+        size = max(whole_bytes(item or {}), *(step.size_bytes for step in of_one))
         saved = write_units(size) + index_units(item, item) if item and not written else 0
         found.append(Document(pk, outcome, size, body if written and body else None, saved))
     return found

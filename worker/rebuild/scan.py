@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.keys import DOCUMENT_SK, ROW_SK
+from contract.parts import PART_SK_PREFIX, PARTS, whole_bytes
 from contract.values import Item
 from worker.patience import Patience
 from worker.projection.flat_documents import holds_row
@@ -35,6 +36,15 @@ class DocumentPage:
     after: Item | None
 
 
+@dataclass(frozen=True, slots=True)
+class PartPage:
+    """Sort keys of parts by document, and the sizes of documents that have any."""
+
+    parts: dict[str, list[str]]
+    sizes: list[int]
+    examined: int
+
+
 class _Scan:
     """Strongly consistent scan of a table; throttled pages are tried again."""
 
@@ -61,9 +71,13 @@ class _Scan:
     def _ask(self, after: Item | None) -> dict[str, Any]:
         more = {} if after is None else {"ExclusiveStartKey": after}
         found: dict[str, Any] = self._client.scan(
-            TableName=self._table, ConsistentRead=True, Limit=self._page_items, **more
+            TableName=self._table, ConsistentRead=True, Limit=self._page_items, **self._only(), **more
         )
         return found
+
+    def _only(self) -> dict[str, Any]:
+        """Which attributes are wanted; all of them."""
+        return {}
 
 
 class RowScan(_Scan):
@@ -92,3 +106,20 @@ class DocumentScan(_Scan):
                 if wanted(aggregate) and item["sk"]["S"] == DOCUMENT_SK and holds_row(item):
                     items[aggregate, key] = item
             yield DocumentPage(items, answer["ScannedCount"], answer.get("LastEvaluatedKey"))
+
+
+class PartScan(_Scan):
+    """The parts of documents that are too large for one item."""
+
+    def pages(self) -> Iterator[PartPage]:
+        """All pages. Raises FatalError, TransientError."""
+        for answer in self._answers(None):
+            parts: dict[str, list[str]] = {}
+            for item in answer["Items"]:
+                if item["sk"]["S"].startswith(PART_SK_PREFIX):
+                    parts.setdefault(item["pk"]["S"], []).append(item["sk"]["S"])
+            sizes = [whole_bytes(item) for item in answer["Items"] if PARTS in item]
+            yield PartPage(parts, sizes, answer["ScannedCount"])
+
+    def _only(self) -> dict[str, Any]:
+        return {"ProjectionExpression": "pk, sk, #parts", "ExpressionAttributeNames": {"#parts": PARTS}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.keys import DOCUMENT_SK
+from contract.parts import PART_SK_PREFIX, PARTS, Names, PartsMissing, read_whole
 from contract.values import Item, NotStorable, from_attribute, from_item
 from worker.verify.errors import VerifyError
 
 ATTEMPTS: Final = 8
 STRAY: Final = "\x1f"  # in no pk of a document: key texts escape it
 _KEYS_A_BATCH: Final = 100  # BatchGetItem takes no more
+_PAUSE_SECONDS: Final = 0.05  # before parts of a document are looked for again
 
 
 class State(Enum):
@@ -79,25 +82,46 @@ class Documents:
         return self._table
 
     def scan(self, after: Item | None, limit: int) -> tuple[list[Stored], Item | None]:
-        """A page (1 MB, at most `limit` items) behind a position, and where the next one begins, None at the end."""
+        """A page (1 MB, at most `limit` items) behind a position, and where the next one begins, None at the end.
+
+        Documents in parts are whole; the parts themselves are none.
+        """
         more = {} if after is None else {"ExclusiveStartKey": after}
         with self._translated():
             page = self._client.scan(TableName=self._table, ConsistentRead=True, Limit=limit, **more)
-            return [_stored(item) for item in page["Items"]], page.get("LastEvaluatedKey")
+            items = [item for item in page["Items"] if not item["sk"]["S"].startswith(PART_SK_PREFIX)]
+            return list(self._documents(items)), page.get("LastEvaluatedKey")
 
     def get(self, pks: Iterable[str]) -> dict[str, Stored]:
         """The items that exist of some partitions, by pk."""
-        wanted = list(pks)
-        found: dict[str, Stored] = {}
         with self._translated():
-            for start in range(0, len(wanted), _KEYS_A_BATCH):
-                keys = [_item_key(pk) for pk in wanted[start : start + _KEYS_A_BATCH]]
-                request = {self._table: {"Keys": keys, "ConsistentRead": True}}
-                while request:  # an answer holds 16 MB at most and names what it left out
-                    answer = self._client.batch_get_item(RequestItems=request)
-                    found |= {item.pk: item for item in map(_stored, answer["Responses"].get(self._table, []))}
-                    request = answer.get("UnprocessedKeys", {})
-        return found
+            return {item.pk: item for item in self._documents(self._items([_item_key(pk) for pk in pks]))}
+
+    def _items(self, wanted: list[Item]) -> Iterator[Item]:
+        for start in range(0, len(wanted), _KEYS_A_BATCH):
+            request = {self._table: {"Keys": wanted[start : start + _KEYS_A_BATCH], "ConsistentRead": True}}
+            while request:  # an answer holds 16 MB at most and names what it left out
+                answer = self._client.batch_get_item(RequestItems=request)
+                yield from answer["Responses"].get(self._table, [])
+                request = answer.get("UnprocessedKeys", {})
+
+    def _documents(self, items: Iterable[Item]) -> Iterator[Stored]:
+        wholes = (item if PARTS not in item else self._whole(item) for item in items)
+        return (_stored(item) for item in wholes if item is not None)
+
+    def _whole(self, item: Item) -> Item | None:
+        """What readers cannot get either counts as it is stored: without its lists, so that it differs."""
+
+        def fetch(sort_keys: Names, look: int) -> dict[str, Item]:
+            time.sleep(_PAUSE_SECONDS * look)
+            return {
+                one["sk"]["S"]: one for one in self._items([{"pk": item["pk"], "sk": {"S": sk}} for sk in sort_keys])
+            }
+
+        try:
+            return read_whole(item, fetch)
+        except PartsMissing:
+            return item
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
