@@ -29,6 +29,7 @@ class Storage:
     rows_table: str
     documents_table: str
     parked_table: str
+    parked_key: str  # alias of the key that seals parked payloads
     commands_table: str
     application: str  # of KCL, and its lease table
     stream: str
@@ -62,6 +63,7 @@ def deploy_storage(
         rows_table=data["RowsTable"],
         documents_table=data["DocumentsTable"],
         parked_table=data["ParkedTable"],
+        parked_key=data["ParkedKeyAlias"],
         commands_table=data["CommandsTable"],
         application=data["LeasesTable"],
         stream=stream["StreamName"],

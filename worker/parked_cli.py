@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-import os
+import time
 from collections import Counter
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from worker import parked_report as report
-from worker.log import Log
-from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, one_line_errors, operator_settings
-from worker.parked import Again, Parked, entry_id
-from worker.parking import ParkedItem, Parking
+from worker.operator_cli import EXIT_NOT_ALL, one_line_errors
+from worker.parked import Parked, ParkedDocument
+from worker.parked_choice import Choice, Duration, choice_options, chosen
+from worker.parked_items import ParkedItem
+from worker.parked_retry_cli import export_command, import_command, retry_command
+from worker.parked_settings import KEYS, LOOKS, environment, open_parked
+from worker.parking import ALL_SHARDS
 from worker.pipeline import REFRESH_SECONDS
-from worker.records.errors import Reason
-from worker.settings import Settings
-from worker.store.dynamodb import dynamodb_client
 
-LOOKS: Final = ("region", "endpoint_url", "parked_table", "documents_table")
-DECODES: Final = (
-    "mappings",
-    "before_image_field",
-    "before_column_prefix",
-    "before_column_suffix",
-    "source_engine",
-    "change_sequence_column",
-    "token_key",
-    "token_key_file",
-    "token_key_id",
-)
-RETRIES: Final = (*LOOKS, "rows_table", *DECODES)
+ALLOWED_SECONDS: Final = 3600
 
 _told = one_line_errors("parked")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
@@ -41,75 +31,81 @@ def parked() -> None:
     """Look at what could not be used, and bring it back.
 
     Settings come from the environment, as the worker's: AWS_REGION, NEARVIEW_PARKED_TABLE, NEARVIEW_DOCUMENTS_TABLE,
-    and for a retry NEARVIEW_ROWS_TABLE, NEARVIEW_MAPPINGS and all that say how records are read, as the worker has
-    them: NEARVIEW_BEFORE_..., NEARVIEW_SOURCE_ENGINE, NEARVIEW_CHANGE_SEQUENCE_COLUMN, NEARVIEW_TOKEN_KEY...
+    NEARVIEW_PARKED_KEY... for payloads, and for a retry NEARVIEW_ROWS_TABLE, NEARVIEW_MAPPINGS and all that say how
+    records are read, as the worker has them: NEARVIEW_BEFORE_..., NEARVIEW_SOURCE_ENGINE,
+    NEARVIEW_CHANGE_SEQUENCE_COLUMN, NEARVIEW_TOKEN_KEY...
 
     Exit codes: 0 done, 1 not or not all of what was asked for, 2 nothing could be done (settings, rights, tables).
     """
 
 
-def _open(settings: Settings) -> Parked:
-    client = dynamodb_client(settings.region, settings.endpoint_url)
-    return Parked(client, settings.parked_table, settings.documents_table)
+parked.add_command(retry_command)
+parked.add_command(export_command)
+parked.add_command(import_command)
 
 
-_table_option = click.option("--table", metavar="SCHEMA.TABLE", help="Only of this table.")
-_reason_option = click.option(
-    "--reason", type=click.Choice([reason.value for reason in Reason]), help="Only with this reason."
-)
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _look(place: Parked, choice: Choice) -> tuple[list[ParkedItem], list[ParkedDocument]]:
+    now = _now()
+    return (
+        [item for item in place.items() if choice.takes(item, now)],
+        [document for document in place.documents() if choice.takes_document(document, now)],
+    )
 
 
 @parked.command("list")
+@choice_options
 @click.option("--all", "every", is_flag=True, help="List every entry with its ID, not only counts.")
+@click.option("--show-payload", is_flag=True, help="Show the keys of documents, too: business data.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every entry.")
 @_told
-def list_command(every: bool, as_json: bool) -> None:
+def list_command(every: bool, show_payload: bool, as_json: bool, **options: Any) -> None:
     """List parked tables, unknown tables, records and documents, without any payload.
 
     Exit codes: 0 listed (or nothing is parked), 2 could not look.
     """
-    place = _open(operator_settings(os.environ, LOOKS))
-    items, documents = place.items(), place.documents()
+    place = open_parked(environment(LOOKS))
+    items, documents = _look(place, chosen(options))
+    allowed = {shard: until for shard, until in place.allowances().items() if until > time.time()}
     if as_json:
-        click.echo(json.dumps(report.as_json(items, documents), indent=1))
+        until = {shard: report.instant(seconds) for shard, seconds in allowed.items()}
+        click.echo(json.dumps(report.as_json(items, documents, keys=show_payload) | {"allowed": until}, indent=1))
         return
+    report.print_allowed(allowed)
     if not items and not documents:
         click.echo("nothing is parked")
         return
     report.print_tables(items)
     if every:
-        report.print_entries(items, documents)
+        report.print_entries(items, documents, keys=show_payload)
     else:
         report.print_counts(items, documents)
 
 
 @parked.command("show")
 @click.argument("entry", metavar="ID")
-@click.option("--show-payload", is_flag=True, help="The record itself, or a document's last good state: business data.")
+@click.option("--show-payload", is_flag=True, help="The record itself, or a document's key and last good state.")
+@_json_option
 @_told
-def show_command(entry: str, show_payload: bool) -> None:
-    """Show one entry; ID as `list --all` prints it, or a document's `aggregate#key`.
+def show_command(entry: str, show_payload: bool, as_json: bool) -> None:
+    """Show one entry; ID as `list --all` prints it, or a document's `aggregate#key`. A payload is business data.
 
     Exit codes: 0 shown, 1 there is no such entry, 2 could not look.
     """
-    place = _open(operator_settings(os.environ, LOOKS))
-    if "#" in entry:
-        found = place.document(entry)
-        if found is None:
-            _not_found(f"no parked document {entry}")
-        report.print_fields(report.document_fields(found[0]))
-        if show_payload and found[0].has_body:
-            click.echo(json.dumps(found[1], indent=1, default=str))
+    place = open_parked(environment((*LOOKS, *KEYS)))
+    item = None if "#" in entry else next(iter(_look(place, Choice(ids=(entry,)))[0]), None)
+    if item is not None:
+        payload = place.payload(item) if show_payload else b""
+        report.print_item(item, payload, show_payload=show_payload, as_json=as_json)
         return
-    item = next((item for item in place.items() if entry_id(item) == entry), None)
-    if item is None:
+    pk = entry if "#" in entry else next((found.pk for found in place.documents() if found.id == entry), "")
+    found = place.document(pk) if pk else None
+    if found is None:
         _not_found(f"no entry {entry}; `nearview parked list --all` shows the IDs")
-    report.print_fields(report.item_fields(item))
-    if show_payload:
-        data = place.payload(item)
-        click.echo(
-            "(the payload is incomplete)" if data is None else report.printable(data.decode(errors="backslashreplace"))
-        )
+    report.print_document(*found, show_payload=show_payload, as_json=as_json)
 
 
 @parked.command("release")
@@ -122,7 +118,7 @@ def release_command(table: str) -> None:
 
     Exit codes: 0 released, 1 the table is not parked, 2 could not be done.
     """
-    place = _open(operator_settings(os.environ, LOOKS))
+    place = open_parked(environment(LOOKS))
     if not place.release(table):
         _not_found(f"{table} is not parked")
     click.echo(
@@ -140,80 +136,72 @@ def release_command(table: str) -> None:
         )
 
 
-@parked.command("retry")
-@_table_option
-@_reason_option
-@click.option("--dry-run", is_flag=True, help="Only count what would be tried.")
-@_told
-def retry_command(table: str | None, reason: str | None, dry_run: bool) -> None:
-    """Feed parked records through the worker's own pipeline once more.
-
-    An entry is deleted only when its change is durable. Records of a table that is parked stay. Versions keep what is
-    newer, so it may be repeated, and workers may run meanwhile.
-
-    Exit codes: 0 none of the chosen records is parked any more, 1 some are, 2 nothing could be tried.
-    """
-    from worker.compose import build_retry
-
-    settings = operator_settings(os.environ, RETRIES)
-    place = _open(settings)
-    items = place.items()
-    stopped = {item.table for item in items if item.kind == "table"}
-    chosen = [item for item in items if item.kind == "record" and _matches(item, table, reason)]
-    waiting = [item for item in chosen if item.table in stopped]
-    ready = [item for item in chosen if item.table not in stopped]
-    for name, count in Counter(item.table for item in waiting).items():
-        click.echo(f"{report.records(count)} of {name} held back: the table is parked (nearview parked release {name})")
-    if dry_run:
-        click.echo(
-            f"{report.records(len(ready))} would be tried{report.by_reason(Counter(item.reason for item in ready))}"
-        )
-        raise SystemExit(EXIT_NOT_ALL if chosen else EXIT_DONE)
-    stayed: Counter[str] = Counter()
-    if ready:
-        client = dynamodb_client(settings.region, settings.endpoint_url)
-        again = Again(Parking(client, settings.parked_table, Log("error")))
-        pipeline = build_retry(settings, again, Log("warning"))
-        stayed.update(result.reason for result in place.retry(ready, pipeline, again) if result.reason)
-    used = len(ready) - stayed.total()
-    click.echo(
-        f"{report.records(len(ready))} tried: {used:,} used, {stayed.total():,} stay parked{report.by_reason(stayed)}"
-    )
-    raise SystemExit(EXIT_NOT_ALL if stayed or waiting else EXIT_DONE)
-
-
 @parked.command("discard")
-@_table_option
-@_reason_option
-@click.option("--id", "entry", metavar="ID", help="Only this entry.")
+@choice_options
 @click.option("--all", "every", is_flag=True, help="All records and notes of unknown tables.")
 @click.option("--yes", is_flag=True, help="Really delete them.")
+@click.option("--dry-run", is_flag=True, help="Only count them, as without --yes.")
+@_json_option
 @_told
-def discard_command(table: str | None, reason: str | None, entry: str | None, every: bool, yes: bool) -> None:
+def discard_command(every: bool, yes: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Delete parked records and notes of unknown tables. Their changes are lost, unless the table is reloaded.
 
     Parked tables are not deleted (see release), nor are documents: they leave the list at their next good change.
 
     Exit codes: 0 deleted (or there was nothing), 1 nothing was deleted because --yes is missing, 2 could not be done.
     """
-    if not (table or reason or entry or every):
-        raise click.UsageError("choose what to discard: --table, --reason, --id or --all")
-    place = _open(operator_settings(os.environ, LOOKS))
-    chosen = [
-        item
-        for item in place.items()
-        if item.kind != "table" and _matches(item, table, reason) and entry in (None, entry_id(item))
-    ]
-    what = f"entries chosen: {len(chosen):,}{report.by_reason(Counter(item.reason for item in chosen))}"
-    if chosen and not yes:
-        click.echo(f"{what}; add --yes to discard them")
-        raise SystemExit(EXIT_NOT_ALL)
-    place.remove(chosen)
-    click.echo(f"{what}; discarded")
+    choice = chosen(options)
+    if choice.is_empty and not every:
+        raise click.UsageError("choose what to discard: --table, --reason, --shard, --kind, --id, --older or --all")
+    place = open_parked(environment(LOOKS))
+    found = [item for item in place.items() if item.kind != "table" and choice.takes(item, _now())]
+    really = yes and not dry_run
+    if really:
+        for done in range(0, len(found), report.PROGRESS_EVERY):
+            place.remove(found[done : done + report.PROGRESS_EVERY])
+            report.tell_progress(done, len(found), "discarded")
+    counts = Counter(item.reason for item in found)
+    if as_json:
+        click.echo(json.dumps({"chosen": len(found), "discarded": len(found) if really else 0, "reasons": counts}))
+    else:
+        asked = "; discarded" if really else "; add --yes to discard them" if found else "; discarded"
+        click.echo(f"entries chosen: {len(found):,}{report.by_reason(counts)}{asked}")
+    raise SystemExit(EXIT_NOT_ALL if found and not really else 0)
 
 
-def _matches(item: ParkedItem, table: str | None, reason: str | None) -> bool:
-    return table in (None, item.table) and reason in (None, item.reason)
+@parked.command("allow")
+@click.argument("shards", nargs=-1, metavar="SHARD...")
+@click.option("--all-shards", is_flag=True, help="Every shard of the stream.")
+@click.option("--for", "seconds", type=Duration(), default="1h", show_default=True, metavar="AGE", help="For how long.")
+@click.option("--withdraw", is_flag=True, help="Take it back.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@_json_option
+@_told
+def allow_command(
+    shards: tuple[str, ...], all_shards: bool, seconds: int, withdraw: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Let shards that hold go on and park more than NEARVIEW_PARKED_LIMIT. Workers notice within 5 seconds.
+
+    A shard holds when very many of its records cannot be used: find out why before you allow it.
+
+    Exit codes: 0 done, 2 could not be done.
+    """
+    if bool(shards) == all_shards:
+        raise click.UsageError("name the shards, or give --all-shards")
+    place = open_parked(environment(LOOKS))
+    until = int(time.time()) + seconds
+    for shard in shards or (ALL_SHARDS,):
+        if dry_run:
+            continue
+        if withdraw:
+            place.withdraw(shard)
+        else:
+            place.allow(shard, until)
+    if as_json:
+        click.echo(json.dumps({"shards": shards or [ALL_SHARDS], "until": None if withdraw else until}))
+        return
+    what = "the limit holds again" if withdraw else f"any number may be parked until {report.instant(until)}"
+    click.echo(f"{', '.join(shards) or 'all shards'}: {what}{' (dry run)' if dry_run else ''}")
 
 
 def _not_found(line: str) -> NoReturn:

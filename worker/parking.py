@@ -1,10 +1,11 @@
 """The durable place for what cannot be used: poison records with their payload, tables whose records lack something.
 
 Items of the parking table (pk, sk):
-- `record#<table>`, `<shard>#<sequence number>#<sub>`: one record with reason and payload,
-- `part#<sk of the record>`, `001` and so on: the rest of a payload that is too long for one item,
+- `record#<table>`, `<shard>#<sequence number>#<sub>`: one record with reason and payload, sealed if there is a key,
+- `part#<sk of the record>`, `001` or `<nonce>#001` and so on: the rest of a payload that is too long for one item,
 - `table`, `<schema.table>`: a parked table; all its records are parked until an operator releases it,
-- `unknown`, `<schema.table>`: a table that no mapping uses; noted once with its first record, not stopped.
+- `unknown`, `<schema.table>`: a table that no mapping uses; noted once with its first record, not stopped,
+- `allow`, `<shard>` or `*`: until when an operator lets more be parked than the limit.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.values import Item
+from worker import pulse
 from worker.log import Event, Log
+from worker.parking_limit import Telling
 from worker.patience import Patience
 from worker.records.errors import Reason
 from worker.records.stream import StreamRecord
+from worker.sealing import Seal, Sealer
 from worker.settings import Settings
 from worker.store.dynamodb import dynamodb_client
 
 TABLES_PK: Final = "table"
 UNKNOWN_PK: Final = "unknown"
+ALLOW_PK: Final = "allow"
+ALL_SHARDS: Final = "*"
 RECORD_PK_PREFIX: Final = "record#"
 PART_PK_PREFIX: Final = "part#"
 NO_TABLE: Final = "?"
@@ -35,6 +41,8 @@ NO_TABLE: Final = "?"
 
 PART_BYTES: Final = 380_000
 """A DynamoDB item holds 400 KB; a longer payload is kept in parts."""
+SEAL_BYTES: Final = 16
+"""How much longer a payload is when it is sealed."""
 MAX_LABEL_BYTES: Final = 500
 
 
@@ -83,13 +91,19 @@ class Parking:
         client: Any,
         table: str,
         log: Log,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pulse.sleep,
         jitter: Callable[[], float] = random.random,
+        sealer: Sealer | None = None,
+        telling: Telling | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """Payloads are sealed by `sealer`; `telling` hears that the shard waits for the table."""
         self._client = client
         self._table = table
         self._log = log
-        self._patience = Patience("the parking table", log, sleep, jitter)
+        self._sealer = sealer
+        self._clock = clock
+        self._patience = Patience("the parking table", log, sleep, jitter, telling=telling)
 
     @property
     def retries(self) -> int:
@@ -115,10 +129,24 @@ class Parking:
         found: dict[str, str] = {}
 
         def read(pk: str) -> None:
-            found.update({item["sk"]["S"]: item["detail"]["S"] for item in _query(self._client, self._table, pk)})
+            found.update({item["sk"]["S"]: item["detail"]["S"] for item in query(self._client, self._table, pk)})
 
         self._patience.all(read, [TABLES_PK])
         return found
+
+    def is_allowed(self, shard: str) -> bool:
+        """Whether an operator lets more of the shard's records be parked than the limit, now."""
+        untils: list[float] = []
+
+        def read(pk: str) -> None:
+            untils[:] = [
+                float(item["until"]["N"])
+                for item in query(self._client, self._table, pk)
+                if item["sk"]["S"] in (shard, ALL_SHARDS)
+            ]
+
+        self._patience.all(read, [ALLOW_PK])
+        return any(self._clock() < until for until in untils)
 
     def _summarise(self, entries: Sequence[Entry]) -> None:
         counts = Counter(entry.reason for entry in entries)
@@ -136,17 +164,19 @@ class Parking:
 
     def _put(self, entry: Entry) -> None:
         """The parts before the item that counts them: whoever sees it can read the whole payload."""
-        for item in _items(entry):
+        for item in stored_items(entry, self._sealer):
             self._client.put_item(TableName=self._table, Item=item)
 
 
-def _items(entry: Entry) -> Iterator[Item]:
-    data = entry.record.data
-    later = range(PART_BYTES, len(data), PART_BYTES) if entry.pk.startswith(RECORD_PK_PREFIX) else ()
-    for number, start in enumerate(later, start=1):
-        key = part_key(entry.sk, number)
-        yield {**key, "payload": {"B": data[start : start + PART_BYTES]}}
-    yield {
+def stored_items(entry: Entry, sealer: Sealer | None = None, parked_at: str | None = None) -> Iterator[Item]:
+    """The items of an entry, the one that counts the others last. Of a table's first record what fits one is kept."""
+    parked_at = parked_at or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    data, seal = entry.record.data, None
+    if not entry.pk.startswith(RECORD_PK_PREFIX):
+        data = data[: PART_BYTES - SEAL_BYTES]
+    if sealer is not None:
+        seal, data = sealer.seal(data, place(entry.pk, entry.sk))
+    head: Item = {
         "pk": {"S": entry.pk},
         "sk": {"S": entry.sk},
         "table": {"S": entry.table},
@@ -154,93 +184,49 @@ def _items(entry: Entry) -> Iterator[Item]:
         "detail": {"S": entry.detail},
         "shard": {"S": entry.record.shard_id},
         "sequence_number": {"S": entry.record.sequence_number},
-        "parked_at": {"S": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
-        "payload": {"B": data[:PART_BYTES]},
-        "payload_bytes": {"N": str(len(data))},
-        "parts": {"N": str(len(later))},
+        "parked_at": {"S": parked_at},
+        "arrival_millis": {"N": str(entry.record.arrival_millis)},
+        "payload_bytes": {"N": str(len(entry.record.data))},
     }
+    yield from with_payload(head, seal, data)
 
 
-def part_key(sk: str, number: int) -> Item:
-    """Key of a further part of a record's payload; the first part is in the record's own item."""
-    return {"pk": {"S": f"{PART_PK_PREFIX}{sk}"}, "sk": {"S": f"{number:03d}"}}
+def with_payload(head: Item, seal: Seal | None, data: bytes) -> Iterator[Item]:
+    """An entry's items: those with the later parts of its payload, sealed or not, before the one that counts them."""
+    later = range(PART_BYTES, len(data), PART_BYTES)
+    mark = seal.nonce.hex() if seal else ""
+    for number, start in enumerate(later, start=1):
+        yield {**part_key(head["sk"]["S"], number, mark), "payload": {"B": data[start : start + PART_BYTES]}}
+    sealed: Item = {}
+    if seal is not None:
+        sealed = {"sealed": {"S": seal.by}, "sealed_key": {"B": seal.wrapped}, "nonce": {"B": seal.nonce}}
+    yield {**head, "payload": {"B": data[:PART_BYTES]}, "parts": {"N": str(len(later))}, **sealed}
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedItem:
-    """One entry without its payload, which may hold what must not be shown. `kind`: record, table or unknown."""
-
-    kind: str
-    table: str
-    reason: str
-    detail: str
-    shard: str
-    sequence_number: str
-    parked_at: str
-    payload_bytes: int
-    parts: int
-    pk: str
-    sk: str
+def place(pk: str, sk: str) -> str:
+    """What a payload is sealed to."""
+    return f"{pk}\n{sk}"
 
 
-def list_parked(client: Any, table: str) -> Iterator[ParkedItem]:
-    """Everything parked, tables first. For operators: it scans the (small) parking table."""
-    start: dict[str, Any] = {}
-    found: list[ParkedItem] = []
-    while True:
-        answer = client.scan(TableName=table, ConsistentRead=True, **_LISTING, **start)
-        found += [_parked_item(item) for item in answer["Items"]]
-        if "LastEvaluatedKey" not in answer:
-            break
-        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-    order = {TABLES_PK: 0, UNKNOWN_PK: 1}
-    yield from sorted(found, key=lambda item: (order.get(item.kind, 2), item.table, item.shard, item.sequence_number))
+def part_key(sk: str, number: int, mark: str) -> Item:
+    """Key of a further part of a record's payload; the first part is in the record's own item.
+
+    `mark`: of a sealed payload its nonce. Two workers that park the same record seal it differently, so their parts
+    must not meet.
+    """
+    return {"pk": {"S": f"{PART_PK_PREFIX}{sk}"}, "sk": {"S": f"{mark}#{number:03d}" if mark else f"{number:03d}"}}
 
 
-_SHOWN: Final = (
-    "pk",
-    "sk",
-    "table",
-    "reason",
-    "detail",
-    "shard",
-    "sequence_number",
-    "parked_at",
-    "payload_bytes",
-    "parts",
-)
-_LISTING: Final[dict[str, Any]] = {
-    "FilterExpression": "attribute_exists(reason)",  # the parts of long payloads have none
-    "ProjectionExpression": ", ".join(f"#{name}" for name in _SHOWN),
-    "ExpressionAttributeNames": {f"#{name}": name for name in _SHOWN},
-}
-
-
-def _parked_item(item: Item) -> ParkedItem:
-    pk = item["pk"]["S"]
-    return ParkedItem(
-        kind="record" if pk.startswith(RECORD_PK_PREFIX) else pk,
-        table=item["table"]["S"],
-        reason=item["reason"]["S"],
-        detail=item["detail"]["S"],
-        shard=item["shard"]["S"],
-        sequence_number=item["sequence_number"]["S"],
-        parked_at=item["parked_at"]["S"],
-        payload_bytes=int(item["payload_bytes"]["N"]),
-        parts=int(item["parts"]["N"]),
-        pk=pk,
-        sk=item["sk"]["S"],
-    )
-
-
-def _query(client: Any, table: str, pk: str) -> Iterator[Item]:
+def query(client: Any, table: str, pk: str) -> Iterator[Item]:
+    """Sort keys, details and ends of a partition's items, without any payload."""
     start: dict[str, Any] = {}
     while True:
         answer = client.query(
             TableName=table,
             ConsistentRead=True,
             KeyConditionExpression="pk = :pk",
-            ProjectionExpression="sk, detail",
+            ProjectionExpression="sk, detail, #until",
+            ExpressionAttributeNames={"#until": "until"},
             ExpressionAttributeValues={":pk": {"S": pk}},
             **start,
         )
@@ -253,7 +239,7 @@ def _query(client: Any, table: str, pk: str) -> Iterator[Item]:
 def parked_tables(settings: Settings) -> list[str]:
     """One line per parked table for the health page, naming the setting to change."""
     client = _health_client(settings.region, settings.endpoint_url)
-    items = _query(client, settings.parked_table, TABLES_PK)
+    items = query(client, settings.parked_table, TABLES_PK)
     return [f"{item['sk']['S']} is parked: {item['detail']['S']}" for item in items]
 
 

@@ -23,7 +23,7 @@ from worker.projection.operations import Steps
 from worker.projection.plan import Plan
 from worker.records.crossing import RowId, State
 from worker.records.drift import Drift, Ledger
-from worker.records.errors import TableLacks
+from worker.records.errors import Reason, TableLacks
 from worker.records.incarnations import Incarnations
 from worker.records.rows import RowChange
 from worker.records.source import Source
@@ -52,6 +52,16 @@ class ParkingPlace(Protocol):
 
     def park(self, entries: Sequence[Entry]) -> None:
         """Return when all entries are durable; raise FatalError only."""
+
+
+class Limit(Protocol):
+    """How many records may be parked (worker.parking_limit.ParkingLimit)."""
+
+    def take(self, records: int) -> bool:
+        """Whether so many more may be now; then they count. Raise FatalError only."""
+
+    def wait(self, records: int) -> None:
+        """Return when so many more may be; raise FatalError only."""
 
 
 class Notes(Protocol):
@@ -126,13 +136,14 @@ class Pipeline:
         notes_tables: bool = True,
         clock: Callable[[], float] = time.monotonic,
         dues: Dues | None = None,
+        limit: Limit | None = None,
         progress: ShardProgress | None = None,
     ) -> None:
         """With `notes_tables` off every record stands for itself: what it shows about its table parks it alone.
 
         An operator who feeds old records again must not stop a table whose new records are fine. Without `dues` large
-        fan-outs are followed to their end within their batch; without `progress` nothing is said of how far the shard
-        is, and documents get no time.
+        fan-outs are followed to their end within their batch; without `limit` any number of records is parked;
+        without `progress` nothing is said of how far the shard is, and documents get no time.
         """
         self._plan = plan
         self._store = store
@@ -146,6 +157,7 @@ class Pipeline:
         self._as_of = _instant(0)
         self._habit = Habit()
         self._dues = dues
+        self._limit = limit
         self._progress = progress
         self._reads = Meter(store.usage.read_units)
         self._writes = Meter(store.usage.write_units)
@@ -199,12 +211,14 @@ class Pipeline:
             newest_commit_micros=taken.newest_commit_micros,
             heartbeat_micros=taken.heartbeat_micros,
         )
-        if taken.entries:
-            self._parking.park(taken.entries)
+        waits = bool(taken.entries) and not self._park_at_once(taken.entries)
         for table, drift in taken.drift.items():
             self._note_drift(table, drift, report)
         if taken.changes:
             self._project(taken.changes, report)
+        if waits and self._limit:  # with all that can be used written
+            self._limit.wait(_limited(taken.entries))
+            self._parking.park(taken.entries)
         if self._progress:
             self._progress.note(records, report, self._intake.incarnations)
             self._progress.sample([(change.table, change.key) for change in _some(taken.changes)])
@@ -212,6 +226,13 @@ class Pipeline:
         report.retries = self._retries() - retries
         report.read_units, report.write_units = self._reads.read(), self._writes.read()
         return report
+
+    def _park_at_once(self, entries: Sequence[Entry]) -> bool:
+        """Park them, unless they must wait."""
+        if self._limit and not self._limit.take(_limited(entries)):
+            return False
+        self._parking.park(entries)
+        return True
 
     def _project(self, changes: list[RowChange], report: BatchReport) -> None:
         try:
@@ -247,6 +268,11 @@ class Pipeline:
         self._intake.parked_tables = self._parking.tables()
         self._intake.incarnations = self._notes.incarnations()
         self._refreshed = now
+
+
+def _limited(entries: Sequence[Entry]) -> int:
+    """Of a table that is stopped as many are parked as come: everybody knows, and other tables must go on."""
+    return sum(entry.reason is not Reason.TABLE_PARKED for entry in entries)
 
 
 def _stored_states(plan: Plan, rows: list[RowId]) -> Steps[dict[RowId, State]]:

@@ -22,6 +22,9 @@ KMS_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1"
 LEFT_OUT: Final = {
     "AWS_ENDPOINT_URL": "only for stand-ins",
     "NEARVIEW_TOKEN_KEY_FILE": "the key comes from Secrets Manager, into the environment",
+    "NEARVIEW_PARKED_KEY": "a key of KMS seals what is parked",
+    "NEARVIEW_PARKED_KEY_FILE": "a key of KMS seals what is parked",
+    "NEARVIEW_PARKED_WINDOW_SECONDS": "the limit is one for five minutes",
     "NEARVIEW_WORKER_NAME": "the host name of a task is unique, which a fixed name would not be",
     "NEARVIEW_MAX_DOCUMENT_BYTES": "the default is what the API hands over",
     "NEARVIEW_LARGE_FAN_OUT": "the default keeps a batch short, whatever rows point at one",
@@ -42,6 +45,7 @@ ROWS, DOCUMENTS, PARKED, LEASES = "rows", "documents", "parked", "worker"
 CALLERS: Final = {
     "worker/horizon.py": {ROWS},
     "worker/parked.py": {PARKED, DOCUMENTS},
+    "worker/parked_items.py": {PARKED},
     "worker/parking.py": {PARKED},
     "worker/rebuild/first_start.py": {ROWS},
     "worker/rebuild/scan.py": {ROWS, DOCUMENTS},
@@ -173,6 +177,18 @@ def test_the_token_key_is_read_by_the_execution_role_alone(kms_key: str) -> None
     assert granted["secretsmanager:GetSecretValue"] == SECRET
     assert granted.get("kms:Decrypt", "") == kms_key
     assert not any("secret" in str(statement["Action"]) for statement in statements("TaskRole", stack))
+
+
+def test_what_is_parked_is_sealed_with_the_key_of_the_data_stack_and_nothing_else_may_be() -> None:
+    alias = environment(worker())["NEARVIEW_PARKED_KMS_KEY"]
+    data = Rendered(templates.load(templates.FOLDER / "20-data.yaml"), {})
+    (granted,) = [entry for entry in statements("TaskRole", worker()) if "kms" in str(entry["Action"])]
+
+    assert data.properties("ParkedKeyAlias")["AliasName"] == alias
+    assert data.properties("ParkedKey")["EnableKeyRotation"] is True
+    assert granted["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert granted["Condition"]["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": alias}
+    assert granted["Condition"]["StringEquals"] == {"kms:EncryptionContext:nearview": "parked"}
 
 
 @pytest.mark.parametrize(

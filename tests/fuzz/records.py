@@ -23,7 +23,7 @@ from worker.explain.report import print_json, print_record, record_as_json
 from worker.intake import Intake, Taken
 from worker.log import Log
 from worker.mapping.loader import read
-from worker.parking import UNKNOWN_PK, Entry, _items, record_entry, table_label
+from worker.parking import UNKNOWN_PK, Entry, record_entry, stored_items, table_label
 from worker.patience import Patience
 from worker.projection.merge import read_stored
 from worker.projection.plan import Plan, make_plan
@@ -115,7 +115,7 @@ def _accounted(taken: Taken, records: list[StreamRecord]) -> None:
 
 def _storable(entry: Entry) -> None:
     """What is parked fits into items, and its line into a log."""
-    for item in _items(entry):
+    for item in stored_items(entry):
         assert 0 < len(item["pk"]["S"].encode()) <= MAX_PK_BYTES
         assert 0 < len(item["sk"]["S"].encode()) <= MAX_SK_BYTES
         assert item_bytes({name: value for name, value in item.items() if "B" not in value}) < MAX_ITEM_BYTES / 40

@@ -206,6 +206,10 @@ def take_away(ministack: MiniStack, project: str, api_id: str) -> None:
 
     for table in ("documents", "commands"):
         client("dynamodb").delete_table(TableName=f"{project}-{table}")
+    alias = f"alias/{project}-parked"
+    key = client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    client("kms").delete_alias(AliasName=alias)
+    client("kms").schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
     resources = client("cloudformation").describe_stack_resources(StackName=f"{project}-api")["StackResources"]
     physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
     client("apigatewayv2").delete_api(ApiId=api_id)

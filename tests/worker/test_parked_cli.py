@@ -18,7 +18,7 @@ from worker.cli import main
 from worker.compose import build_pipeline
 from worker.log import Log
 from worker.operator_cli import operator_settings
-from worker.parked_cli import LOOKS, RETRIES
+from worker.parked_settings import LOOKS, RETRIES
 from worker.parking import Parking, record_entry, table_entry
 from worker.pipeline import Pipeline
 from worker.records.errors import Reason
@@ -131,12 +131,16 @@ def test_every_entry_is_listed_with_an_id_that_show_takes(run: Run, worker: Pipe
 
     assert [line.partition("  ")[2] for line in lines] == [
         "record  ?  not_json: the record is not JSON in UTF-8",
-        "document  /: shop.orders.total as decimal: not a number",
+        "document  order  /: shop.orders.total as decimal: not a number",
     ]
-    assert (shown.exit_code, shown_document.exit_code, document) == (0, 0, "order#7")
+    assert (shown.exit_code, shown_document.exit_code) == (0, 0)
+    assert "order#7" not in "".join(lines), "a key is a column's value"
+    assert run("list", "--all", "--show-payload").output.splitlines()[1].startswith(f"{document}  document  order#7  ")
     assert "reason           not_json" in shown.output
     assert "reason           /: shop.orders.total as decimal: not a number" in shown_document.output
     assert CANARY not in "".join([*lines, shown.output, shown_document.output])
+    assert "key  " not in shown_document.output
+    assert json.loads(run("show", document, "--show-payload", "--json").output)["key"] == "7"
     assert run("show", entry, "--show-payload").output.endswith(f"\n{CANARY}\n")
 
 
@@ -172,7 +176,8 @@ def test_a_retry_brings_records_back_and_deletes_their_entries(run: Run, tables:
 
     result = run("retry")
 
-    assert (result.exit_code, result.output) == (0, "130 records tried: 130 used, 0 stay parked\n")
+    assert (result.exit_code, result.stdout) == (0, "130 records tried: 130 used, 0 stay parked\n")
+    assert result.stderr == "100 of 130 records tried\n"
     assert [item for item in tables.items(tables.parked) if "reason" in item] == []
     assert all(tables.document("order", str(key)) for key in range(1, 131))
 

@@ -15,11 +15,11 @@ from tests.worker.dms_records import record
 from worker import parking
 from worker.errors import FatalError
 from worker.log import Log
+from worker.parked_items import list_parked
 from worker.parking import (
     PART_BYTES,
     Entry,
     Parking,
-    list_parked,
     record_entry,
     table_entry,
     table_label,
@@ -182,4 +182,4 @@ def test_parts_are_written_before_the_item_that_counts_them(tables: Tables) -> N
     """Whoever sees the record's item can read the whole payload."""
     entry: Entry = record_entry(record(b"x" * (PART_BYTES + 1)), "shop.orders", Reason.ROW_TOO_LARGE, "too large")
 
-    assert ["reason" in item for item in parking._items(entry)] == [False, True]
+    assert ["reason" in item for item in parking.stored_items(entry)] == [False, True]

@@ -20,7 +20,8 @@ from tests.worker.projection.strict_store import StrictStore
 from worker.errors import FatalError
 from worker.log import Log
 from worker.mapping.loader import read_mappings
-from worker.parking import RECORD_PK_PREFIX, Entry, Parking, list_parked
+from worker.parked_items import list_parked
+from worker.parking import RECORD_PK_PREFIX, Entry, Parking
 from worker.patience import Patience
 from worker.pipeline import BatchReport, Pipeline
 from worker.projection.due import Dues
