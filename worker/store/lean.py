@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import ssl
-import time
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,6 +18,7 @@ from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
 from worker.errors import SettingsError
+from worker.store.clock import CLOCK
 from worker.store.connections import READ_SECONDS, Connections, Endpoint, Exchange
 from worker.store.replies import Garbled
 from worker.store.signing import Signer
@@ -65,7 +65,7 @@ class LeanDynamoDB:
             raise NoCredentialsError
         # frozen at every call: refreshed credentials are used as soon as botocore has them
         credentials = self._credentials.get_frozen_credentials()
-        return self._connections.send(self._signer.head(credentials, operation, body, time.time()) + body)
+        return self._connections.send(self._signer.head(credentials, operation, body, CLOCK.now()) + body)
 
     def receive(self, exchange: Exchange) -> dict[str, Any]:
         """The answer. Raises ClientError as boto3 does, OSError, and ValueError for what is no answer."""
@@ -73,7 +73,9 @@ class LeanDynamoDB:
         if head.checksum is not None and binascii.crc32(body) != head.checksum:
             raise Garbled("the checksum is wrong")
         if head.status != _OK:
-            raise _error(head.status, body)
+            error = _error(head.status, body)
+            CLOCK.learn(error.response["Error"]["Code"], head.date)
+            raise error
         answer = orjson.loads(body)
         if not isinstance(answer, dict):
             raise Garbled("an answer that is no object")

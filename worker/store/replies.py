@@ -10,6 +10,7 @@ LARGEST_BODY_BYTES: Final = 256 * 1024 * 1024
 """16 MB of items, the most that DynamoDB returns, are less than this as JSON however much has to be escaped."""
 
 _MOST_DIGITS: Final = 12
+_ERRORS: Final = 400
 # in small letters, and only what DynamoDB may say
 _STATUS: Final = re.compile(rb"http/1\.([01]) (200|[45][0-9][0-9])(?: .*)?", re.DOTALL)
 _NAME: Final = re.compile(rb"[!-9;-~]+")
@@ -23,12 +24,13 @@ class Garbled(ValueError):
 
 
 class Head(NamedTuple):
-    """What matters of a head. `checksum` is the CRC32 of the body, None if the server gave none."""
+    """What matters of a head. `checksum` is the CRC32 of the body, None if the server gave none. `date`: of errors."""
 
     status: int
     length: int
     keeps_alive: bool
     checksum: int | None
+    date: str | None = None
 
 
 def parse_head(head: bytes) -> Head:
@@ -53,7 +55,10 @@ def parse_head(head: bytes) -> Head:
     if length is None or length > LARGEST_BODY_BYTES:
         raise Garbled("no usable length")
     keeps_alive = status[1] == b"1" and b"close" not in fields.get(b"connection", b"")
-    return Head(int(status[2]), length, keeps_alive, _number(fields.get(b"x-amz-crc32")))
+    code = int(status[2])
+    date = fields.get(b"date") if code >= _ERRORS else None
+    checksum = _number(fields.get(b"x-amz-crc32"))
+    return Head(code, length, keeps_alive, checksum, None if date is None else date.decode("latin-1"))
 
 
 def _number(value: bytes | None) -> int | None:
