@@ -18,6 +18,8 @@ class Counts:
     documents_skipped: int = 0
     documents_parked: int = 0
     documents_waiting: int = 0
+    documents_in_parts: int = 0
+    largest_document: int = 0
     retries: int = 0
     newest_commit_micros: int | None = None
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
