@@ -24,7 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Every filter that is given must hold. Table, shard and reason are those of records, the aggregate of documents."""
+    """Every filter that is given must hold. Table, shard and reason are of records, the aggregate of documents."""
 
     table: str | None = None
     reason: str | None = None

@@ -33,10 +33,10 @@ print(os.getpid())
 """
 
 
-def run_process(folder: Path) -> int:
+def run_process(folder: Path, program: str = "") -> int:
     """A process that counts and ends; its id."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program or PROGRAM],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PROMETHEUS_MULTIPROC_DIR": str(folder)},
         capture_output=True,

@@ -9,7 +9,8 @@ import pytest
 
 from worker.errors import FatalError, TransientError
 from worker.log import Log
-from worker.patience import Patience
+from worker.parking_limit import Held
+from worker.patience import ATTEMPTS_BEFORE_TELLING, Patience
 from worker.store.failures import LONGEST_DELAY_SECONDS
 
 
@@ -68,3 +69,41 @@ def test_what_no_repetition_mends_ends_it_at_once() -> None:
         _patience([]).all(call, ["a"])
 
     assert call.calls == {"a": 1}
+
+
+class Told:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def holds(self, why: Held, message: str) -> None:
+        self.lines.append(f"holds, {why}: {message}")
+
+    def goes_on(self, why: Held) -> None:
+        self.lines.append(f"goes on, {why}")
+
+
+def test_a_wait_that_lasts_is_told_and_so_is_its_end() -> None:
+    told = Told()
+    patience = Patience("the table", Log("error", io.StringIO()), lambda _: None, lambda: 1.0, telling=told)
+
+    patience.all(Flaky(ATTEMPTS_BEFORE_TELLING + 1, OSError()), ["a"])
+
+    assert told.lines == [*["holds, parking_store: the table: OSError"] * 2, "goes on, parking_store"]
+
+
+def test_a_throttled_request_is_nothing_to_tell() -> None:
+    told = Told()
+    patience = Patience("the table", Log("error", io.StringIO()), lambda _: None, lambda: 1.0, telling=told)
+
+    patience.all(Flaky(2, OSError()), ["a"])
+
+    assert [line for line in told.lines if line.startswith("holds")] == []
+
+
+def test_our_own_errors_keep_their_class_and_text() -> None:
+    with pytest.raises(TransientError, match="no key"):
+        _patience([], attempts=2).all(Flaky(9, TransientError("no key")), ["a"])
+    with pytest.raises(FatalError, match="gone"):
+        _patience([]).all(Flaky(9, FatalError("gone")), ["a"])

@@ -20,8 +20,10 @@ from tests.worker.projection.strict_store import StrictStore
 from worker.errors import FatalError
 from worker.log import Log
 from worker.mapping.loader import read_mappings
+from worker.parked import Parked
 from worker.parked_items import list_parked
 from worker.parking import RECORD_PK_PREFIX, Entry, Parking
+from worker.parking_limit import Held, ParkingLimit
 from worker.patience import Patience
 from worker.pipeline import BatchReport, Pipeline
 from worker.projection.due import Dues
@@ -60,6 +62,23 @@ def _mapping() -> Mapping:
     return mapping
 
 
+class Limit:
+    """Lets a number of records be parked; then whoever waits does what a test wants meanwhile."""
+
+    def __init__(self, most: int, meanwhile: Callable[[], None]) -> None:
+        self.left = most
+        self.meanwhile = meanwhile
+        self.asked: list[int] = []
+
+    def take(self, records: int) -> bool:
+        self.asked.append(records)
+        self.left -= records
+        return self.left >= 0
+
+    def wait(self, records: int) -> None:
+        self.meanwhile()
+
+
 @dataclass
 class Shop:
     """A pipeline on tables of its own."""
@@ -73,7 +92,7 @@ class Shop:
     def __post_init__(self) -> None:
         self.pipeline = self.child()
 
-    def child(self, notes_tables: bool = True) -> Pipeline:
+    def child(self, notes_tables: bool = True, limit: Limit | ParkingLimit | None = None) -> Pipeline:
         """A pipeline as a newly started child has it."""
         log = Log("debug", self.log)
         return Pipeline(
@@ -85,6 +104,7 @@ class Shop:
             log,
             notes_tables=notes_tables,
             clock=lambda: self.now,
+            limit=limit,
         )
 
     def process(self, *payloads: dict[str, Any] | bytes) -> BatchReport:
@@ -201,6 +221,105 @@ def test_thousands_of_bad_records_are_parked_together(shop: Shop) -> None:
     assert len(shop.parked()) == 1500
     (line,) = shop.lines()
     assert (line["event"], line["reason"], line["count"]) == ("record_parked", "not_json", 1500)
+
+
+def test_a_shard_that_holds_has_written_what_it_can_and_parks_nothing_until_it_goes_on(shop: Shop) -> None:
+    """Whatever becomes of it while it holds, the batch is not done, so no checkpoint passes its records."""
+    seen: list[tuple[bool, list[tuple[str, str, str]]]] = []
+    limit = Limit(1, lambda: seen.append((shop.tables.document("order", "1") is not None, shop.parked())))
+    shop.pipeline = shop.child(limit=limit)
+
+    report = shop.process(b"no JSON", b"nor this", order(1))
+
+    assert seen == [(True, [])]
+    assert limit.asked == [2]
+    assert (report.documents_written, dict(report.parked)) == (1, {"not_json": 2})
+    assert len(shop.parked()) == 2
+
+
+def test_a_shard_that_is_killed_while_it_holds_has_lost_nothing(shop: Shop) -> None:
+    def killed() -> None:
+        raise FatalError("killed")
+
+    shop.pipeline = shop.child(limit=Limit(0, killed))
+    batch = [record(b"no JSON"), record(order(1))]
+    with pytest.raises(FatalError):
+        shop.pipeline.process(batch)
+    assert shop.parked() == []
+
+    shop.child().process(batch)
+    assert shop.parked() == [("record", "?", "not_json")]
+
+
+def test_records_of_a_parked_table_do_not_make_a_shard_hold(shop: Shop) -> None:
+    """Everybody knows of that table; the others must go on."""
+    limit = Limit(0, lambda: pytest.fail("holds"))
+    shop.pipeline = shop.child(limit=limit)
+
+    report = shop.process(LACKS["no transaction details"][0], *(order(key) for key in range(2, 30)))
+
+    assert report.parked["table_parked"] == 29
+    assert set(limit.asked) == {0}
+
+
+def test_a_shard_that_holds_goes_on_when_an_operator_allows_it(shop: Shop) -> None:
+    """The word comes by the parking table."""
+    told: list[str] = []
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] > 20:
+            Parked(shop.tables.client, shop.tables.parked, "").allow("shard-1", 2_000_000_000)
+
+    class Telling:
+        def holds(self, why: Held, message: str) -> None:
+            told.append(f"holds at {now[0]:.0f}")
+
+        def goes_on(self, why: Held) -> None:
+            told.append(f"goes on at {now[0]:.0f}")
+
+    place = Parking(shop.tables.client, shop.tables.parked, Log("error", shop.log))
+    limit = ParkingLimit(1, 1e9, lambda: place.is_allowed("shard-1"), Telling(), clock=lambda: now[0], sleep=sleep)
+    shop.pipeline = shop.child(limit=limit)
+
+    reports = [shop.process(b"no JSON"), shop.process(b"nor this", order(1)), shop.process(b"nor that")]
+
+    assert [report.parked["not_json"] for report in reports] == [1, 1, 1]
+    assert told == ["holds at 0", "goes on at 25"]
+    assert not place.is_allowed("shard-2")
+    Parked(shop.tables.client, shop.tables.parked, "").allow("shard-1", 1_000)
+    assert not place.is_allowed("shard-1"), "its time has passed"
+    Parked(shop.tables.client, shop.tables.parked, "").allow("*", 2_000_000_000)
+    assert place.is_allowed("shard-2")
+
+
+def test_a_document_heals_at_its_next_good_change_and_shows_its_last_good_state_until_then(shop: Shop) -> None:
+    """Nobody has to do anything."""
+    shop.process(order(1, position=1))
+    shop.process(with_data(order(1, position=2), total=CANARY))
+    parked = shop.tables.document("order", "1")
+    assert parked is not None
+    assert ("_parked" in parked, "_i0p" in parked, parked["total"]) == (True, True, {"N": "12.5"})
+
+    shop.process(with_data(order(1, position=3), total=13))
+
+    healed = shop.tables.document("order", "1")
+    assert healed is not None
+    assert ("_parked" in healed, "_i0p" in healed, healed["total"]) == (False, False, {"N": "13"})
+
+
+def test_a_document_that_never_had_a_good_state_appears_with_its_first_one(shop: Shop) -> None:
+    shop.process(with_data(order(1), total=CANARY))
+    parked = shop.tables.document("order", "1")
+    assert parked is not None
+    assert parked["_deleted"] == {"BOOL": True}
+
+    shop.process(with_data(order(1, position=2), total=1))
+
+    healed = shop.tables.document("order", "1")
+    assert healed is not None
+    assert ("_parked" in healed, "_deleted" in healed, healed["total"]) == (False, False, {"N": "1"})
 
 
 def test_an_unknown_table_is_noted_once_and_ignored(shop: Shop) -> None:
