@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -21,6 +22,7 @@ VERSION = "1.5.33"  # older ones differ too much from DynamoDB, newer ones have 
 REGION = "eu-west-1"
 ACCOUNT = "000000000000"
 START_SECONDS = 30
+PROGRAM = ("-m", "ministack")
 _NO_PROXY = "127.0.0.1,localhost"
 
 
@@ -55,8 +57,11 @@ class MiniStack:
         return _client(self.url, service, region)
 
 
-def start(processes: Processes, port: int | None = None) -> MiniStack:
-    """Start MiniStack on the port (default: a free one) and return when it answers; ProcessError if it does not."""
+def start(processes: Processes, port: int | None = None, program: Sequence[str] = PROGRAM) -> MiniStack:
+    """Start MiniStack on the port (default: a free one) and return when it answers; ProcessError if it does not.
+
+    `program` is what Python runs: MiniStack as it is, or as a test changes it.
+    """
     installed = metadata.version("ministack")
     if installed != VERSION:
         raise ProcessError(f"ministack {installed} is installed, {VERSION} is needed")
@@ -68,7 +73,7 @@ def start(processes: Processes, port: int | None = None) -> MiniStack:
     temporary.mkdir(parents=True)
     processes.start(
         NAME,
-        [sys.executable, "-m", "ministack"],
+        [sys.executable, *program],
         env={
             **ministack.environment(),
             "BIND_HOST": "127.0.0.1",

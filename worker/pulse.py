@@ -1,8 +1,8 @@
 """This process's pulse: a number in a file of the run folder, by which the supervisor knows a hung child.
 
 It changes with whatever shows that there is progress: an answer of DynamoDB, a pause before a request is tried again,
-an action of the daemon. At rest, while the daemon has nothing for it to do, it is 0. Only the difference counts, so no
-clock is read. In a process that was given no file, which is any but a child, all of it does nothing.
+an action of the daemon. At rest, while nothing has to be done before the daemon acts, it is below 0. Only the
+difference counts, so no clock is read. A process that was given no file, which is any but a child, has none.
 """
 
 import itertools
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 AT_REST = 0
-_NUMBER = struct.Struct("<Q")
+_NUMBER = struct.Struct("<q")
 _numbers = itertools.count(1)
 _memory: mmap.mmap | None = None
 
@@ -35,7 +35,7 @@ def beat() -> None:
 def rest() -> None:
     """There is nothing to do until somebody else acts."""
     if _memory is not None:
-        _NUMBER.pack_into(_memory, 0, AT_REST)
+        _NUMBER.pack_into(_memory, 0, -next(_numbers))
 
 
 def sleep(seconds: float) -> None:
@@ -46,7 +46,7 @@ def sleep(seconds: float) -> None:
 
 
 def read(path: Path) -> int:
-    """The pulse of another process; at rest if it has none yet, or none any more."""
+    """The pulse of another process: above AT_REST while it is busy; AT_REST if it has none yet, or none any more."""
     try:
         return int(_NUMBER.unpack(path.read_bytes())[0])
     except (OSError, struct.error):

@@ -5,9 +5,16 @@ goes on renewing the lease. KCL's own time-out is no help: it ends the daemon wi
 time that a batch rightly waits for DynamoDB.
 """
 
+import contextlib
+import fcntl
+import os
+import struct
+import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from worker import pulse
 from worker.pulse import AT_REST
 
 # A machine that was paused, or so busy that nobody got on, has shown nothing about a child.
@@ -31,8 +38,26 @@ class HangWatch:
         """Take in the pulses by process id, so long after the last look, and return the processes that hang."""
         elapsed = min(elapsed_seconds, LONGEST_LOOK_SECONDS)
         before, self._seen = self._seen, {}
-        for pid, pulse in pulses.items():
+        for pid, number in pulses.items():
             seen = before.get(pid)
-            still = seen is not None and seen.pulse == pulse != AT_REST
-            self._seen[pid] = _Seen(pulse, seen.seconds + elapsed if seen and still else 0.0)
+            still = seen is not None and seen.pulse == number != AT_REST
+            self._seen[pid] = _Seen(number, seen.seconds + elapsed if seen and still else 0.0)
         return [pid for pid, seen in self._seen.items() if seen.seconds >= self._patience_seconds]
+
+
+def pulse_of(pid: int, file: Path) -> int:
+    """A child's pulse. One at rest has no need of any, unless the daemon has sent what it does not read."""
+    number = pulse.read(file)
+    return number if number > AT_REST or has_unread_input(pid) else AT_REST
+
+
+def has_unread_input(pid: int) -> bool:
+    """Whether something waits in the pipe that a process should read. Linux only; elsewhere nothing is known."""
+    with contextlib.suppress(OSError):
+        pipe = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, struct.pack("i", 0)))
+            return bool(waiting)
+        finally:
+            os.close(pipe)
+    return False

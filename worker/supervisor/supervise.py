@@ -16,12 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from worker import pulse
 from worker.log import Event, Log
 from worker.run_folder import RunFolder
 from worker.supervisor.aws import AwsError, reason
 from worker.supervisor.collector import ChildMetrics, process_is_gone
-from worker.supervisor.hang import HangWatch
+from worker.supervisor.hang import HangWatch, pulse_of
 from worker.supervisor.health import Health
 from worker.supervisor.leases import LeaseTables
 
@@ -147,7 +146,7 @@ class Supervisor:
     def _hung_children(self, elapsed_seconds: float) -> dict[int, str]:
         """Those that hang, killed: they would not even see the end of their daemon."""
         children = self._folder.registered()
-        pulses = {pid: pulse.read(self._folder.pulse(pid)) for pid in children}
+        pulses = {pid: pulse_of(pid, self._folder.pulse(pid)) for pid in children}
         hung = {pid: children[pid] for pid in self._hangs.hung(pulses, elapsed_seconds)}
         for pid, shard in hung.items():
             with contextlib.suppress(ProcessLookupError):

@@ -1,7 +1,12 @@
 """A child hangs when it is busy and its pulse stands still for long enough while we look."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.worker.supervisor.real_worker import wait_for
 from worker.pulse import AT_REST
-from worker.supervisor.hang import HangWatch
+from worker.supervisor.hang import HangWatch, has_unread_input, pulse_of
 
 CHILD = 7
 
@@ -43,3 +48,23 @@ def test_each_child_is_watched_alone() -> None:
     for number in range(2):
         assert watch.hung({1: 5, 2: number + 1}, 1.0) == []
     assert watch.hung({1: 5, 2: 9}, 1.0) == [1]
+
+
+def test_a_child_at_rest_that_does_not_read_what_it_is_sent_has_a_pulse_that_stands_still(tmp_path: Path) -> None:
+    file = tmp_path / "pulse"
+    file.write_bytes((-7).to_bytes(8, "little", signed=True))
+    reader = "import sys, time; sys.stdin.readline(); print('read', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", reader], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        assert pulse_of(child.pid, file) == AT_REST
+        child.stdin.write(b"first\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        assert not has_unread_input(child.pid)
+        child.stdin.write(b"second\n")
+        child.stdin.flush()
+        assert pulse_of(child.pid, file) == -7
+        child.kill()
+        wait_for("its end", lambda: child.poll() is not None)
+        assert pulse_of(child.pid, file) == AT_REST
