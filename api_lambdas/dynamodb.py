@@ -87,6 +87,10 @@ class DynamoDB:
         time.sleep(PAUSE_SECONDS)
         return self._attempt(operation, body)
 
+    def pause(self, seconds: float) -> None:
+        """Wait before something is asked for again that was not there."""
+        time.sleep(seconds)
+
     def _attempt(self, operation: str, body: bytes) -> dict[str, Any]:
         headers = {
             "content-type": "application/x-amz-json-1.0",
