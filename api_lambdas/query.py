@@ -94,6 +94,8 @@ class QueryApi:
             raise Problem(Kind.NOT_FOUND, "there is no document with this key")
         freshness = self._freshness.headers(collection.tables)
         document = self._repository.get(collection.aggregate, key_text(parts))
+        if document is not None and document.item and not _is_known(request, document.entity_tag):
+            (document,) = self._repository.whole([document], chosen)
         if document is None:
             raise Problem(Kind.NOT_FOUND, "there is no document with this key", headers=freshness)
         headers = {"etag": document.entity_tag, "cache-control": "no-cache", **freshness}
@@ -115,6 +117,8 @@ class QueryApi:
         freshness = self._freshness.headers(collection.tables)
         wanted = [key for key in keys if key]
         found = self._repository.get_many(collection.aggregate, wanted) if wanted else {}
+        wholes = self._repository.whole(list(found.values()), chosen)
+        found = {key: document for key, document in zip(found, wholes, strict=True) if document is not None}
         documents = [found.get(key) if key else None for key in keys]
         texts = ["null" if document is None else document.text(chosen) for document in documents]
         tag = _tag(["" if document is None else document.entity_tag for document in documents])
@@ -139,9 +143,11 @@ class QueryApi:
                 between=query.between,
             )
         cursor = None if page.next is None else self._cursor(signed, page.next)
-        texts = [document.text(query.chosen) for document in page.documents]
-        tag = _tag([*(document.entity_tag for document in page.documents), cursor or ""])
-        headers = {"etag": tag, "cache-control": "no-cache", **freshness, **_parked(page.documents)}
+        wholes = self._repository.whole(page.documents, query.chosen)
+        documents = [document for document in wholes if document is not None]
+        texts = [document.text(query.chosen) for document in documents]
+        tag = _tag([*(document.entity_tag for document in documents), cursor or ""])
+        headers = {"etag": tag, "cache-control": "no-cache", **freshness, **_parked(documents)}
         return _unless_known(request, f'{{"items":[{",".join(texts)}],"next":{dumps(cursor)}}}', headers)
 
     def _position(self, signed: tuple[str, ...], cursor: str) -> Position:
@@ -175,8 +181,12 @@ def _tag(parts: Sequence[str]) -> str:
     return f'"{hashlib.sha256(dumps(list(parts)).encode()).hexdigest()[:24]}"'
 
 
+def _is_known(request: Request, tag: str) -> bool:
+    return etag_matches(request.headers.get("if-none-match"), tag)
+
+
 def _unless_known(request: Request, text: str, headers: Mapping[str, str]) -> Response:
     """The answer, without its body if the caller has it already."""
-    if etag_matches(request.headers.get("if-none-match"), headers["etag"]):
+    if _is_known(request, headers["etag"]):
         return Response(304, "", headers)
     return Response(200, text, {"content-type": JSON, **headers})

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api_lambdas import wholes
 from api_lambdas.catalog import Index
 from api_lambdas.dynamodb import THROTTLED, DynamoDB, StoreError
 from api_lambdas.item_text import item_text
 from api_lambdas.ranges import Between
 from api_lambdas.selection import Selection, select
 from contract.keys import DOCUMENT_SK, document_pk
+from contract.parts import PARTS, Fetch, Names
 from contract.values import Item
 
 MOST_AT_ONCE: Final = 100
@@ -19,6 +21,9 @@ MOST_AT_ONCE: Final = 100
 
 BATCH_ROUNDS: Final = 4
 """A BatchGetItem returns up to 16 MB and leaves out what is beyond that, or what a busy table does not serve."""
+
+PAUSE_SECONDS: Final = 0.05
+"""Before parts of a document that were not there are looked for again; longer with every time."""
 
 _MARK: Final = "~complete"
 
@@ -29,12 +34,14 @@ class Document:
 
     `as_of` is the commit time of the newest change it shows. A `parked` one is the last state that fitted, newer ones
     did not: its time is not known, because a document's `_as_of` moves on with the states that did not fit.
+    `item`: of one in parts, what it was read from; it lacks lists until `Repository.whole` has put them in.
     """
 
     attributes: Item
     entity_tag: str
     as_of: str | None
     parked: bool
+    item: Item | None = None
 
     def text(self, chosen: Selection | None = None) -> str:
         """Its JSON, or that of some of its attributes."""
@@ -76,6 +83,31 @@ class Repository:
         documents = {item["pk"]["S"].removeprefix(document_pk(aggregate, "")): _document(item) for item in found}
         return {key: document for key, document in documents.items() if document is not None}
 
+    def whole(self, documents: Sequence[Document], chosen: Selection | None = None) -> list[Document | None]:
+        """The same documents with lists that are in parts, where the chosen attributes have any.
+
+        One that was written meanwhile is the newer one, with its own tag; None is gone. Raises Problem if they are too
+        much for one answer.
+        """
+        items = {at: one.item for at, one in enumerate(documents) if one.item and wholes.wanted(one.item, chosen)}
+        wholes.check_together(list(items.values()))
+        found: list[Document | None] = list(documents)
+        for at, item in items.items():
+            read = wholes.read(item, self._fetch)
+            found[at] = None if read is None else _document(read, whole=True)
+        return found
+
+    def _fetch(self, item: Item) -> Fetch:
+        """Reads items of a document's partition: as they are near, and if something was missing, as they are."""
+
+        def fetch(sort_keys: Names, look: int) -> Mapping[str, Item]:
+            self._client.pause(PAUSE_SECONDS * look)
+            keys = [{"pk": item["pk"], "sk": {"S": sk}} for sk in sort_keys]
+            parts = (keys[start : start + MOST_AT_ONCE] for start in range(0, len(keys), MOST_AT_ONCE))
+            return {one["sk"]["S"]: one for part in parts for one in self._items(part, consistent=look > 0)}
+
+        return fetch
+
     def marks(self, tables: Sequence[str]) -> dict[str, int]:
         """Up to which commit time (microseconds since 1970) the documents hold all changes of these source tables."""
         marks = [
@@ -85,8 +117,8 @@ class Repository:
         ]
         return {item["pk"]["S"].removeprefix(document_pk(_MARK, "")): int(item["commit_micros"]["N"]) for item in marks}
 
-    def _items(self, keys: Iterable[Item]) -> list[Item]:
-        wanted: dict[str, Any] = {self._table: {"Keys": list(keys)}}
+    def _items(self, keys: Iterable[Item], *, consistent: bool = False) -> list[Item]:
+        wanted: dict[str, Any] = {self._table: {"Keys": list(keys), **({"ConsistentRead": True} if consistent else {})}}
         found: list[Item] = []
         for _ in range(BATCH_ROUNDS):
             answer = self._client.call("BatchGetItem", {"RequestItems": wanted})
@@ -107,7 +139,10 @@ class Repository:
         after: Position | None,
         between: Between | None = None,
     ) -> Page:
-        """Up to `limit` documents of one index partition; fewer when they are large (1 MB is read at most)."""
+        """Up to `limit` documents of one index partition; fewer when they are large (1 MB is read at most).
+
+        Those in parts lack lists until `whole` has put them in; a page has no more of them than an answer holds.
+        """
         names = f"_i{index.slot}p", f"_i{index.slot}s"
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -127,8 +162,9 @@ class Repository:
             request["ExclusiveStartKey"] = _start_key(aggregate, names, partition, after)
         answer = self._client.call("Query", request)
         items: list[Item] = answer["Items"]
-        last = items[limit - 1] if len(items) > limit else answer.get("LastEvaluatedKey")
-        documents = (_document(item) for item in items[:limit])
+        length = wholes.page_length(items[:limit])
+        last = items[length - 1] if len(items) > length else answer.get("LastEvaluatedKey")
+        documents = (_document(item) for item in items[:length])
         return Page(
             documents=tuple(document for document in documents if document is not None),
             next=None if last is None else _position(aggregate, names[1], last),
@@ -139,7 +175,7 @@ def _key(pk: str) -> Item:
     return {"pk": {"S": pk}, "sk": {"S": DOCUMENT_SK}}
 
 
-def _document(item: Item) -> Document | None:
+def _document(item: Item, *, whole: bool = False) -> Document | None:
     if item.get("_deleted", {}).get("BOOL"):
         return None
     parked = "_parked" in item
@@ -148,6 +184,7 @@ def _document(item: Item) -> Document | None:
         entity_tag=_entity_tag(item),
         as_of=None if parked else item["_as_of"]["S"],
         parked=parked,
+        item=item if PARTS in item and not whole else None,
     )
 
 

@@ -72,6 +72,11 @@ def whole_bytes(item: Item) -> int:
     return int(item[PARTS]["M"]["bytes"]["N"]) if PARTS in item else 0
 
 
+def lists_of(item: Item) -> set[str]:
+    """The document's own attributes that are in parts, or have lists in them that are."""
+    return {str(_steps(one["at"])[0]) for one in _lists(item)} if PARTS in item else set()
+
+
 def reading(item: Item) -> Generator[tuple[Names, int], Mapping[str, Item], Item | None]:
     """The whole document: asks for sort keys of its partition, is sent the items that are there.
 
