@@ -53,8 +53,15 @@ def _part(shard: ShardState, until_millis: int) -> float:
 def write(path: Path, state: State) -> None:
     """Replaces the file as a whole. Raises FatalError."""
     beside = path.with_name(f".{path.name}.tmp")
+    found = {
+        "format": FORMAT,
+        "asked": state.asked,
+        "until_millis": state.until_millis,
+        "shards": {name: asdict(shard) for name, shard in state.shards.items()},
+        "counts": dict(state.counts),
+    }
     try:
-        beside.write_text(json.dumps({"format": FORMAT, **asdict(state)}, indent=1) + "\n", "utf-8")
+        beside.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
         beside.replace(path)
     except OSError as error:
         raise FatalError(f"the state {path} cannot be written: {error.strerror}") from None
