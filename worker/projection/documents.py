@@ -34,7 +34,7 @@ from worker.projection.operations import (
 from worker.projection.overflow import TooLarge
 from worker.projection.overflow_parts import NO_PARTS, Kept, Made, after_parts, clean_up, kept, write_parts
 from worker.projection.plan import NO_RELATIONS, Plan
-from worker.projection.reading import read_trees
+from worker.projection.reading import NO_GUESSES, Guesses, read_trees
 from worker.projection.roots import Root
 from worker.records.version import NEVER
 
@@ -65,7 +65,14 @@ class Head:
     parts: Kept = NO_PARTS
 
 
-def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generations, counts: Counts) -> Steps[None]:
+def rebuild(
+    plan: Plan,
+    roots: Sequence[Root],
+    as_of: str,
+    generations: Generations,
+    counts: Counts,
+    guesses: Guesses = NO_GUESSES,
+) -> Steps[None]:
     """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen.
 
     A document of other relations than the mapping's stays as it is, or unwritten, until their edges are known to be
@@ -75,7 +82,7 @@ def rebuild(plan: Plan, roots: Sequence[Root], as_of: str, generations: Generati
         pending = list(roots[start : start + GROUP])
         taken_over: set[tuple[str, str]] = set()
         while pending:
-            pending = yield from _rebuild_once(plan, pending, as_of, generations, counts, taken_over)
+            pending = yield from _rebuild_once(plan, pending, as_of, generations, counts, taken_over, guesses)
 
 
 def _rebuild_once(
@@ -85,6 +92,7 @@ def _rebuild_once(
     generations: Generations,
     counts: Counts,
     taken_over: set[tuple[str, str]],
+    guesses: Guesses,
 ) -> Steps[list[Root]]:
     """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show.
 
@@ -96,7 +104,7 @@ def _rebuild_once(
     if flat:
         taken_over.update(map(_id, flat))
         return roots + (yield from _take_over(plan, flat, roots, counts))
-    memory = yield from read_trees(plan, roots)
+    memory = yield from read_trees(plan, roots, guesses)
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
     in_parts: dict[int, Made] = {}

@@ -12,6 +12,7 @@ from worker.projection.generations import look_at_fence
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
 from worker.projection.plan import Plan
+from worker.projection.reading import guesses
 from worker.projection.referrers import Limits
 from worker.projection.roots import Root, find_roots
 from worker.records.rows import RowChange
@@ -45,7 +46,7 @@ def project(
     taken = yield from take_copies(plan, touched, limits)
     generations = yield from look_at_fence(plan)
     found = yield from find_roots(plan, taken.touched, limits)
-    yield from rebuild(plan, found.roots, as_of, generations, counts)
+    yield from rebuild(plan, found.roots, as_of, generations, counts, guesses(plan, found.links))
     fan_outs = list(dict.fromkeys([*taken.fan_outs, *found.fan_outs]))
     if dues is None:
         yield from follow(plan, fan_outs, as_of, limits, counts)

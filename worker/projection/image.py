@@ -88,6 +88,8 @@ def make_image(
 ) -> Image:
     """The image of a state that is to be stored over another."""
     body = "" if state.row is None else row_body(state.row).decode()
+    if stored is None and not (state.older or state.moves or former or copied):
+        return Image(1, state, body, "", NO_FORMER, former, covered)
     revision = stored.revision + 1 if stored else 1
     lag = lag_text(state)
     return Image(revision, state, body, lag, former_text(former), former, covered, copied_text(copied), copied)

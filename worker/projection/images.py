@@ -14,6 +14,7 @@ from worker.projection.operations import (
     Delete,
     Get,
     Insert,
+    InsertEdge,
     Operation,
     Refused,
     Steps,
@@ -178,10 +179,7 @@ def _put_edges(plan: Plan, writes: dict[RowId, Write]) -> Steps[None]:
         for link in _without_edge(plan, table, write):
             missing[edge_address(table, key, link)] = version
     while missing:
-        replies = yield [
-            Insert(TableName.ROWS, pk, sk, {"pk": {"S": pk}, "sk": {"S": sk}, "v": {"S": version}})
-            for (pk, sk), version in missing.items()
-        ]
+        replies = yield [InsertEdge(pk, sk, version) for (pk, sk), version in missing.items()]
         there = [edge for edge, reply in zip(missing, replies, strict=True) if isinstance(reply, Refused)]
         if not there:
             return

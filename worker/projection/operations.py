@@ -21,6 +21,8 @@ class TableName(Enum):
     ROWS = "rows"
     DOCUMENTS = "documents"
 
+    __hash__ = object.__hash__  # an enum's own is slow, and every read is filed under its table
+
 
 @frozen
 class Condition:
@@ -64,6 +66,24 @@ class Insert:
     pk: str
     sk: str
     item: Item
+
+
+class InsertEdge(Insert):
+    """The same for an edge, of which there are more than of anything else: its item is only made where it is needed."""
+
+    __slots__ = ("version",)
+
+    table = TableName.ROWS
+
+    def __init__(self, pk: str, sk: str, version: str) -> None:
+        self.pk = pk  # type: ignore[misc]  # frozen for the type checker alone
+        self.sk = sk  # type: ignore[misc]
+        self.version = version
+
+    @property
+    def item(self) -> Item:
+        """Its key and the version of the change that made the row point there."""
+        return {"pk": {"S": self.pk}, "sk": {"S": self.sk}, "v": {"S": self.version}}
 
 
 @frozen

@@ -1,9 +1,14 @@
-"""What a group of rebuilds reads: every image and edge that its documents consult, level by level, each one once."""
+"""What a group of rebuilds reads: every image and edge that its documents consult, level by level, each one once.
+
+A child must still point at its parent after everything below it was read, so it is looked at again. What a row was seen
+to look up before is read early, together with its parent: then the row itself comes last, and one look does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Final
 
 from contract.keys import ROW_SK, edge_sk_prefix, row_pk
 from contract.values import Item
@@ -12,7 +17,7 @@ from worker.projection.image import Image, read_image
 from worker.projection.images import RowId
 from worker.projection.operations import Get, Operation, Query, Steps, TableName
 from worker.projection.plan import CACHED, Plan
-from worker.projection.roots import Root
+from worker.projection.roots import Links, Root
 from worker.projection.shape import Shape, shape_of
 
 Level = dict[Shape, dict[str, None]]
@@ -22,7 +27,44 @@ EdgeQuery = tuple[str, str]
 """Partition and prefix of a Query."""
 
 
-def read_trees(plan: Plan, roots: Iterable[Root]) -> Steps[Memory]:
+Guesses = Mapping[RowId, Collection[RowId]]
+"""By parent: rows that its children look up, as far as somebody has seen it. A wrong one costs a read, no more."""
+
+NO_GUESSES: Final[Guesses] = {}
+
+
+def guesses(plan: Plan, links: Links) -> Guesses:
+    """What rows with these links look up, by the parents whose children they are."""
+    found: dict[RowId, dict[RowId, None]] = {}
+    for (table, _), pointing in links.items():
+        parents, lookups = _neighbours(plan, table)
+        if not lookups:
+            continue
+        looked_up = [(link.parent, link.key) for link in pointing if link[:2] in lookups]
+        if looked_up:
+            for link in pointing:
+                if link[:2] in parents:
+                    found.setdefault((link.parent, link.key), {}).update(dict.fromkeys(looked_up))
+    return found
+
+
+Relation = tuple[str, tuple[str, ...]]
+"""A parent's table, and the columns by which rows point at it."""
+
+
+@lru_cache(maxsize=CACHED)
+def _neighbours(plan: Plan, table: str) -> tuple[frozenset[Relation], frozenset[Relation]]:
+    """Of a table whose rows are children somewhere: the relations to their parents, and to the rows they look up."""
+    parents: set[Relation] = set()
+    lookups: set[Relation] = set()
+    for place in plan.places.get(table, ()):
+        if place.above is not None and place.by_links:
+            parents.add((place.above.node.table, place.node.join))
+            lookups.update((child.table, child.join) for child in shape_of(place.node).lookups if not child.virtual)
+    return frozenset(parents), frozenset(lookups)
+
+
+def read_trees(plan: Plan, roots: Iterable[Root], guesses: Guesses = NO_GUESSES) -> Steps[Memory]:
     """Read all that the documents of these roots consult; what several of them consult is shared."""
     memory = Memory()
     level: Level = {}
@@ -36,8 +78,8 @@ def read_trees(plan: Plan, roots: Iterable[Root]) -> Steps[Memory]:
             if known:
                 level[shape] = keys = {key: None for key in keys if key not in known}
             known.update(keys)
-        yield from _read_level(plan, level, memory)
-        level = _next_level(level, memory, look_again)
+        just_read = yield from _read_level(plan, level, memory, guesses)
+        level = _next_level(level, memory, just_read, look_again)
     if look_again:
         memory.again = yield from _look_again(memory.images, list(look_again))
     return memory
@@ -66,7 +108,8 @@ def _is_still(image: Image | None, head: Item | None) -> bool:
     return bool(head["v"]["S"] == image.state.version and (head["lag"]["S"] if "lag" in head else "") == image.lag)
 
 
-def _read_level(plan: Plan, level: Level, memory: Memory) -> Steps[None]:
+def _read_level(plan: Plan, level: Level, memory: Memory, guesses: Guesses) -> Steps[Collection[RowId]]:
+    """Returns the rows that were read now; all others that are known were read before."""
     gets: dict[RowId, Operation] = {}
     queries: dict[EdgeQuery, list[EdgeId]] = {}
     for shape, keys in level.items():
@@ -76,13 +119,19 @@ def _read_level(plan: Plan, level: Level, memory: Memory) -> Steps[None]:
             gets.update({(table, key): Get(TableName.ROWS, row_pk(table, key), ROW_SK) for key in unknown})
         if shape.manys:
             queries.update(query for key in keys for query in _edge_queries(plan, shape, key))
+            if guesses:
+                early = [
+                    row_id for key in keys for row_id in guesses.get((table, key), ()) if row_id not in memory.images
+                ]
+                gets.update({row_id: Get(TableName.ROWS, row_pk(*row_id), ROW_SK) for row_id in early})
     wanted = {query: edges for query, edges in queries.items() if not all(edge in memory.edges for edge in edges)}
     if not gets and not wanted:
-        return
+        return ()
     replies = yield [*gets.values(), *(Query(TableName.ROWS, pk, prefix) for pk, prefix in wanted)]
     for row_id, item in zip(gets, replies[: len(gets)], strict=True):
         memory.images[row_id] = read_image(item)
     memory.edges.update(_children(wanted.values(), replies[len(gets) :]))
+    return gets.keys()
 
 
 def _children(wanted: Iterable[list[EdgeId]], replies: list[tuple[str, ...]]) -> dict[EdgeId, tuple[str, ...]]:
@@ -118,7 +167,7 @@ def _asked_at_once(plan: Plan, shape: Shape) -> bool:
     return len(shape.manys) > 1 and plan.only_children(shape.table, relations)
 
 
-def _next_level(level: Level, memory: Memory, look_again: dict[RowId, None]) -> Level:
+def _next_level(level: Level, memory: Memory, just_read: Collection[RowId], look_again: dict[RowId, None]) -> Level:
     below: Level = {}
     for shape, keys in level.items():
         if not shape.children:
@@ -131,13 +180,27 @@ def _next_level(level: Level, memory: Memory, look_again: dict[RowId, None]) -> 
                 row = image.state.row if image is not None else None
                 if row is None or not shape.lets_through(row):
                     continue
+                early = shape.many and not shape.manys
                 for child in shape.lookups:
                     target = child.reads_join(row)
                     if target is not None:
                         below[child][target] = None
+                        early = early and _is_known(child, target, memory, just_read)
+                if shape.many and not early:
+                    look_again[shape.table, key] = None
             for child in shape.manys:
-                children = memory.edges[shape.table, key, child.table, child.join]
-                below[child].update(dict.fromkeys(children))
-                if child.children:
-                    look_again.update(dict.fromkeys([(child.table, child_key) for child_key in children]))
+                below[child].update(dict.fromkeys(memory.edges[shape.table, key, child.table, child.join]))
     return {shape: keys for shape, keys in below.items() if keys}
+
+
+def _is_known(shape: Shape, key: str, memory: Memory, just_read: Collection[RowId]) -> bool:
+    """Whether a row and all that it shows was read before what was just read."""
+    row_id = shape.table, key
+    if shape.virtual or shape.manys or row_id not in memory.images or row_id in just_read:
+        return False
+    image = memory.images[row_id]
+    row = image.state.row if image is not None else None
+    if row is None or not shape.lets_through(row):
+        return True
+    targets = [(child, child.reads_join(row)) for child in shape.lookups]
+    return all(target is None or _is_known(child, target, memory, just_read) for child, target in targets)

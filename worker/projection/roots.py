@@ -28,10 +28,11 @@ Links = dict[RowId, frozenset[Link]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Documents to rebuild, and ways up that too many rows take for following them at once."""
+    """Documents to rebuild, ways up that too many rows take for following them at once, and the links followed."""
 
     roots: list[Root]
     fan_outs: list[FanOut]
+    links: Links
 
 
 def find_roots(plan: Plan, touched: Iterable[Touched], limits: Limits) -> Steps[Found]:
@@ -87,7 +88,7 @@ def climb(plan: Plan, frontier: list[Step], links: Links, limits: Limits) -> Ste
             else:
                 fan_outs[FanOut(referrers, _path(place))] = None
         frontier = higher
-    return Found(list(roots.values()), list(fan_outs))
+    return Found(list(roots.values()), list(fan_outs), links)
 
 
 def above(plan: Plan, fan_out: FanOut) -> list[Place]:

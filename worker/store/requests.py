@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from contract.values import AttributeValue
-from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, Update
+from worker.projection.operations import Condition, Delete, Get, Insert, InsertEdge, Query, Replace, Update
 
 GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
@@ -22,6 +22,8 @@ LARGEST_STATEMENT_BYTES: Final = 64_000
 _SHAPES: Final = 4_096
 _PARAMETERS: Final = b'","Parameters":'
 _END: Final = b"}"
+_EDGE: Final = b'%b","Parameters":[{"S":%b},{"S":%b},{"S":%b}]}'
+_EDGE_NAMES: Final = ("pk", "sk", "v")
 _END_RETURN_OLD: Final = b',"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
 _RETURN_OLD: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 _TELL_UNITS: Final = {"ReturnConsumedCapacity": "TOTAL"}
@@ -122,6 +124,9 @@ def batch_write(statements: Sequence[bytes]) -> bytes:
 def statement(table: str, operation: Statement) -> bytes | None:
     """A conditional PartiQL statement for BatchExecuteStatement; None for a write that must go alone."""
     parameters: list[AttributeValue]
+    if type(operation) is InsertEdge:
+        dumps = orjson.dumps
+        return _EDGE % (_insert(table, _EDGE_NAMES), dumps(operation.pk), dumps(operation.sk), dumps(operation.version))
     if isinstance(operation, Insert):
         item = operation.item
         start = _insert(table, tuple(item))
