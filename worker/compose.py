@@ -19,6 +19,7 @@ from worker.projection.due import Dues
 from worker.projection.plan import make_plan
 from worker.projection.referrers import limits
 from worker.settings import Settings
+from worker.settled import Settled, digest
 from worker.source_notes import SourceNotes
 from worker.source_settings import read_mapping, source
 from worker.store.dynamodb import dynamodb_client
@@ -59,8 +60,9 @@ def _pipeline(
         raise SettingsError(found)
     client = dynamodb_client(settings.region, settings.endpoint_url)
     progress = ShardProgress(shard_id, read_as, mapping.tables, time.time) if shard_id else None
+    plan = make_plan(mapping, settings.max_document_bytes)
     return Pipeline(
-        plan=make_plan(mapping, settings.max_document_bytes),
+        plan=plan,
         store=engine_store(
             settings.region,
             settings.endpoint_url,
@@ -77,6 +79,7 @@ def _pipeline(
         dues=_dues(settings, shard_id, progress) if progress else None,
         limit=limit,
         progress=progress,
+        settled=Settled(shard_id, digest(plan), time.monotonic) if shard_id else None,
     )
 
 

@@ -25,6 +25,10 @@ PARKED = Counter("nearview_parked", "Parked records and documents by reason.", [
 DRIFT = Counter("nearview_drift", "Columns that appeared, vanished or changed their type, by table.", ["table"])
 FOLDED = Counter("nearview_changes_folded", "Changes merged into a newer change of the same row in their batch.")
 STALE = Counter("nearview_changes_stale", "Changes that were not newer than the stored row image.")
+SETTLED = Counter(
+    "nearview_changes_settled",
+    "Changes seen before, as in a replay, whose rows were in place: their documents were not looked at again.",
+)
 UNCHANGED = Counter("nearview_changes_unchanged", "Changes whose content was equal to the stored row image.")
 ROW_WRITES = Counter("nearview_row_writes", "Row images written.")
 DOCUMENT_WRITES = Counter("nearview_document_writes", "Documents written.")
@@ -128,6 +132,7 @@ class BatchCounts(DocumentCounts, UnitCounts, Protocol):
     ignored: int
     folded: int
     stale: int
+    settled: int
     unchanged: int
     rows_written: int
     retries: int
@@ -169,6 +174,7 @@ def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: f
         (IGNORED, batch.ignored),
         (FOLDED, batch.folded),
         (STALE, batch.stale),
+        (SETTLED, batch.settled),
         (UNCHANGED, batch.unchanged),
         (ROW_WRITES, batch.rows_written),
         (RETRIES, batch.retries),

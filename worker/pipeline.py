@@ -28,6 +28,7 @@ from worker.records.incarnations import Incarnations
 from worker.records.rows import RowChange
 from worker.records.source import Source
 from worker.records.stream import StreamRecord
+from worker.settled import Settled
 from worker.store.dynamodb import DynamoStore
 from worker.store.usage import Meter
 from worker.watermark.complete import read_complete
@@ -91,6 +92,7 @@ class BatchReport:
     parked: Counter[str] = field(default_factory=Counter)
     folded: int = 0
     stale: int = 0
+    settled: int = 0
     unchanged: int = 0
     rows_written: int = 0
     documents_written: int = 0
@@ -111,6 +113,7 @@ class BatchReport:
         """Take over what the projection did."""
         self.folded += counts.folded
         self.stale += counts.stale
+        self.settled += counts.settled
         self.unchanged += counts.unchanged
         self.rows_written += counts.rows_written
         self.documents_written += counts.documents_written
@@ -138,12 +141,14 @@ class Pipeline:
         dues: Dues | None = None,
         limit: Limit | None = None,
         progress: ShardProgress | None = None,
+        settled: Settled | None = None,
     ) -> None:
         """With `notes_tables` off every record stands for itself: what it shows about its table parks it alone.
 
         An operator who feeds old records again must not stop a table whose new records are fine. Without `dues` large
         fan-outs are followed to their end within their batch; without `limit` any number of records is parked;
-        without `progress` nothing is said of how far the shard is, and documents get no time.
+        without `progress` nothing is said of how far the shard is, and documents get no time;
+        without `settled` every replay looks at all documents again.
         """
         self._plan = plan
         self._store = store
@@ -159,6 +164,7 @@ class Pipeline:
         self._dues = dues
         self._limit = limit
         self._progress = progress
+        self._settled = settled
         self._reads = Meter(store.usage.read_units)
         self._writes = Meter(store.usage.write_units)
         self._due_work = DueWork(plan, store, dues, clock) if dues else None
@@ -215,10 +221,13 @@ class Pipeline:
         for table, drift in taken.drift.items():
             self._note_drift(table, drift, report)
         if taken.changes:
-            self._project(taken.changes, report)
+            self._project(taken.changes, report, settled=self._settled is not None and self._settled.covers(records))
         if waits and self._limit:  # with all that can be used written
             self._limit.wait(_limited(taken.entries))
             self._parking.park(taken.entries)
+        if self._settled:
+            self._settled.note(records)
+            self._store.drive(self._settled.save())
         if self._progress:
             self._progress.note(records, report, self._intake.incarnations)
             self._progress.sample([(change.table, change.key) for change in _some(taken.changes)])
@@ -234,9 +243,10 @@ class Pipeline:
         self._parking.park(entries)
         return True
 
-    def _project(self, changes: list[RowChange], report: BatchReport) -> None:
+    def _project(self, changes: list[RowChange], report: BatchReport, *, settled: bool) -> None:
+        steps = project(self._plan, changes, self._as_of, self._dues, self._habit, settled=settled)
         try:
-            report.add(self._store.drive(project(self._plan, changes, self._as_of, self._dues, self._habit)))
+            report.add(self._store.drive(steps))
         except NewerGeneration as problem:
             raise FatalError(str(problem)) from None
         if self._due_work and report.due:
@@ -261,6 +271,8 @@ class Pipeline:
             return
         if self._notes_tables and self._refreshed == float("-inf"):
             self._intake.know(self._notes.ledgers())
+        if self._settled and self._refreshed == float("-inf"):
+            self._store.drive(self._settled.begin())
         if self._progress:
             if self._refreshed == float("-inf"):
                 self._store.drive(self._progress.begin())

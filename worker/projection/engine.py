@@ -27,13 +27,20 @@ def rebuild_roots(plan: Plan, roots: Sequence[Root], as_of: str) -> Steps[Counts
 
 
 def project(
-    plan: Plan, changes: Iterable[RowChange], as_of: str, dues: Dues | None = None, habit: Habit | None = None
+    plan: Plan,
+    changes: Iterable[RowChange],
+    as_of: str,
+    dues: Dues | None = None,
+    habit: Habit | None = None,
+    *,
+    settled: bool = False,
 ) -> Steps[Counts]:
     """Make the effect of all changes durable; when it returns, the batch may be checkpointed, never before.
 
     It may be stopped after any operation and run again, beside others that run the same or other changes: versions and
     revisions only rise. `as_of` is the newest commit time of the batch (ISO, UTC). Large fan-outs are stored as due;
-    without `dues` they are followed to their end. `habit`: what the process has learned of flat documents. Raises
+    without `dues` they are followed to their end. `habit`: what the process has learned of flat documents. `settled`:
+    the effect of all these changes was made durable before, so of rows in place no documents are looked at. Raises
     NewerGeneration.
     """
     counts = Counts()
@@ -42,7 +49,7 @@ def project(
     rows = fold(others)
     counts.folded += len(others) - len(rows)
     rows |= fold(for_images)
-    touched = yield from store_rows(plan, rows, counts)
+    touched = yield from store_rows(plan, rows, counts, settled=settled)
     taken = yield from take_copies(plan, touched, limits)
     generations = yield from look_at_fence(plan)
     found = yield from find_roots(plan, taken.touched, limits)

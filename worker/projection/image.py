@@ -117,6 +117,11 @@ def read_image(item: Item | None) -> Image | None:
     )
 
 
+def covered_by(item: Item) -> frozenset[Reference]:
+    """The foreign keys whose edges are there, of a stored item."""
+    return _parse_covered(item["cov"]["S"])
+
+
 def former_text(links: frozenset[Link]) -> str:
     """Canonical text of former parents: the same set is the same text, so that a condition can compare it."""
     if not links:

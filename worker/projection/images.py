@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from contract.frozen import frozen
 from contract.keys import ROW_SK, row_pk
-from worker.projection.image import NO_FORMER, Copy, Image, make_image, read_image
+from contract.values import Item
+from worker.projection.image import NO_FORMER, Copy, Image, covered_by, make_image, read_image
 from worker.projection.merge import NOT_SEEN, RowState, forwards, merge, storable
 from worker.projection.operations import (
     Condition,
@@ -65,6 +66,7 @@ class Counts:
 
     folded: int = 0
     stale: int = 0
+    settled: int = 0
     unchanged: int = 0
     rows_written: int = 0
     documents_written: int = 0
@@ -100,11 +102,12 @@ def _version(change: RowChange) -> str:
     return change.version
 
 
-def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[list[Touched]]:
+def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts, *, settled: bool = False) -> Steps[list[Touched]]:
     """Bring every row's image to its newest version; return the rows whose documents must be rebuilt.
 
     A row that is already newer in the store is touched as well: whoever stored it may have died before its documents
-    were written. Of a changed key the put is stored first: it must be there when the old key hands on what it lacks.
+    were written. Not so if these changes are `settled`: their documents were, and whoever stored a newer row sees to
+    its own. Of a changed key the put is stored first: it must be there when the old key hands on what it lacks.
     """
     touched: dict[RowId, Touched] = {}
     moved = {row_id: folded for row_id, folded in rows.items() if any(c.moved_from for c in folded.changes)}
@@ -112,7 +115,7 @@ def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[l
         pending = part
         while pending:
             handed_on: list[RowChange] = []
-            for row in (yield from _store(plan, pending, counts, handed_on)):
+            for row in (yield from _store(plan, pending, counts, handed_on, settled)):
                 known = touched.get((row.table, row.key))
                 touched[row.table, row.key] = replace(row, links=row.links | known.links) if known else row
             pending = fold(handed_on)
@@ -121,10 +124,12 @@ def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts) -> Steps[l
 
 def cover(plan: Plan, row_ids: Iterable[RowId], counts: Counts) -> Steps[None]:
     """Put the edges that stored rows lack for this mapping, and say so in their images."""
-    yield from _store(plan, {row_id: Folded([], set()) for row_id in row_ids}, counts, [])
+    yield from _store(plan, {row_id: Folded([], set()) for row_id in row_ids}, counts, [], False)
 
 
-def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: list[RowChange]) -> Steps[list[Touched]]:
+def _store(
+    plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: list[RowChange], settled: bool
+) -> Steps[list[Touched]]:
     touched: list[Touched] = []
     pending = dict(rows)
     while pending:
@@ -134,6 +139,10 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
         to_hand_on: dict[RowId, list[RowChange]] = {}
         for row_id, item in zip(order, items, strict=True):
             changes = pending[row_id].changes
+            if settled and item is not None and _is_in_place(plan, row_id[0], item, changes):
+                counts.settled += len(changes)
+                del pending[row_id]
+                continue
             stored = read_image(item)
             before = after = stored.state if stored is not None else NOT_SEEN
             for change in changes:
@@ -147,13 +156,24 @@ def _store(plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: lis
                 continue
             if stored is not None:
                 counts.stale += bool(changes) and stored.version > changes[-1].version
-                touched.append(touch(plan, row_id, stored))
+                if not settled:
+                    touched.append(touch(plan, row_id, stored))
             del pending[row_id]
         yield from _put_edges(plan, writes)
         touched += yield from _write_images(pending, writes, counts)
         # not of a lost race: what its state would hand on may be outdated by what won, and nobody would mend it
         handed_on += [change for row_id in to_hand_on if row_id not in pending for change in to_hand_on[row_id]]
     return touched
+
+
+def _is_in_place(plan: Plan, table: str, item: Item, changes: list[RowChange]) -> bool:
+    """Whether an ordinary image (no column older than the row, no moves) is no older than the changes, and covered."""
+    return (
+        bool(changes)
+        and item["v"]["S"] >= changes[-1].version
+        and ("lag" not in item or not item["lag"]["S"])
+        and is_part(plan.coverings[table], covered_by(item))
+    )
 
 
 def covers(plan: Plan, row_id: RowId, image: Image) -> bool:

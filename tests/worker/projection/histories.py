@@ -101,11 +101,14 @@ class Faults:
     """Which faults a history has; `early` is the planted defect of a checkpoint before the writes.
 
     `limits`: what workers may follow at once, each by one of them; without any, they follow everything. `late`: what a
-    batch should have stored as due, put after its checkpoint.
+    batch should have stored as due, put after its checkpoint. `settles`: it is known up to
+    where a shard is settled; `settles_early`: the planted defect that this is said before it is true.
     """
 
     focus: tuple[str, ...] = ()
     early: bool = False
+    settles: bool = False
+    settles_early: bool = False
     plan: Plan = field(default_factory=lambda: PLAN)
     habit: Callable[[], Habit] = Habit
     limits: tuple[Limits, ...] = ()
@@ -276,10 +279,14 @@ def worker(
         if faults.early:
             progress[shard] = max(progress[shard], at + size)
         changes = [change for record in log[at : at + size] for change in record]
-        yield from _torn(store, engine.project(faults.plan, changes, AS_OF, dues, habit), rng)
+        settled = faults.settles and at + size <= store.settled.get(shard, 0)
+        if faults.settles_early:
+            store.settled[shard] = max(store.settled.get(shard, 0), at + size)
+        yield from _torn(store, engine.project(faults.plan, changes, AS_OF, dues, habit, settled=settled), rng)
         at += size
         yield
         progress[shard] = max(progress[shard], at)
+        store.settled[shard] = max(store.settled.get(shard, 0), at)
         while faults.late:
             yield from _torn(store, faults.late.pop(), rng)
         if dues and rng.random() < 0.5:

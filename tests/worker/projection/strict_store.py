@@ -18,6 +18,7 @@ class StrictStore(MemoryStore):
         self.image_regressions = 0
         self.document_regressions = 0
         self.applied_writes = 0
+        self.settled: dict[int, int] = {}  # by shard, what is known of it
 
     def put(self, address: Address, item: Item) -> Applied:
         """Versions and revisions only rise."""

@@ -30,13 +30,22 @@ def test_every_history_ends_with_the_join_and_nothing_goes_back(focus: tuple[str
     assert (wrong, backward) == ([], 0)
 
 
+@pytest.mark.parametrize("focus", FOCUSES, ids=lambda focus: "-".join(focus) or "all tables")
+def test_replays_that_look_at_rows_alone_end_with_the_join(focus: tuple[str, ...]) -> None:
+    """The same where a rewound shard knows up to where it is settled: 300 seeds a focus."""
+    wrong, backward = search(range(300), Faults(focus=focus, settles=True))
+
+    assert (wrong, backward) == ([], 0)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("focus", FOCUSES, ids=lambda focus: "-".join(focus) or "all tables")
 def test_many_more_histories(focus: tuple[str, ...]) -> None:
     """10,000 further seeds a focus."""
     wrong, backward = search(range(1_000_000, 1_010_000), Faults(focus=focus))
+    settling = search(range(1_000_000, 1_010_000), Faults(focus=focus, settles=True))
 
-    assert (wrong, backward) == ([], 0)
+    assert [(wrong, backward), settling] == [([], 0), ([], 0)]
 
 
 Patch = Callable[[pytest.MonkeyPatch], Faults]
@@ -44,6 +53,10 @@ Patch = Callable[[pytest.MonkeyPatch], Faults]
 
 def _checkpoint_before_write(_: pytest.MonkeyPatch) -> Faults:
     return Faults(early=True)
+
+
+def _settled_before_durable(_: pytest.MonkeyPatch) -> Faults:
+    return Faults(settles=True, settles_early=True)
 
 
 def _image_before_edges(patch: pytest.MonkeyPatch) -> Faults:
@@ -174,6 +187,7 @@ def _root_table_only_as_root(patch: pytest.MonkeyPatch) -> Faults:
 
 BROKEN: dict[str, Patch] = {
     "checkpoint before write": _checkpoint_before_write,
+    "settled before durable": _settled_before_durable,
     "image before edges": _image_before_edges,
     "no condition on the document": _no_condition_on_the_document,
     "clean-up without version": _clean_up_without_version,
