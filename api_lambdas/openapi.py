@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from api_lambdas import catalog
 from api_lambdas.access import Access
@@ -30,6 +31,7 @@ from api_lambdas.openapi_parts import (
 )
 from api_lambdas.pages import DOCS, OPENAPI
 from api_lambdas.ranges import BOUNDS, WANTED
+from api_lambdas.selection import MAX_FIELDS, paths
 from contract.mapping import Aggregate
 from contract.mapping import Mapping as CompiledMapping
 
@@ -63,21 +65,21 @@ def document(
 ) -> Schema:
     """The description. `examples`: documents by collection and key; where there are none, they are made up."""
     collections = catalog.from_json(mapping.to_json())
-    paths: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
     schemas: dict[str, Schema] = {"Problem": PROBLEM}
     for aggregate in mapping.aggregates:
         collection = collections[aggregate.collection]
         key, shown = _example(aggregate, (examples or {}).get(aggregate.collection))
         schemas[aggregate.name] = {**document_schema(aggregate), "examples": [shown]}
         schemas[f"{aggregate.name}.page"] = _page_schema(aggregate.name)
-        paths[f"/{collection.name}"] = {"get": _list_operation(aggregate, collection, access, key, shown)}
-        paths[f"/{collection.name}/{{key}}"] = {"get": _document_operation(aggregate, collection, access, key)}
+        operations[f"/{collection.name}"] = {"get": _list_operation(aggregate, collection, access, key, shown)}
+        operations[f"/{collection.name}/{{key}}"] = {"get": _document_operation(aggregate, collection, access, key)}
     for command in commands:
         operation, found = command_operation(command, access)
-        paths[f"/commands/{command.name}"] = {"post": operation}
+        operations[f"/commands/{command.name}"] = {"post": operation}
         schemas.update(found)
     for path, what in ((OPENAPI, "This description"), (DOCS, "This description, as a page")):
-        paths[path] = {"get": _static_operation(path, what, access)}
+        operations[path] = {"get": _static_operation(path, what, access)}
     described: Schema = {
         "openapi": "3.1.0",
         "info": {
@@ -86,7 +88,7 @@ def document(
             "version": "",
         },
         "tags": [*({"name": name} for name in collections), {"name": "commands"}, {"name": "about"}],
-        "paths": paths,
+        "paths": operations,
         "components": {"schemas": schemas, "headers": HEADERS, "securitySchemes": security_schemes(access)},
     }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
@@ -134,7 +136,7 @@ def _document_operation(aggregate: Aggregate, collection: Collection, access: Ac
                 "schema": {"type": "string", "minLength": 1},
                 "example": key.replace("%7C", "|"),
             },
-            _fields_parameter(),
+            _fields_parameter(collection),
             _known_parameter(),
         ],
         "responses": {
@@ -161,7 +163,7 @@ def _list_operation(aggregate: Aggregate, collection: Collection, access: Access
     samples = [sample(rule, f"/{collection.name}?key={key}&key=another", "several by their keys")]
     for index in collection.indexes:
         value = shown.get(index.partition) if isinstance(shown, Mapping) else None
-        text = "true" if value is True else "false" if value is False else value
+        text = quote("true" if value is True else "false" if value is False else str(value), safe="")
         samples.insert(0, sample(rule, f"/{collection.name}?{index.partition}={text}&limit=10", f"by {index.name}"))
     return {
         "operationId": f"list-{collection.name}",
@@ -179,7 +181,7 @@ def _list_operation(aggregate: Aggregate, collection: Collection, access: Access
                 "explode": True,
                 "schema": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_KEYS},
             },
-            _fields_parameter(),
+            _fields_parameter(collection),
             _known_parameter(),
         ],
         "responses": {
@@ -233,9 +235,12 @@ def _query(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-def _fields_parameter() -> Schema:
-    about = "Only these attributes, with commas between them; `lines.sku` is one of a list's or object's own."
-    return _query("fields", {"type": "string"}, about)
+def _fields_parameter(collection: Collection) -> Schema:
+    """A name with a comma in it cannot be asked for: the comma ends it."""
+    about = "Only these attributes, with commas between them; a name behind a dot is an object's own, or a list's."
+    names = [path for path in paths(collection.shown) if "," not in path]
+    schema = {"type": "array", "items": {"enum": names}, "minItems": 1, "maxItems": MAX_FIELDS, "uniqueItems": True}
+    return {**_query("fields", schema, about), "style": "form", "explode": False}
 
 
 def _known_parameter() -> Schema:

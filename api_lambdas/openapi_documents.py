@@ -140,7 +140,7 @@ def _derived_schema(node: Node, entry: Derived) -> Schema:
 
 
 def _field_example(node: Node, field: Field) -> Any:
-    if field.values:
+    if field.values and field.type in (FieldType.DELIVERED, FieldType.TEXT):
         return next((text for _, text in field.values if text is not None), None)
     if field.type is FieldType.DELIVERED and field.column in node.key:
         return 42

@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from api_lambdas.catalog import Shown
@@ -29,6 +30,14 @@ def selection(text: str, shown: Shown) -> Selection:
             raise Problem(Kind.INVALID_REQUEST, "fields: a name that documents of this collection do not have")
         _add(chosen, names)
     return chosen
+
+
+def paths(shown: Shown, before: str = "") -> Iterator[str]:
+    """All names that `fields` can have."""
+    for name, below in shown.items():
+        yield before + name
+        if below is not None:
+            yield from paths(below, f"{before}{name}.")
 
 
 def select(item: Item, chosen: Selection) -> Item:

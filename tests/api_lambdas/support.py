@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from api_lambdas.settings import Access
 from contract.keys import document_pk, key_text
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from contract.values import to_item
+from local.ministack import MiniStack
 
 READS = {"GetItem", "BatchGetItem", "Query"}
 PUBLIC = "default: public"
@@ -128,3 +132,43 @@ class Watched(DynamoDB):
         """As DynamoDB's."""
         self._operations.append(operation)
         return super().call(operation, request)
+
+
+@contextmanager
+def created_tables(ministack: MiniStack) -> Iterator[Tables]:
+    """Tables of one's own."""
+    suffix = uuid.uuid4().hex[:8]
+    tables = Tables(ministack.client("dynamodb"), f"api-documents-{suffix}", f"api-commands-{suffix}")
+    _create(tables)
+    yield tables
+    tables.client.delete_table(TableName=tables.documents)
+    tables.client.delete_table(TableName=tables.commands)
+
+
+def _create(tables: Tables) -> None:
+    slots = range(4)
+    names = ["pk", "sk", *(f"_i{slot}{part}" for slot in slots for part in "ps")]
+    tables.client.create_table(
+        TableName=tables.documents,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        KeySchema=_key_schema("pk", "sk"),
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": f"idx{slot}",
+                "KeySchema": _key_schema(f"_i{slot}p", f"_i{slot}s"),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for slot in slots
+        ],
+    )
+    tables.client.create_table(
+        TableName=tables.commands,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=_key_schema("pk"),
+    )
+
+
+def _key_schema(*names: str) -> list[dict[str, str]]:
+    return [{"AttributeName": n, "KeyType": t} for n, t in zip(names, ("HASH", "RANGE"), strict=False)]
