@@ -84,4 +84,4 @@ def _pipeline(
 
 
 def _dues(settings: Settings, shard_id: str, progress: ShardProgress) -> Dues:
-    return Dues(shard_id, lambda: uuid.uuid4().hex, limits(settings.large_fan_out), complete=lambda: progress.mark)
+    return Dues(shard_id, lambda: uuid.uuid4().hex, limits(settings.large_fan_out), complete=progress.before)

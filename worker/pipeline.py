@@ -206,6 +206,8 @@ class Pipeline:
 
     def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
         retries = self._retries()
+        if self._progress:
+            self._progress.take(records)
         taken = self._intake.take(records)
         if taken.moves:
             self._intake.settle(taken, self._store.drive(_stored_states(self._plan, taken.new_keys())))

@@ -13,7 +13,7 @@ from contract.values import Item
 from worker.projection.due import LISTED, held_since, list_due
 from worker.projection.operations import Condition, Get, Insert, Operation, Replace, Steps, TableName, number, text
 from worker.records.mark import NOTHING, Mark, place
-from worker.watermark.progress import Shard, TableNotes, known_shards, read_shards
+from worker.watermark.progress import RELOAD_PAUSE_MICROS, Shard, TableNotes, known_shards, read_shards
 
 COMPLETE: Final = "~complete"
 """Stands where documents have the name of their aggregate, which never begins with that sign."""
@@ -96,11 +96,19 @@ def _reached(part: Part, seen: Seen) -> int:
 
 def _is_loaded(table: str, notes: Sequence[TableNotes], reached: int) -> bool:
     last_row = max((one.loads.get(table, 0) for one in notes), default=0)
-    if any(last_row < end <= reached for one in notes for end in one.ends_of(table)):
+    ends = [end for one in notes for end in (one.ends.get(table, 0), one.running - RELOAD_PAUSE_MICROS)]
+    if any(last_row < end <= reached for end in (*ends, _end_of_full_load(notes))):
         return True
     begun = min((one.first for one in notes if one.first), default=reached)
     last_of_all = max((built for one in notes for built in one.loads.values()), default=begun)
     return reached - max(begun, last_of_all) >= QUIET_MICROS
+
+
+def _end_of_full_load(notes: Sequence[TableNotes]) -> int:
+    """When DMS said first that changes flow after a load of all tables, 0 if it has not; it may be told in parts."""
+    full_load = max((one.full_load for one in notes), default=0)
+    ended = [one.all_ended for one in notes if one.all_ended > full_load]
+    return min(ended) if full_load and ended else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,8 @@ class TableNotes:
 
     `first`: the first record. `loads`: no row of that table's load was built later, as far as this shard has it.
     `ends`: then the table's load was over and its changes came in their turn. Of DMS's status table: `full_load`, when
-    a load of all tables was going on; `all_ended`, when it was over; `running`, when changes flowed, which they also do
-    while a single table is loaded again.
+    a load of all tables was going on; `all_ended`, when changes flowed first after that; `running`, when they flowed
+    later, as they also do while a single table is loaded again.
     """
 
     first: int = 0
@@ -117,12 +117,8 @@ class TableNotes:
 
     def is_settled(self, table: str) -> bool:
         """Whether the last load of the table that was seen here is over."""
-        last_row = self.loads.get(table, 0)
-        return any(end > last_row for end in self.ends_of(table))
-
-    def ends_of(self, table: str) -> tuple[int, int, int]:
-        """Times after which no row of the table's load follows, if none was built at or after one of them."""
-        return self.ends.get(table, 0), self.all_ended, self.running - RELOAD_PAUSE_MICROS
+        ended = self.all_ended if self.full_load else 0
+        return max(self.ends.get(table, 0), ended, self.running - RELOAD_PAUSE_MICROS) > self.loads.get(table, 0)
 
     def text(self) -> str:
         """For `parse_tables`."""

@@ -21,6 +21,8 @@ SAVE_SECONDS: Final = 1.0
 LOOK_AT: Final = 20
 """Of so many records at a batch's end one mostly is a change; while a table is loaded there may be none."""
 
+IN_TURN_MICROS: Final = 30_000_000
+
 STATUS_KEY: Final = ".awsdms_status"
 """Partition key of the rows of DMS's own status table."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,6 +58,9 @@ class ShardProgress:
         self._stored_notes: TableNotes | None = None
         self._unsettled = self._tables
         self._next_save = 0.0
+        self._in_turn_since: dict[str, int] = {}
+        self._batch: Sequence[StreamRecord] = ()
+        self._incarnations = Incarnations()
         self._hot = HotRows()
 
     @property
@@ -63,19 +68,40 @@ class ShardProgress:
         """Everything up to there is durable, or due."""
         return self._progress.mark
 
+    def take(self, records: Sequence[StreamRecord]) -> None:
+        """A batch begins."""
+        self._batch = records
+
+    def before(self) -> Mark:
+        """Up to where the shard was complete without the batch that has begun; asked only if something of it is due.
+
+        A change may come late, as after the load of its table; what a row of a load leads to is of no time at all.
+        """
+        mark = self.mark
+        for record in self._batch:
+            try:
+                event = self._source.decode(record.data)
+            except PoisonRecord:
+                continue
+            if isinstance(event, ChangeEvent) and event.table in self._tables:
+                if event.commit_micros is None or event.operation is _LOAD:
+                    return NOTHING
+                mark = mark.earlier(Mark(event.commit_micros, self._place(event, self._incarnations)))
+        return mark
+
     def begin(self) -> Steps[None]:
         """Go on where the shard's last worker stopped."""
         found = (yield from read_shards([self._shard])).get(self._shard)
         if found is not None:
             self._stored = found.progress if found.progress.written_millis else None
             self._progress = found.progress
-            self._stored_notes = found.tables if found.tables.first else None
+            self._stored_notes = None if found.tables == TableNotes() else found.tables
             self._notes = found.tables
         self._settle()
 
     def note(self, records: Sequence[StreamRecord], batch: Batch, incarnations: Incarnations) -> None:
         """A batch is durable."""
-        before = self._progress
+        before, self._incarnations = self._progress, incarnations
         self._progress = before.later(self._look_at_end(records, batch, incarnations))
         self._note_loads(records, batch, before)
 
@@ -89,7 +115,7 @@ class ShardProgress:
         if now < self._next_save:
             return
         self._next_save = now + SAVE_SECONDS
-        if self._notes != self._stored_notes and self._notes.first:
+        if self._notes not in (self._stored_notes, TableNotes()):
             self._notes = self._stored_notes = yield from save_tables(self._shard, self._notes, self._stored_notes)
             self._settle()
         ours, stored = self._progress, self._stored
@@ -131,6 +157,7 @@ class ShardProgress:
             notes = replace(notes, loads={**notes.loads, **dict.fromkeys(loaded, built)})
         self._notes = notes
         if loaded:
+            self._in_turn_since = {t: since for t, since in self._in_turn_since.items() if t not in loaded}
             self._settle()
         if self._unsettled:
             self._look_for_ends(records, batch, before)
@@ -138,9 +165,9 @@ class ShardProgress:
     def _look_for_ends(self, records: Sequence[StreamRecord], batch: Batch, before: Progress) -> None:
         """Only while a table's load may still be going on: what shows that it is over.
 
-        A table's changes that come while it is loaded are sent when its load is over, later than others of their time:
-        the first that is no older than what came before it has come in its turn. A heartbeat must have come before it:
-        else there may have been nothing to compare it with.
+        A table's changes that come while it is loaded are sent when its load is over, later than others of their time.
+        So its changes must come in their turn for a while: none is older than what came before it. A heartbeat must
+        have come before them, or there may have been nothing to compare them with.
         """
         for record in records:
             if record.partition_key.endswith(STATUS_KEY):
@@ -151,8 +178,12 @@ class ShardProgress:
             newest = before.mark.commit_micros
             for event in self._changes(records):
                 commit = event.commit_micros or 0
-                if event.table in changed and commit >= newest:
-                    ends[event.table] = max(event.built_micros, ends.get(event.table, 0))
+                if event.table in changed and commit < newest:
+                    self._in_turn_since.pop(event.table, None)
+                elif event.table in changed:
+                    since = self._in_turn_since.setdefault(event.table, event.built_micros)
+                    if event.built_micros - since >= IN_TURN_MICROS:
+                        ends[event.table] = max(event.built_micros, ends.get(event.table, 0))
                 newest = max(newest, commit)
             self._notes = replace(self._notes, ends=ends)
         self._settle()
@@ -183,7 +214,7 @@ def _status(record: StreamRecord) -> tuple[str, int]:
 def _with_status(notes: TableNotes, status: str, built: int) -> TableNotes:
     if status == FULL_LOAD:
         return replace(notes, full_load=max(built, notes.full_load))
-    if status == CHANGES and built > notes.full_load > notes.all_ended:
+    if status == CHANGES and built > notes.full_load >= notes.all_ended:
         return replace(notes, all_ended=built)
     if status == CHANGES:
         return replace(notes, running=max(built, notes.running))
