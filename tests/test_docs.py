@@ -120,6 +120,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
     [
         ("dms.md", "# The DMS task", ["dms", "lint"]),
         ("verify.md", "# Verify", ["verify"]),
+        ("operations/console.md", "# The console", ["console"]),
         ("developing.md", "## nearview init", ["init"]),
         ("developing.md", "## nearview test", ["test"]),
         ("developing.md", "## nearview explain", ["explain"]),

@@ -21,6 +21,7 @@ EXPRESSIONS: Final = [target["expr"] for panel in PANELS for target in panel.get
     entry["expr"] for entry in DASHBOARD["annotations"]["list"]
 ]
 NOT_SHOWN: Final = {
+    "nearview_complete_timestamp_seconds": "its age is shown",
     "nearview_newest_commit_timestamp_seconds": "its age is shown",
 }
 COLUMNS: Final = 24
