@@ -28,6 +28,9 @@ ROWS, DOCUMENTS, PARKED = "rows", "documents", "parked"
 DOCUMENT_INDEXES: Final = 4
 """As many as a documents table has in the templates."""
 
+NOTHING: Final = orjson.dumps({"action": "processRecords", "records": [], "millisBehindLatest": 0}) + b"\n"
+REST_SECONDS: Final = 1.2
+
 _PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -162,6 +165,11 @@ class Child:
             each(at)
         cpu, wall = cpu_seconds(self.pid) - cpu, time.monotonic() - wall
         return used(records, cpu, wall, self.peak_megabytes(), before, self._server.call("Statistics"))
+
+    def rest(self) -> None:
+        """Let it be idle for a moment, as every shard is now and then: what it says once a second is said then."""
+        time.sleep(REST_SECONDS)
+        self.deliver(NOTHING)
 
     def stop(self) -> None:
         """End it as a daemon does that is done with it."""

@@ -142,14 +142,18 @@ def conditional_writes(session: Session) -> Metrics:
 
 
 def replay(session: Session) -> Metrics:
-    """The same records again, by a new process, as after a crash: reads only."""
+    """The same records again, by a new process, as when checkpoints are set back: reads only."""
     flat_workload = workloads.flat(session.sizes.flat_rows, 0)
     found: Metrics = {}
     all_writes = [0.0] * session.runs
     for workload in (workloads.nested(session.sizes.orders), flat_workload):
         firsts, seconds, writes, walls = [], [], [], []
         for _ in session.rounds(f"replay of {workload.name}"):
-            first, _ = run_once(session, workload)
+            empty_tables(session.server)
+            with worker(session.server, workload.mappings) as child:
+                child.feed(workload.setup)
+                first = child.measure(workload.lines, workload.changes)
+                child.rest()
             with worker(session.server, workload.mappings) as child:
                 second = child.measure(workload.lines, workload.changes)
             firsts.append(first.cpu_micros_per_record)

@@ -190,6 +190,8 @@ class Pipeline:
 
         Whatever becomes of it has nothing to do with checkpoints.
         """
+        if self._settled:
+            self._store.drive(self._settled.save())
         if self._progress:
             self._store.drive(self._progress.save())
         if self._due_work is None:
