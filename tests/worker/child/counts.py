@@ -13,6 +13,7 @@ class Counts:
     folded: int = 0
     stale: int = 0
     unchanged: int = 0
+    settled: int = 0
     rows_written: int = 0
     documents_written: int = 0
     documents_skipped: int = 0
