@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -122,12 +122,12 @@ class Live:
         report: dict[str, Any] = json.loads(done.stdout)
         return report
 
-    def assert_right(self) -> None:
-        """Once quiet, every document is what SQL on the source says, and nothing is parked."""
+    def assert_right(self, parked: Sequence[ParkedItem] = ()) -> None:
+        """Once quiet, every document is what SQL on the source says, and nothing is parked but what was before."""
         report = self.verify()
         assert (report["differences"], report["parked"]) == (0, 0), report
         assert report["verified"] > 0
-        assert self.parked() == []
+        assert self.parked() == list(parked)
 
     def parked(self) -> list[ParkedItem]:
         """Everything in the parking table."""

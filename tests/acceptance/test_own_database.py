@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from local.stack import WORKER, Stack
 from tests.acceptance.live import Live, nearview, wait_for
 
 FACTORY = Path(__file__).with_name("factory")
-UP = ("local", "up", "--schema", str(FACTORY / "schema.sql"), "--mappings", str(FACTORY / "mappings"))
+CHANGE_OF_SUPPLIERS = "UPDATE factory.suppliers SET name = name || ' Ltd'"
 SUPPLIER = """
 aggregate: supplier
 source: factory.suppliers
@@ -73,19 +73,41 @@ class Cli:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    found = Cli(tmp_path / "state")
+def cli(tmp_path: Path) -> Cli:
+    """The program, with nothing running."""
+    return Cli(tmp_path / "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """The running stack that the tests here share, each leaving its documents right, and the folder of its mappings."""
+
+    cli: Cli
+    mappings: Path
+
+    def up(self) -> str:
+        """Start it."""
+        return self.cli("local", "up", "--schema", str(FACTORY / "schema.sql"), "--mappings", str(self.mappings))
+
+
+@pytest.fixture(scope="module")
+def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    """A database of which nothing is known but its script."""
+    folder = tmp_path_factory.mktemp("factory")
+    shutil.copytree(FACTORY / "mappings", folder / "mappings")
+    found = Factory(Cli(folder / "state"), folder / "mappings")
     try:
+        assert "nearview local up" in found.cli.fails("local", "status")
+        found.up()
+        found.cli("local", "wait")
         yield found
     finally:
-        Stack(found.folder).down()
+        Stack(found.cli.folder).down()
 
 
-def test_another_business_from_its_sql_script_to_proven_documents(cli: Cli) -> None:
-    assert "nearview local up" in cli.fails("local", "status")
-    cli(*UP)
-    assert "already runs" in cli(*UP)
-    cli("local", "wait")
+def test_another_business_from_its_sql_script_to_proven_documents(factory: Factory) -> None:
+    cli = factory.cli
+    assert "already runs" in factory.up()
     assert "verified 132 documents: 0 differences" in cli("local", "verify")
 
     assert "executed" in cli("local", "sql", str(FACTORY / "workload.sql"))
@@ -100,23 +122,13 @@ def test_another_business_from_its_sql_script_to_proven_documents(cli: Cli) -> N
     assert "shard_initialized" in cli("local", "logs", "worker", "-n", "200")
     assert "worker" in cli.fails("local", "logs", "nobody")
 
-    remove_a_document(cli)
-    report = json.loads(cli("local", "verify", "--", "--json", exit_code=1))
-    assert [(found["kind"], found["key"]) for found in report["first"]] == [("missing", "NEW-1")]
-
-    running = cli.processes()
-    assert len(running) > 10
-    assert "stopped" in cli("local", "down")
-    assert not [process for process in running if process.is_running()]
-    assert cli.processes() == []
-    assert "nothing was running" in cli("local", "down")
+    with a_document_removed(cli):
+        report = json.loads(cli("local", "verify", "--", "--json", exit_code=1))
+        assert [(found["kind"], found["key"]) for found in report["first"]] == [("missing", "NEW-1")]
 
 
-def test_a_new_aggregate_is_deployed_onto_the_running_stack(cli: Cli, tmp_path: Path) -> None:
-    mappings = tmp_path / "mappings"
-    shutil.copytree(FACTORY / "mappings", mappings)
-    cli(*UP[:-1], str(mappings))
-    cli("local", "wait")
+def test_a_new_aggregate_is_deployed_onto_the_running_stack(factory: Factory) -> None:
+    cli, mappings = factory.cli, factory.mappings
     (mappings / "unknown.yaml").write_text("aggregate: x\nsource: factory.other\nkey: id\nfields: [id]\n")
     assert "the DMS task does not capture factory.other" in cli.fails("local", "deploy")
     (mappings / "unknown.yaml").unlink()
@@ -126,31 +138,40 @@ def test_a_new_aggregate_is_deployed_onto_the_running_stack(cli: Cli, tmp_path: 
     running = Stack(cli.folder).running()
     assert running is not None
     nearview("rebuild", "supplier", environment={**cli.environment, **running.settings})
-    cli("local", "sql", str(FACTORY / "workload.sql"))
+    live = Live(Stack(cli.folder), running)
+    live.sql(CHANGE_OF_SUPPLIERS)
     cli("local", "wait")
 
     report = json.loads(cli("local", "verify", "--", "--json"))
     assert report["differences"] == 0
-    live = Live(Stack(cli.folder), running)
-    name, key = live.rows("SELECT name, supplier_id::text FROM factory.suppliers LIMIT 1")[0]
+    name, key = live.rows("SELECT name, supplier_id::text FROM factory.suppliers WHERE name LIKE '% Ltd' LIMIT 1")[0]
     answer = live.request("GET", f"/suppliers?{urllib.parse.urlencode({'name': name})}")
     assert (answer.status, key in [item["supplier_id"] for item in answer.body["items"]]) == (200, True)
 
 
-def test_what_a_crashed_stack_left_is_cleared_by_the_next_start(cli: Cli) -> None:
-    cli(*UP)
+def test_what_a_crashed_stack_left_is_cleared_by_the_next_start_and_a_stop_leaves_nothing(factory: Factory) -> None:
+    cli = factory.cli
+    shutil.rmtree(factory.mappings)
+    shutil.copytree(FACTORY / "mappings", factory.mappings)
     crashed = cli.processes()
+    assert len(crashed) > 10
     for process in crashed:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
     psutil.wait_procs(crashed, timeout=30)
     assert json.loads(cli("local", "status", "--json"))["up"] is False
 
-    cli(*UP)
+    factory.up()
     cli("local", "wait")
     assert "verified 132 documents: 0 differences" in cli("local", "verify")
+    running = cli.processes()
+    assert len(running) > 10
     Stack(cli.folder).processes.stop(WORKER, grace_seconds=0)
     assert json.loads(cli("local", "status", "--json"))["up"] is False
+    assert "stopped" in cli("local", "down")
+    assert not [process for process in running if process.is_running()]
+    assert cli.processes() == []
+    assert "nothing was running" in cli("local", "down")
 
 
 def test_mistakes_are_named_with_their_place_and_nothing_is_left_running(cli: Cli, tmp_path: Path) -> None:
@@ -167,11 +188,14 @@ def test_mistakes_are_named_with_their_place_and_nothing_is_left_running(cli: Cl
     assert cli.processes() == []
 
 
-def remove_a_document(cli: Cli) -> None:
-    """Take one away behind everybody's back."""
+@contextmanager
+def a_document_removed(cli: Cli) -> Iterator[None]:
+    """Take one away behind everybody's back, meanwhile."""
     running = Stack(cli.folder).running()
     assert running is not None
-    running.ministack.client("dynamodb").delete_item(
-        TableName=running.storage.documents_table,
-        Key={"pk": {"S": document_pk("part", "NEW-1")}, "sk": {"S": DOCUMENT_SK}},
-    )
+    dynamodb, table = running.ministack.client("dynamodb"), running.storage.documents_table
+    key = {"pk": {"S": document_pk("part", "NEW-1")}, "sk": {"S": DOCUMENT_SK}}
+    item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    dynamodb.delete_item(TableName=table, Key=key)
+    yield
+    dynamodb.put_item(TableName=table, Item=item)

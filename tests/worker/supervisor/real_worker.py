@@ -21,6 +21,7 @@ from local.processes import free_port
 ROOT = Path(__file__).parents[3]
 SHARDS = 2
 PATIENCE_SECONDS = 60.0
+NOTING = "tests.worker.supervisor.noting_supervisor"
 FAST = {
     "NEARVIEW_FAILOVER_MILLIS": "2000",
     "NEARVIEW_LEASE_ASSIGNMENT_MILLIS": "1000",
@@ -127,16 +128,16 @@ class Stage:
 
 
 class Worker:
-    """One run of a supervisor with noting children."""
+    """One run of a supervisor, with noting children if not told otherwise."""
 
-    def __init__(self, stage: Stage, folder: Path, name: str = "w1", **environ: str) -> None:
+    def __init__(self, stage: Stage, folder: Path, name: str = "w1", module: str = NOTING, **environ: str) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "tmp").mkdir(exist_ok=True)
         self.folder = folder
         self.port = free_port()
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.supervisor.noting_supervisor"],
+                [sys.executable, "-m", module],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

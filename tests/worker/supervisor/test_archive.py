@@ -51,7 +51,7 @@ def test_java_makes_an_archive_and_takes_it(jars: Path, tmp_path: Path, monkeypa
 
     assert made == tmp_path / archive.NAME
     options = [option if option != "-Xshare:auto" else "-Xshare:on" for option in archive.options(jars)]
-    command = [java, *options, "-Xlog:class+load", "-cp", archive.class_path(jars)]
+    command = [str(java), *options, "-Xlog:class+load", "-cp", archive.class_path(jars)]
     done = subprocess.run(
         [*command, "software.amazon.kinesis.multilang.MultiLangDaemon"], capture_output=True, text=True, check=False
     )
@@ -61,7 +61,7 @@ def test_java_makes_an_archive_and_takes_it(jars: Path, tmp_path: Path, monkeypa
 
 def test_one_that_does_not_fit_is_left_aside_without_a_word(jars: Path) -> None:
     archive.place(jars).write_bytes(b"not an archive")
-    command = [find_java("", os.environ), *archive.options(jars), "-XX:-UsePerfData", "-version"]
+    command = [str(find_java("", os.environ)), *archive.options(jars), "-XX:-UsePerfData", "-version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "rchive" not in done.stderr + done.stdout
