@@ -170,6 +170,7 @@ class Child:
         """Let it be idle for a moment, as every shard is now and then: what it says once a second is said then."""
         time.sleep(REST_SECONDS)
         self.deliver(NOTHING)
+        self.deliver(NOTHING)  # when this is done, what it does between two deliveries is done, too
 
     def stop(self) -> None:
         """End it as a daemon does that is done with it."""

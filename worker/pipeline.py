@@ -190,9 +190,9 @@ class Pipeline:
 
         Whatever becomes of it has nothing to do with checkpoints.
         """
-        if self._settled:
+        if self._settled and self._has_begun:
             self._store.drive(self._settled.save())
-        if self._progress:
+        if self._progress and self._has_begun:
             self._store.drive(self._progress.save())
         if self._due_work is None:
             return None
@@ -265,6 +265,11 @@ class Pipeline:
             report.drift[table] += 1
             self._log.warning(Event.DRIFT_SEEN, table=table, position=one.position, message=one.text)
 
+    @property
+    def _has_begun(self) -> bool:
+        """Whether it is known what is stored of the shard; before that nothing is to be said of it."""
+        return self._refreshed > float("-inf")
+
     def _retries(self) -> int:
         return self._store.retries + self._parking.retries + self._notes.retries
 
@@ -273,13 +278,14 @@ class Pipeline:
         now = self._clock()
         if now - self._refreshed < REFRESH_SECONDS:
             return
-        if self._notes_tables and self._refreshed == float("-inf"):
-            self._intake.know(self._notes.ledgers())
-        if self._settled and self._refreshed == float("-inf"):
-            self._store.drive(self._settled.begin())
-        if self._progress:
-            if self._refreshed == float("-inf"):
+        if not self._has_begun:
+            if self._notes_tables:
+                self._intake.know(self._notes.ledgers())
+            if self._settled:
+                self._store.drive(self._settled.begin())
+            if self._progress:
                 self._store.drive(self._progress.begin())
+        if self._progress:
             self._as_of = _instant(self._store.drive(_complete_up_to(self._plan)))
         self._intake.parked_tables = self._parking.tables()
         self._intake.incarnations = self._notes.incarnations()
