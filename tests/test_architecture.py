@@ -40,10 +40,12 @@ IMPORTERS = {
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
         "worker.rebuild.parts_cli",
+        *("worker.status.cli", "worker.trace.cli"),
         *("worker.replay.cli", "worker.replay.beside_cli"),
     },
     "rich": {
         "worker.grid",
+        *("worker.status.cli", "worker.status.show", "worker.trace.cli", "worker.trace.show"),
         "worker.dms.cli",
         "worker.parked_report",
         "worker.verify.show",
@@ -56,6 +58,8 @@ IMPORTERS = {
 
 # where a process begins: they read the environment once and hand it on
 ROOTS = {
+    "worker.status.cli",
+    "worker.trace.cli",
     "worker.cli",
     "worker.console.cli",
     "worker.parked_settings",

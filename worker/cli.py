@@ -27,6 +27,8 @@ OWN = (
     EntryPoint("rebuild", "worker.rebuild.cli:rebuild", GROUP),
     EntryPoint("replay", "worker.replay.cli:replay", GROUP),
     EntryPoint("console", "worker.console.cli:console", GROUP),
+    EntryPoint("status", "worker.status.cli:status", GROUP),
+    EntryPoint("trace", "worker.trace.cli:trace", GROUP),
     EntryPoint("sweep", "worker.rebuild.cli:sweep_command", GROUP),
     EntryPoint("sweep-parts", "worker.rebuild.parts_cli:sweep_parts_command", GROUP),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.values import Item
-from worker.parking import RECORD_PK_PREFIX, TABLES_PK, UNKNOWN_PK
+from worker.parking import RECORD_PK_PREFIX, TABLES_PK, UNKNOWN_PK, table_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,27 @@ def list_parked(client: Any, table: str) -> Iterator[ParkedItem]:
         start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
     order = {TABLES_PK: 0, UNKNOWN_PK: 1}
     yield from sorted(found, key=lambda item: (order.get(item.kind, 2), item.table, item.shard, item.sequence_number))
+
+
+def list_of_table(client: Any, table: str, source_table: str, most: int) -> list[ParkedItem]:
+    """The first parked records of one source table, by shard and sequence number; a query, no scan."""
+    start: dict[str, Any] = {}
+    found: list[ParkedItem] = []
+    while True:
+        answer = client.query(
+            TableName=table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": RECORD_PK_PREFIX + table_label(source_table)}},
+            ProjectionExpression=_LISTING["ProjectionExpression"],
+            ExpressionAttributeNames=_LISTING["ExpressionAttributeNames"],
+            Limit=most,
+            **start,
+        )
+        found += map(_parked_item, answer["Items"])
+        if "LastEvaluatedKey" not in answer or len(found) >= most:
+            return found[:most]
+        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
 
 _SHOWN: Final = (

@@ -1,0 +1,1 @@
+"""How the whole installation is, for an operator's terminal and for programs."""

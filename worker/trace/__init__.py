@@ -1,0 +1,1 @@
+"""One row or document followed through everything that is stored of it."""
