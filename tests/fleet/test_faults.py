@@ -81,8 +81,9 @@ def test_a_leader_that_is_lost_with_its_host_is_followed_with_production_setting
 
 @pytest.mark.long
 def test_lease_tables_that_are_throttled_for_a_while_cost_no_record(
-    stage: Stage, start_worker: Start, load: Load, throttled: Path
+    stage: Stage, start_worker: Start, load: Load, throttled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tests.worker.supervisor.real_worker.PATIENCE_SECONDS", 180.0)  # KCL tries for 50 seconds
     worker = start_worker("w1")
     load.passed([worker])
     throttled.write_text(
