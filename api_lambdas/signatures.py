@@ -1,8 +1,8 @@
 """Checks RS256 and ES256 signatures (RFC 7518) with a public key (RFC 7517). Pure.
 
 Only checking, of data that is public, so nothing can leak by the time it takes; there is nothing to sign with here. A
-library would bring machine code, which ties the functions' zip file to one architecture, and most of a second at a
-start. The tests hold this against `cryptography` and the published vectors.
+library would bring machine code, which ties the functions' zip file to one architecture, and time at every start. The
+tests hold this against the library that others use.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import urllib.error
 import urllib.request
@@ -39,7 +40,11 @@ def call(ministack: MiniStack, _created: Tables, monolith: MonolithDouble) -> It
     apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
     names = []
     for module, routes, settings in (
-        ("query", ["GET /{collection}", "GET /{collection}/{key}"], {"DOCUMENTS_TABLE": _created.documents}),
+        (
+            "query",
+            ["GET /{collection}", "GET /{collection}/{key}", "GET /openapi.json", "GET /openapi.html"],
+            {"DOCUMENTS_TABLE": _created.documents},
+        ),
         ("command", ["POST /commands/{name}"], {"COMMANDS_TABLE": _created.commands, "MONOLITH_URL": monolith.url}),
     ):
         names.append(f"api-lambdas-{module}-{uuid.uuid4().hex[:8]}")
@@ -105,6 +110,33 @@ def test_strange_keys_come_through_the_gateway(call: Call, tables: Tables, parts
     assert (status, json.loads(body)) == (200, {"parts": list(parts)})
 
 
+def test_a_large_document_comes_through_the_gateway_as_gzip(call: Call, tables: Tables) -> None:
+    """To those who take it; both ways it is the same document."""
+    tables.put_document(ORDER, ("large",), {"text": "é☃" * 3000})
+
+    status, headers, body = call("GET", "/orders/large", Accept_Encoding="gzip")
+    plain = call("GET", "/orders/large")
+    assert (status, headers["content-encoding"]) == (200, "gzip")
+    assert gzip.decompress(body) == plain[2]
+    assert len(body) < len(plain[2]) / 10
+    assert call("GET", "/orders/large", Accept_Encoding="gzip", If_None_Match=headers["etag"])[::2] == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [("5", "1"), ("a/b", "?x=1"), ("50%", "%41"), ("a|b", "#"), ("é\u0001☃😀", " "), ("", ".."), ("%7C", "+&;=")],
+)
+def test_strange_keys_come_through_the_gateway_as_parameters(
+    call: Call, tables: Tables, parts: tuple[str, str]
+) -> None:
+    """The same text as in a path; what is not there is null in its place."""
+    tables.put_document(ADDRESS, parts, {"parts": list(parts)})
+    key = quote("|".join(quote(part, safe="") for part in parts), safe="")
+
+    status, _, body = call("GET", f"/addresses?key=none%7Cat-all&key={key}&key=wrong")
+    assert (status, json.loads(body)) == (200, {"items": [None, {"parts": list(parts)}, None], "next": None})
+
+
 def test_a_list_comes_through_the_gateway(call: Call, tables: Tables) -> None:
     """Values with special characters, and the cursor of the first page."""
     value = f"a&b=c +%é/{uuid.uuid4().hex}"
@@ -132,3 +164,12 @@ def test_a_command_comes_through_the_gateway(call: Call, monolith: MonolithDoubl
     assert repeat[1]["idempotent-replayed"] == "true"
     assert [received.body for received in monolith.received] == [body]
     assert (status, problem_headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_the_description_and_its_page_come_through_the_gateway(call: Call) -> None:
+    """Packed, with the headers that keep the page to itself."""
+    status, headers, body = call("GET", "/openapi.json")
+    assert (status, headers["content-type"], json.loads(body)["openapi"]) == (200, "application/json", "3.1.0")
+    status, headers, body = call("GET", "/openapi.html")
+    assert (status, headers["content-type"], body[:15]) == (200, "text/html; charset=utf-8", b"<!doctype html>")
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_lambdas.json_text import NotJson, dumps, loads
+from api_lambdas.json_text import MAX_DEPTH, NotJson, dumps, loads
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
@@ -66,3 +66,13 @@ def test_a_number_keeps_its_value_beside_others(number: str) -> None:
     value = {"a": Decimal(number), "b": Decimal("2.50"), "c": 10**37}
 
     assert json.loads(dumps(value), parse_float=Decimal) == value
+
+
+@pytest.mark.parametrize(("opening", "closing", "levels"), [("[", "]", 1), ('{"a":', "}", 1), ('[{"a":', "}]", 2)])
+def test_there_is_a_deepest_body(opening: str, closing: str, levels: int) -> None:
+    """Counted in objects and lists that stand in each other."""
+    times = MAX_DEPTH // levels
+
+    assert loads(opening * times + "1" + closing * times)
+    with pytest.raises(NotJson, match="too deeply"):
+        loads(opening * (times + 1) + "1" + closing * (times + 1))

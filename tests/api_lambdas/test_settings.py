@@ -7,7 +7,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from api_lambdas.settings import QuerySettings, SettingsError, command_settings, query_settings
+from api_lambdas.settings import QuerySettings, SettingsError, TokenSettings, command_settings, query_settings
 from api_lambdas.sigv4 import Credentials
 
 SECRET = "s" * 32
@@ -157,3 +157,35 @@ def test_a_short_secret_is_refused_without_being_shown(existing: str) -> None:
         query_settings({"DOCUMENTS_TABLE": "t", **files(existing), "CURSOR_SECRET": "hunter2", "AWS_REGION": "r"})
 
     assert str(caught.value) == "CURSOR_SECRET must be at least 32 characters long"
+
+
+TOKENS = {"JWT_ISSUER": "https://issuer.example/", "JWT_AUDIENCE": "a, b,"}
+
+
+def test_an_issuer_of_tokens_is_read(existing: str) -> None:
+    """Its keys are where most issuers have them, unless another place is named."""
+    assert _read(existing).tokens is None
+    usual = "https://issuer.example/.well-known/jwks.json"
+    assert _read(existing, **TOKENS).tokens == TokenSettings(TOKENS["JWT_ISSUER"], ("a", "b"), usual)
+    named = _read(existing, **TOKENS, JWT_KEYS_URL="https://keys.example/x?y=1").tokens
+    assert named is not None
+    assert named.keys_url == "https://keys.example/x?y=1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"JWT_AUDIENCE": ""}, "JWT_AUDIENCE is not set"),
+        ({"JWT_ISSUER": ""}, "JWT_ISSUER is not set, but JWT_AUDIENCE is"),
+        ({"JWT_KEYS_URL": "http://keys.example/x"}, "JWT_KEYS_URL must be a URL like https://"),
+        ({"JWT_KEYS_URL": "https://user@keys.example/x"}, "JWT_KEYS_URL must be a URL like https://"),
+        ({"JWT_KEYS_URL": "file:///etc/keys"}, "JWT_KEYS_URL must be a URL like https://"),
+        ({"JWT_KEYS_URL": "https://[::1"}, "JWT_KEYS_URL must be a URL like https://"),
+        ({"JWT_ISSUER": "issuer"}, "JWT_KEYS_URL must be a URL like https://"),
+    ],
+)
+def test_half_an_issuer_is_refused(existing: str, changes: dict[str, str], problem: str) -> None:
+    """Keys come by TLS: whoever could change them on the way could sign tokens."""
+    with pytest.raises(SettingsError) as caught:
+        _read(existing, **{**TOKENS, **changes})
+    assert any(one.startswith(problem) for one in caught.value.problems)
