@@ -13,6 +13,7 @@ from worker.patience import Patience
 from worker.projection.generations import GENERATIONS_PK, GENERATIONS_SK, Generations
 from worker.projection.operations import text
 from worker.projection.plan import make_plan
+from worker.rebuild.stored_format import claim
 from worker.settings import Settings
 from worker.source_settings import read_mapping
 from worker.store.dynamodb import dynamodb_client
@@ -21,12 +22,16 @@ ATTEMPTS = 5
 
 
 def note_first_start(settings: Settings, log: Log) -> None:
-    """Store what is ready unless it is stored already. Raises FatalError, TransientError, SettingsError."""
+    """Store what is ready and the stored format, unless they are. Raises FatalError, TransientError, SettingsError.
+
+    The format comes second, for with it the table is not empty any more; where a newer one stands, so does the first.
+    """
     mapping = read_mapping(Path(settings.mappings))
     client = dynamodb_client(settings.region, settings.endpoint_url)
     relations = make_plan(mapping).relations
     patience = Patience("the rows table", log, attempts=ATTEMPTS)
     patience.all(lambda table: _note(client, table, relations), [settings.rows_table])
+    patience.all(lambda table: claim(client, table), [settings.rows_table])
 
 
 def _note(client: Any, table: str, relations: dict[str, str]) -> None:

@@ -1,0 +1,35 @@
+"""The format of all that is stored, as one number beside it: data of a newer version is refused before it is touched.
+
+Each version reads the formats up to its own and writes its own. What the numbers stand for is in docs/upgrading.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from worker.errors import FatalError
+from worker.projection.operations import number, text
+
+FORMAT: Final = 2
+"""1: before documents held rows or had parts, images with all attributes. It was not noted."""
+FORMAT_PK: Final = "#format"
+FORMAT_SK: Final = "#"
+
+
+def claim(client: Any, table: str) -> None:
+    """Note that this version writes from now on. Raises FatalError if a newer one has, and what the client raises."""
+    try:
+        client.put_item(
+            TableName=table,
+            Item={"pk": text(FORMAT_PK), "sk": text(FORMAT_SK), "format": number(FORMAT)},
+            ConditionExpression="attribute_not_exists(pk) OR #format <= :ours",
+            ExpressionAttributeNames={"#format": "format"},
+            ExpressionAttributeValues={":ours": number(FORMAT)},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except client.exceptions.ConditionalCheckFailedException as refused:
+        found = refused.response.get("Item", {}).get("format", {}).get("N", "a newer one")
+        raise FatalError(
+            f"table {table} has the stored format {found}, this version writes {FORMAT}: run the newer version of"
+            " nearview, or restore the tables from before its first start"
+        ) from None
