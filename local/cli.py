@@ -224,6 +224,7 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
 def _print_urls(running: Running) -> None:
     example = f"curl {running.api_url}/{running.collection}/" + ("1" if running.monolith_url else "KEY")
     click.echo(f"API      {running.api_url}    {example}")
+    click.echo(f"         {running.api_url}/openapi.html    every route, to read and to try")
     if running.monolith_url:
         click.echo(f"monolith {running.monolith_url}")
     click.echo(f"worker   {running.worker_url}/metrics and {running.worker_url}/healthz")

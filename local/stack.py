@@ -17,14 +17,15 @@ from typing import Any, Final
 
 import psycopg2
 
-from api_lambdas.package import PackageError, build
+from api_lambdas.package import PackageError
 from contract.mapping import Mapping
 from local import ministack as ministack_process
+from local.api_package import packed
 from local.deploy import DeployError, Storage, deploy_api, deploy_storage
 from local.ministack import MiniStack
 from local.postgres import Postgres
 from local.postgres_files import PostgresError
-from local.processes import REPOSITORY, ProcessError, Processes, free_port, state_folder
+from local.processes import ProcessError, Processes, free_port, state_folder
 from local.running import Options, Running, StackError
 from local.source import check_mapping, fill
 from local.standin import DMS, StandIn, make_task
@@ -40,10 +41,6 @@ START_SECONDS: Final = 60
 WORKER_GRACE_SECONDS: Final = 12
 """More than NEARVIEW_SHUTDOWN_GRACE_SECONDS below."""
 
-ACCESS: Final = "default: public"
-"""MiniStack checks no signatures, and nobody issues tokens here."""
-
-COMMANDS: Final = REPOSITORY / "api_lambdas" / "commands.yaml"
 
 NOWHERE: Final = "http://127.0.0.1:9"
 """The discard port: without a monolith every command is answered as `cannot be reached`."""
@@ -143,7 +140,7 @@ class Stack:
         with self.locked():
             try:
                 check_mapping(mapping, running.source_url)
-                code = build(mapping.to_json(), COMMANDS.read_text("utf-8"), access_yaml=ACCESS)
+                code = packed(mapping, Path(running.mappings))
                 deploy_api(running.ministack, lambda _: None, code, running.monolith_url or NOWHERE)
                 self._say("API deployed with the functions packed anew")
                 self.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
@@ -191,7 +188,7 @@ class Stack:
         storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
         self._say("tables and stream deployed from cloudformation/20-data.yaml and 30-stream.yaml")
         monolith_url = self._monolith(url) if options.is_shop else None
-        code = build(mapping.to_json(), COMMANDS.read_text("utf-8"), access_yaml=ACCESS)
+        code = packed(mapping, options.mappings)
         api = deploy_api(ministack, lambda _: None, code, monolith_url or NOWHERE)
         self._say(f"API deployed from cloudformation/50-api.yaml: {api.url}")
         port = options.http_port or free_port()
