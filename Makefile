@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-long fuzz bench bench-full bench-check check fmt lock clean help
+.PHONY: demo test test-long fuzz bench bench-full bench-check recovery check fmt sbom lock clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench: $(INSTALLED)
 bench-full: $(INSTALLED)
 	@$(BIN)/python -m bench run --sizes full --runs $(or $(RUNS),11) --output bench/results/full.json
 
+## make recovery    seconds until documents follow again after each fault, beside plain KCL: half an hour
+recovery: $(INSTALLED)
+	@$(BIN)/python -m bench recovery
+
 ## make bench-check has a key stage become slower than bench/reference.json says?
 bench-check: $(INSTALLED)
 	@$(BIN)/python -m bench check
@@ -66,6 +70,10 @@ check: $(INSTALLED)
 fmt: $(INSTALLED)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+## make sbom       what is in the worker's image, as CycloneDX: requirements/sbom.json
+sbom: $(INSTALLED)
+	@$(BIN)/python -m local.sbom >requirements/sbom.json
 
 ## make lock        pin the dependencies anew
 lock:
