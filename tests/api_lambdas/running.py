@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -32,6 +33,11 @@ class Running:
     passed: list[tuple[str, Any]]
     tables: Tables
     document: dict[str, Any]
+
+    @staticmethod
+    def opened(url: str) -> Any:
+        """What is at a URL of this machine, whatever proxies there are."""
+        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30)
 
 
 @pytest.fixture(scope="module")
