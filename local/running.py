@@ -34,6 +34,12 @@ class Options:
     ministack_port: int | None = None
     postgres_port: int | None = None
     http_port: int | None = None
+    heartbeats: bool = True
+
+    @property
+    def has_heartbeat(self) -> bool:
+        """Whether a heartbeat table is made and written: never in a database of the user's own."""
+        return self.heartbeats and self.source_url is None
 
     @property
     def is_shop(self) -> bool:
@@ -76,6 +82,7 @@ class Running:
             "NEARVIEW_PARKED_TABLE": self.storage.parked_table,
             "NEARVIEW_PARKED_KMS_KEY": self.storage.parked_key,
             "NEARVIEW_MAPPINGS": self.mappings,
+            "NEARVIEW_HEARTBEAT_TABLE": self.environment.get("NEARVIEW_HEARTBEAT_TABLE", ""),
         }
 
     def verify_command(self, *more: str) -> tuple[list[str], dict[str, str]]:

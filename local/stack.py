@@ -19,6 +19,7 @@ import psycopg2
 
 from api_lambdas.package import PackageError
 from contract.mapping import Mapping
+from local import heartbeat
 from local import ministack as ministack_process
 from local.api_package import packed
 from local.deploy import DeployError, Storage, deploy_api, deploy_storage
@@ -114,7 +115,7 @@ class Stack:
         """Start everything; what a crashed earlier run left is cleared first. Raises StackError with one clear text."""
         mapping = _mapping(options.mappings)
         _check_settings(mapping)
-        task = make_task(options, tuple(mapping.tables))
+        task = make_task(options, (*mapping.tables, *([heartbeat.TABLE] if options.has_heartbeat else [])))
         with self.locked():
             self._clear()
             try:
@@ -160,6 +161,7 @@ class Stack:
         self.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
         self.stand_in.stop()
         self.processes.stop(MONOLITH, grace_seconds=4)
+        self.processes.stop(heartbeat.NAME, grace_seconds=4)
         self._leave_source()
         ministack_process.stop(self.processes)
         self.processes.stop_all()
@@ -199,7 +201,7 @@ class Stack:
             mappings=str(options.mappings.resolve()),
             tables=tuple(mapping.tables),
             worker_url=f"http://127.0.0.1:{port}",
-            environment=_worker_environment(ministack, storage, options.mappings, port),
+            environment=_worker_environment(ministack, storage, options, port),
             postgres_port=postgres_port,
             monolith_url=monolith_url,
             collection=mapping.aggregates[0].collection,
@@ -210,6 +212,10 @@ class Stack:
         self.stand_in.write_task(task)
         self.stand_in.start(running)
         self._say("DMS stand-in: full load, then changes from the replication slot")
+        if options.has_heartbeat:
+            beats = [sys.executable, "-m", "local.heartbeat", "--database-url", url]
+            self.processes.start(heartbeat.NAME, beats)
+            self._say(f"heartbeats: {heartbeat.TABLE} is written every second")
         self.start_worker(running)
         self._say(f"worker: supervisor, KCL's daemon, a child per shard; {running.worker_url}/metrics and /healthz")
         return running
@@ -225,6 +231,9 @@ class Stack:
         url = postgres.url(DATABASE)
         self._say(f"PostgreSQL on 127.0.0.1:{postgres.port}")
         self._say(fill(url, options))
+        if options.has_heartbeat:
+            with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+                heartbeat.make(cursor, options.shards)
         return url, postgres.port
 
     def _monolith(self, url: str) -> str:
@@ -253,7 +262,8 @@ class Stack:
         )
 
 
-def _worker_environment(ministack: MiniStack, storage: Storage, mappings: Path, port: int) -> dict[str, str]:
+def _worker_environment(ministack: MiniStack, storage: Storage, options: Options, port: int) -> dict[str, str]:
+    heartbeats = {"NEARVIEW_HEARTBEAT_TABLE": heartbeat.TABLE} if options.has_heartbeat else {}
     return {
         **ministack.environment(),
         "NEARVIEW_APPLICATION": storage.application,
@@ -262,8 +272,9 @@ def _worker_environment(ministack: MiniStack, storage: Storage, mappings: Path, 
         "NEARVIEW_DOCUMENTS_TABLE": storage.documents_table,
         "NEARVIEW_PARKED_TABLE": storage.parked_table,
         "NEARVIEW_PARKED_KMS_KEY": storage.parked_key,
-        "NEARVIEW_MAPPINGS": str(mappings.resolve()),
+        "NEARVIEW_MAPPINGS": str(options.mappings.resolve()),
         "NEARVIEW_HTTP_PORT": str(port),
+        **heartbeats,
         **FAST_WORKER,
     }
 

@@ -27,6 +27,7 @@ OWN = (
     EntryPoint("rebuild", "worker.rebuild.cli:rebuild", GROUP),
     EntryPoint("replay", "worker.replay.cli:replay", GROUP),
     EntryPoint("console", "worker.console.cli:console", GROUP),
+    EntryPoint("heartbeat", "worker.heartbeat.cli:heartbeat", GROUP),
     EntryPoint("status", "worker.status.cli:status", GROUP),
     EntryPoint("trace", "worker.trace.cli:trace", GROUP),
     EntryPoint("sweep", "worker.rebuild.cli:sweep_command", GROUP),
@@ -96,9 +97,10 @@ def worker_run() -> None:
 
 
 @worker.command("check")
-@click.option("--online", is_flag=True, help="Look for the tables and the stream as well.")
+@click.option("--online", is_flag=True, help="Look for the tables, the stream and the key of parked payloads as well.")
 def worker_check(online: bool) -> None:
     """Check Java, jars, settings and mappings; exit 1 if anything is wrong."""
+    from worker.parked_keys import unusable_key
     from worker.supervisor import aws, checks
 
     good, bad = checks.installation(os.environ.get("NEARVIEW_JAVA", ""), os.environ)
@@ -112,7 +114,8 @@ def worker_check(online: bool) -> None:
         bad += [f"mapping: {line}" for line in mappings]
         good += [] if mappings else [f"mappings: {settings.mappings} has no problem"]
         if online:
-            bad += [f"aws: {line}" for line in aws.missing_resources(aws.clients(settings), settings)]
+            missing = [*aws.missing_resources(aws.clients(settings), settings), *unusable_key(settings)]
+            bad += [f"aws: {line}" for line in missing]
     for line in good:
         click.echo(f"ok       {line}")
     for line in bad:

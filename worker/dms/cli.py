@@ -35,8 +35,9 @@ def dms() -> None:
 @dms.command("lint")
 @click.argument("files", metavar="TASK.json [ENDPOINT.json] [TABLE-MAPPINGS.json]", nargs=-1, required=True, type=_FILE)
 @click.option("--mappings", type=_FILE, help="Folder of nearview's mappings: does the task send what they use?")
+@click.option("--heartbeat-table", default="", metavar="SCHEMA.TABLE", help="The workers' NEARVIEW_HEARTBEAT_TABLE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every finding.")
-def lint_command(files: tuple[Path, ...], mappings: Path | None, as_json: bool) -> None:
+def lint_command(files: tuple[Path, ...], mappings: Path | None, heartbeat_table: str, as_json: bool) -> None:
     """Name the settings of a DMS task that lose, cut or reorder data, and what to set.
 
     The files are what `aws dms describe-replication-tasks` and `aws dms describe-endpoints` print for one task and its
@@ -48,7 +49,7 @@ def lint_command(files: tuple[Path, ...], mappings: Path | None, as_json: bool) 
         settings = settings_of({str(file): _document(file) for file in files})
     except NotSettings as error:
         _fail([str(error)])
-    findings = lint(settings, _mapping(mappings))
+    findings = lint(settings, _mapping(mappings), heartbeat_table)
     if as_json:
         listed = [{name: getattr(finding, name) for name in _JSON} for finding in findings]
         click.echo(json.dumps({"findings": listed}, indent=1))

@@ -23,6 +23,27 @@ def check_coverage(part: Part, mapping: Mapping) -> Iterator[Finding]:
             yield from _columns(source, table, rules)
 
 
+def check_heartbeat(part: Part, table: str) -> Iterator[Finding]:
+    """Findings of the table mappings for a heartbeat table: it must be sent, and its rows to all shards."""
+    rules = table_rules(part)
+    changes = [rule for rule in rules if rule.kind == "transformation"]
+    sources = _sources(table, rules, changes)
+    if not sources:
+        message, change = _not_sent(table, rules, changes)
+        message = message.replace("the mappings use", "NEARVIEW_HEARTBEAT_TABLE is")
+        yield part.finding(Severity.ERROR, "rules", message, change.replace("in the mappings", "there"))
+    for source in sources:
+        mapped = [rule for rule in rules if rule.kind == "object-mapping" and rule.matches(source)]
+        if not any(rule.parameters.get("partition-key-type") == "primary-key" for rule in mapped):
+            yield part.finding(
+                Severity.ERROR,
+                "rules",
+                f"all heartbeats of {table} go to one shard: nothing is known to be complete as long as another one is"
+                " quiet",
+                'add an object-mapping rule for it with "partition-key-type": "primary-key"',
+            )
+
+
 def _sources(wanted: str, rules: list[TableRule], changes: list[TableRule]) -> list[str]:
     """The source tables, as far as the rules tell, whose records have the wanted name."""
     candidates = dict.fromkeys((wanted, wanted.lower(), wanted.upper()))

@@ -7,7 +7,7 @@ from typing import Final
 
 from contract.mapping import Mapping
 from worker.dms import known
-from worker.dms.coverage import check_coverage
+from worker.dms.coverage import check_coverage, check_heartbeat
 from worker.dms.documents import Settings
 from worker.dms.engines import check_source
 from worker.dms.findings import Finding, Part, Severity
@@ -22,9 +22,11 @@ _SEVERITIES: Final = tuple(Severity)
 _SEQUENCE_ENGINES: Final = ("oracle", "sqlserver")
 
 
-def lint(settings: Settings, mapping: Mapping | None = None) -> list[Finding]:
+def lint(settings: Settings, mapping: Mapping | None = None, heartbeat_table: str = "") -> list[Finding]:
     """Every finding, the worst first; `mapping`: nearview's own, whose tables and columns the task must send."""
     found = [*_task(settings), *_target(settings), *_source(settings), *_tables(settings, mapping), *_missing(settings)]
+    if heartbeat_table and settings.mappings is not None:
+        found += check_heartbeat(settings.mappings, heartbeat_table)
     return sorted(found, key=lambda finding: (_SEVERITIES.index(finding.severity), finding.file, finding.path))
 
 

@@ -154,13 +154,29 @@ class ShardProgress:
         if not notes.first:
             notes = replace(notes, first=built)
         if loaded:
-            notes = replace(notes, loads={**notes.loads, **dict.fromkeys(loaded, built)})
+            rows = self._newest_rows(records, batch, loaded)
+            rows = {table: max(at, notes.loads.get(table, 0)) for table, at in rows.items()}
+            notes = replace(notes, loads={**notes.loads, **rows})
         self._notes = notes
         if loaded:
             self._in_turn_since = {t: since for t, since in self._in_turn_since.items() if t not in loaded}
             self._settle()
         if self._unsettled:
             self._look_for_ends(records, batch, before)
+
+    def _newest_rows(self, records: Sequence[StreamRecord], batch: Batch, loaded: set[str]) -> dict[str, int]:
+        """When the newest rows of loads were built. A batch of nothing else has said so already."""
+        if all(operation == _LOAD for _, operation in batch.changes):
+            return dict.fromkeys(loaded, batch.newest_commit_micros or 0)
+        rows = dict.fromkeys(loaded, 0)
+        for record in records:
+            try:
+                event = self._source.decode(record.data)
+            except PoisonRecord:
+                continue
+            if isinstance(event, ChangeEvent) and event.operation is _LOAD and event.table in rows:
+                rows[event.table] = max(rows[event.table], event.built_micros)
+        return rows
 
     def _look_for_ends(self, records: Sequence[StreamRecord], batch: Batch, before: Progress) -> None:
         """Only while a table's load may still be going on: what shows that it is over.
