@@ -38,6 +38,19 @@ def problems(settings: Settings, mapping: Mapping) -> list[str]:
     return []
 
 
+def unusable_key(settings: Settings) -> list[str]:
+    """One line if the key cannot be used now: its service is asked."""
+    try:
+        found = sealer(settings)
+        if found is not None:
+            found.seal(b"", "")
+    except SettingsError as error:
+        return list(error.problems)
+    except TransientError as error:
+        return [f"{error}: parked payloads could not be sealed"]
+    return []
+
+
 def _given(settings: Settings) -> list[str]:
     values = {_TEXT: settings.parked_key, _FILE: settings.parked_key_file, _KMS: settings.parked_kms_key}
     return [name for name, value in values.items() if value]

@@ -11,7 +11,7 @@ import pytest
 from local.ministack import REGION, MiniStack
 from worker.errors import SettingsError, TransientError
 from worker.operator_cli import operator_settings
-from worker.parked_keys import sealer
+from worker.parked_keys import sealer, unusable_key
 from worker.parked_settings import KEYS
 from worker.sealing import DATA_KEY_SECONDS, CannotOpen, KmsWrapper, Seal, Sealer, Secret, SecretWrapper, read_secrets
 from worker.store.kms import failure, kms_client
@@ -158,3 +158,16 @@ def test_keys_of_the_two_kinds_do_not_open_each_others(kms: KmsWrapper) -> None:
 
 def test_secrets_do_not_show_in_what_is_printed() -> None:
     assert FIRST not in repr(secrets(FIRST))
+
+
+def test_a_key_that_cannot_be_used_is_told_before_the_worker_starts(ministack: MiniStack, kms: KmsWrapper) -> None:
+    """Found out with the first poison record, it would make the shard hold."""
+
+    def told(**environ: str) -> list[str]:
+        known = {**environ, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": ministack.url}
+        return unusable_key(operator_settings(known, (*KEYS, "region", "endpoint_url")))
+
+    assert told() == told(NEARVIEW_PARKED_KEY=FIRST) == told(NEARVIEW_PARKED_KMS_KEY=kms._key_id) == []
+    (line,) = told(NEARVIEW_PARKED_KMS_KEY="alias/not-there")
+    assert line == "NEARVIEW_PARKED_KMS_KEY: NotFoundException: parked payloads could not be sealed"
+    assert len(told(NEARVIEW_PARKED_KEY="short")) == 1

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from worker.errors import FatalError, SettingsError
 from worker.log import Event, Log, capture_libraries, describe
+from worker.parked_keys import unusable_key
 from worker.run_folder import RunFolder
 from worker.settings import Settings, parse
 from worker.supervisor import jars
@@ -140,6 +141,7 @@ def _check(settings: Settings, aws: Clients, parts: Parts) -> None:
     problems = [fault] if (fault := jars.problem(jars.jar_folder())) else []
     problems += parts.mapping_problems(settings)
     problems += missing_resources(aws, settings)
+    problems += [] if problems else unusable_key(settings)
     if problems:
         raise SettingsError(problems)
 
