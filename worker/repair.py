@@ -43,16 +43,14 @@ class StoredRow:
 class RowStore:
     """The rows of one deployment, and the documents made of them. Methods raise RepairError."""
 
-    def __init__(
-        self, mapping: Mapping, store: DynamoStore, max_document_bytes: int = DEFAULT_DOCUMENT_BYTES
-    ) -> None:
+    def __init__(self, mapping: Mapping, store: DynamoStore, max_document_bytes: int = DEFAULT_DOCUMENT_BYTES) -> None:
         self._plan = make_plan(mapping, max_document_bytes)
         self._aggregates = {aggregate.name: aggregate for aggregate in mapping.aggregates}
         self._store = store
 
     @staticmethod
     def open(
-        mapping: Mapping, rows: str, documents: str, environ: Environ, *, region: str, endpoint_url: str
+        mapping: Mapping, rows: str, documents: str, environ: Environ[str, str], *, region: str, endpoint_url: str
     ) -> RowStore:
         """With the tables' names; `environ` may say how large documents may be. Raises RepairError."""
         try:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from contract.keys import DOCUMENT_SK
 from contract.mapping import Aggregate, Field, Filter, Kind, Mapping, Node
 from contract.parts import PARTS
-from contract.values import from_item
+from contract.values import Item, from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection import due, engine
 from worker.projection.flat_documents import Habit
@@ -238,9 +238,16 @@ def stored_documents(store: StrictStore) -> dict[tuple[str, str], Any]:
     for (table, pk, sk), item in store.items.items():
         if table is TableName.DOCUMENTS and sk == DOCUMENT_SK and "_deleted" not in item:
             aggregate, key = pk.split("#", 1)
-            values = from_item(store.drive(read_document(pk)) or {} if PARTS in item else item)
+            values = from_item(_whole(store, item))
             found[aggregate, key] = {n: v for n, v in values.items() if not n.startswith("_") and n not in ("pk", "sk")}
     return found
+
+
+def _whole(store: StrictStore, item: Item) -> Item:
+    found: Item | None = item
+    if PARTS in item:
+        found = store.drive(read_document(item["pk"]["S"]))
+    return found or {}
 
 
 def differences(store: StrictStore, wanted: dict[tuple[str, str], Any], logs: list[Log]) -> int:

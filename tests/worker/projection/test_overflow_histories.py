@@ -14,6 +14,7 @@ import pytest
 
 from contract import parts as contract_parts
 from contract.parts import ELEMENTS, PART_SK_PREFIX, part_sk, parts_of
+from contract.values import Item, item_bytes
 from tests.worker.projection import histories
 from tests.worker.projection.histories import PLAN, Faults
 from tests.worker.projection.overflow_store import OverflowStore, Truth, public
@@ -53,7 +54,7 @@ class Found:
 @pytest.fixture(autouse=True)
 def _small_items(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MAX_ITEM_BYTES", ITEM_BYTES)
-    monkeypatch.setattr(documents, "_fits", lambda item: overflow.item_bytes(item) <= ITEM_BYTES)
+    monkeypatch.setattr(documents, "_fits", lambda item: item_bytes(item) <= ITEM_BYTES)
     monkeypatch.setattr(overflow, "MAX_ITEM_BYTES", 10_000)
 
 
@@ -116,7 +117,7 @@ def _sweep(store: OverflowStore) -> None:
 
 @pytest.mark.parametrize("focus", FOCUSES, ids=lambda focus: "-".join(focus) or "all tables")
 def test_at_every_moment_documents_are_whole_and_readers_get_whole_ones(focus: tuple[str, ...]) -> None:
-    found = search(range(120 if focus else 40), focus)
+    found = search(range(100 if focus else 25), focus)
 
     assert found.wrong == set()
     assert found.read_in_parts > found.read / 4 > 0
@@ -135,7 +136,7 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def _item_before_its_parts(patch: pytest.MonkeyPatch) -> None:
-    after = documents.after_parts
+    after = overflow_parts.after_parts
     waiting: dict[str, list[Insert]] = {}
 
     def remember(pk: str, parts: dict[str, Any]) -> Steps[None]:
@@ -158,7 +159,7 @@ def _part(pk: str, name: str, elements: Any) -> Insert:
 
 def _parts_named_by_their_place(patch: pytest.MonkeyPatch) -> None:
     """One after the other, overwritten in place."""
-    split = overflow_parts.split
+    split = overflow.split
 
     def numbered(item: Any, sizes: Sizes) -> Split:
         found = split(item, sizes)
@@ -190,7 +191,7 @@ def _parts_named_by_their_place(patch: pytest.MonkeyPatch) -> None:
 
 def _parts_named_by_revision_and_place(patch: pytest.MonkeyPatch) -> None:
     """Two workers who write the same revision share names, whatever is in their parts."""
-    split = overflow_parts.split
+    split = overflow.split
 
     def numbered(item: Any, sizes: Sizes) -> Split:
         found = split(item, sizes)
@@ -249,7 +250,9 @@ def _reader_leaves_out_what_is_missing(patch: pytest.MonkeyPatch) -> None:
     join = contract_parts.joined
 
     def leniently(item: Any, parts: Any) -> Any:
-        missing = {part_sk(name): {ELEMENTS: {"L": []}} for name in parts_of(item) if part_sk(name) not in parts}
+        missing: dict[str, Item] = {
+            part_sk(name): {ELEMENTS: {"L": []}} for name in parts_of(item) if part_sk(name) not in parts
+        }
         lists = item["_parts"]["M"]["lists"]["L"] if "_parts" in item else []
         there = {**parts, **missing}
         counted = [
