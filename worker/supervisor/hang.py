@@ -17,38 +17,57 @@ from pathlib import Path
 from worker import pulse
 from worker.pulse import AT_REST
 
-# A machine that was paused, or so busy that nobody got on, has shown nothing about a child.
+# a machine that was paused has shown nothing about a child
 LONGEST_LOOK_SECONDS = 1.0
+_NANO = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a child shows: its pulse, and for how long in all it would have run had there been a processor for it."""
+
+    pulse: int
+    starved_seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class _Seen:
-    pulse: int
+    sign: Sign
     seconds: float
 
 
 class HangWatch:
-    """Adds up for how long each child's pulse was seen not to change."""
+    """Adds up for how long each child's pulse was seen not to change while the child could have run."""
 
     def __init__(self, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
         self._seen: dict[int, _Seen] = {}
 
-    def hung(self, pulses: Mapping[int, int], elapsed_seconds: float) -> list[int]:
-        """Take in the pulses by process id, so long after the last look, and return the processes that hang."""
+    def hung(self, signs: Mapping[int, Sign], elapsed_seconds: float) -> list[int]:
+        """Take in the signs by process id, so long after the last look, and return the processes that hang."""
         elapsed = min(elapsed_seconds, LONGEST_LOOK_SECONDS)
         before, self._seen = self._seen, {}
-        for pid, number in pulses.items():
-            seen = before.get(pid)
-            still = seen is not None and seen.pulse == number != AT_REST
-            self._seen[pid] = _Seen(number, seen.seconds + elapsed if seen and still else 0.0)
+        for pid, sign in signs.items():
+            seconds = 0.0
+            if (seen := before.get(pid)) and seen.sign.pulse == sign.pulse != AT_REST:
+                starved = sign.starved_seconds - seen.sign.starved_seconds
+                seconds = seen.seconds + max(0.0, elapsed - starved)
+            self._seen[pid] = _Seen(sign, seconds)
         return [pid for pid, seen in self._seen.items() if seen.seconds >= self._patience_seconds]
 
 
-def pulse_of(pid: int, file: Path) -> int:
-    """A child's pulse. One at rest has no need of any, unless the daemon has sent what it does not read."""
+def sign_of(pid: int, file: Path) -> Sign:
+    """What a child shows. One at rest has no need of a pulse, unless the daemon has sent what it does not read."""
     number = pulse.read(file)
-    return number if number > AT_REST or has_unread_input(pid) else AT_REST
+    return Sign(number if number > AT_REST or has_unread_input(pid) else AT_REST, starved_seconds(pid))
+
+
+def starved_seconds(pid: int) -> float:
+    """How long a process's main thread has waited for a processor in all; 0 where nobody knows."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[1]) * _NANO
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def has_unread_input(pid: int) -> bool:

@@ -20,7 +20,7 @@ from worker.log import Event, Log
 from worker.run_folder import RunFolder
 from worker.supervisor.aws import AwsError, reason
 from worker.supervisor.collector import ChildMetrics, process_is_gone
-from worker.supervisor.hang import HangWatch, pulse_of
+from worker.supervisor.hang import HangWatch, sign_of
 from worker.supervisor.health import Health
 from worker.supervisor.leases import LeaseTables
 
@@ -146,8 +146,8 @@ class Supervisor:
     def _hung_children(self, elapsed_seconds: float) -> dict[int, str]:
         """Those that hang, killed: they would not even see the end of their daemon."""
         children = self._folder.registered()
-        pulses = {pid: pulse_of(pid, self._folder.pulse(pid)) for pid in children}
-        hung = {pid: children[pid] for pid in self._hangs.hung(pulses, elapsed_seconds)}
+        signs = {pid: sign_of(pid, self._folder.pulse(pid)) for pid in children}
+        hung = {pid: children[pid] for pid in self._hangs.hung(signs, elapsed_seconds)}
         for pid, shard in hung.items():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
