@@ -92,7 +92,8 @@ def _print_expectation(outlook: Outlook, records_per_second: float, console: Con
             then = f"and is back after about {span(seconds)}"
         console.print(
             f"documents stay as they are, but new changes wait: the lag goes up to {lag} {then}"
-            f" (at {records_per_second:,.0f} records/s a shard, which is assumed)",
+            f" at {records_per_second:,.0f} records/s a shard, which is assumed; until leases are given out again, some"
+            " seconds pass, too",
             highlight=False,
         )
 
