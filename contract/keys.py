@@ -21,6 +21,11 @@ ROW_SK: Final = "#"
 DOCUMENT_SK: Final = "#"
 PARKED_PARTITION: Final = "parked"
 
+SYSTEM_PREFIX: Final = "~"
+"""What begins with it in the documents table is no document: no aggregate has such a name."""
+COMPLETE: Final = "~complete"
+"""In the place of an aggregate, before the name of a source table: up to when documents show all changes of it."""
+
 # An edge's sort key holds two names and a key text in DynamoDB's 1,024 bytes; longer key texts are hashed.
 MAX_KEY_TEXT_BYTES: Final = 512
 MAX_SORT_VALUE_BYTES: Final = 480

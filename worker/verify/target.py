@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contract.keys import DOCUMENT_SK
+from contract.keys import DOCUMENT_SK, SYSTEM_PREFIX
 from contract.parts import PART_SK_PREFIX, PARTS, Names, PartsMissing, read_whole
 from contract.values import Item, NotStorable, from_attribute, from_item
 from worker.verify.errors import VerifyError
@@ -89,7 +89,7 @@ class Documents:
         more = {} if after is None else {"ExclusiveStartKey": after}
         with self._translated():
             page = self._client.scan(TableName=self._table, ConsistentRead=True, Limit=limit, **more)
-            items = [item for item in page["Items"] if not item["sk"]["S"].startswith(PART_SK_PREFIX)]
+            items = [item for item in page["Items"] if _is_document(item)]
             return list(self._documents(items)), page.get("LastEvaluatedKey")
 
     def get(self, pks: Iterable[str]) -> dict[str, Stored]:
@@ -139,6 +139,11 @@ class Documents:
             raise VerifyError(f"documents table {self._table} holds an item that is no document: {error}") from None
         except BotoCoreError as error:
             raise VerifyError(f"documents table {self._table} cannot be reached: {error}") from None
+
+
+def _is_document(item: Item) -> bool:
+    """Not a part of one, nor what says up to when documents are complete."""
+    return not (item["sk"]["S"].startswith(PART_SK_PREFIX) or item["pk"]["S"].startswith(SYSTEM_PREFIX))
 
 
 def _item_key(pk: str) -> Item:

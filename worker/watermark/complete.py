@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Final
 
-from contract.keys import DOCUMENT_SK, document_pk
+from contract.keys import COMPLETE, DOCUMENT_SK, document_pk
 from contract.values import Item
 from worker.projection.due import LISTED, held_since, list_due
 from worker.projection.operations import Condition, Get, Insert, Operation, Replace, Steps, TableName, number, text
 from worker.records.mark import NOTHING, Mark, place
 from worker.watermark.progress import RELOAD_PAUSE_MICROS, Shard, TableNotes, known_shards, read_shards
-
-COMPLETE: Final = "~complete"
-"""Stands where documents have the name of their aggregate, which never begins with that sign."""
 
 QUIET_MICROS: Final = 15 * 60 * 1_000_000
 """Where nothing says that the loads are over: so long without any row of a load, in all shards."""

@@ -208,6 +208,14 @@ def test_an_item_under_another_sort_key_is_surplus(business: str, target: Target
     assert (finding.kind, finding.aggregate, finding.key) == (Kind.SURPLUS, "order", "7 stray")
 
 
+def test_up_to_when_documents_are_complete_is_no_document(business: str, target: Target) -> None:
+    target.put_all()
+    key = {"pk": {"S": "~complete#s.orders"}, "sk": {"S": "#"}}
+    target.client.put_item(TableName=target.table, Item={**key, "commit_micros": {"N": "1"}})
+
+    assert target.verify(business).first == []
+
+
 def test_the_scan_reads_every_page(business: str, target: Target) -> None:
     """A page holds 1 MB: the documents here take more."""
     target.put_all()
