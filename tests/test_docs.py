@@ -21,6 +21,8 @@ from worker.log import Event, Log
 from worker.mapping import language, reference, schema
 from worker.mapping.lint import Code
 from worker.mapping.loader import load_mappings, read_mappings
+from worker.parked import BEFORE_HORIZON, CANNOT_OPEN, INCOMPLETE
+from worker.parking_limit import Held
 from worker.records.errors import Reason
 from worker.supervisor import collector
 from worker.supervisor.collector import ChildMetrics, WorkerCollector
@@ -195,6 +197,15 @@ def test_every_reason_for_parking_is_explained() -> None:
     explained = first_cells(section(text_of("operations/parked.md"), "## Parked records and documents"))
 
     assert {str(reason) for reason in Reason} == explained
+
+
+def test_what_a_retry_says_and_why_a_shard_holds_is_explained() -> None:
+    text = text_of("operations/parked.md")
+
+    assert {BEFORE_HORIZON, CANNOT_OPEN, INCOMPLETE} <= first_cells(
+        section(text, "## Bring back, throw away, take elsewhere")
+    )
+    assert {str(why) for why in Held} == first_cells(section(text, "## A shard holds"))
 
 
 # the mapping language
