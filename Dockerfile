@@ -1,6 +1,9 @@
 # The worker. Built in two stages: what installs and checks stays behind, what runs is copied.
 
-FROM python:3.11-slim-bookworm AS build
+# for builds that can be repeated: --build-arg BASE=python:3.11-slim-bookworm@sha256:...
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
 WORKDIR /build
 RUN python -m venv /opt/nearview
 # while it is installed, amazon_kclpy downloads its jars from Maven Central; they are checked below
@@ -19,7 +22,7 @@ RUN cd /opt/nearview/lib/python3.11/site-packages/botocore/data \
          -exec rm -rf {} + \
     && /opt/nearview/bin/python -m compileall -q /opt/nearview/lib
 
-FROM python:3.11-slim-bookworm
+FROM ${BASE}
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
     && apt-get clean \

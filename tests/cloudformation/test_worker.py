@@ -50,6 +50,7 @@ CALLERS: Final = {
     "worker/rebuild/first_start.py": {ROWS},
     "worker/rebuild/scan.py": {ROWS, DOCUMENTS},
     "worker/rebuild/stored_format.py": {ROWS},
+    "worker/rebuild/token_key.py": {ROWS},
     "worker/replay/lease_rows.py": {LEASES},
     "worker/source_notes.py": {PARKED},
     "worker/store/dynamodb.py": {ROWS, DOCUMENTS},

@@ -1,4 +1,4 @@
-"""The first start of an installation: with an empty rows table every relation's edges are there.
+"""What is noted beside the data at a start. First: with an empty rows table every relation's edges are there.
 
 Later mappings find the item and wait for `nearview rebuild` where they follow foreign keys that it does not name.
 """
@@ -14,8 +14,9 @@ from worker.projection.generations import GENERATIONS_PK, GENERATIONS_SK, Genera
 from worker.projection.operations import text
 from worker.projection.plan import make_plan
 from worker.rebuild.stored_format import claim
+from worker.rebuild.token_key import hold_to
 from worker.settings import Settings
-from worker.source_settings import read_mapping
+from worker.source_settings import read_mapping, source
 from worker.store.dynamodb import dynamodb_client
 
 ATTEMPTS = 5
@@ -32,6 +33,9 @@ def note_first_start(settings: Settings, log: Log) -> None:
     patience = Patience("the rows table", log, attempts=ATTEMPTS)
     patience.all(lambda table: _note(client, table, relations), [settings.rows_table])
     patience.all(lambda table: claim(client, table), [settings.rows_table])
+    key = source(settings, mapping).protection.key
+    if key is not None:
+        patience.all(lambda table: hold_to(client, table, key), [settings.rows_table])
 
 
 def _note(client: Any, table: str, relations: dict[str, str]) -> None:
