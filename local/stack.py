@@ -85,11 +85,11 @@ class Stack:
         """The stack as it was started, None if there is none."""
         try:
             stored = json.loads(self._file.read_text())
-        except (OSError, ValueError):
+            stored["storage"] = Storage(**stored["storage"])
+            stored["tables"] = tuple(stored["tables"])
+            return Running(**stored)
+        except (OSError, ValueError, KeyError, TypeError):  # none, or one that another version has started
             return None
-        stored["storage"] = Storage(**stored["storage"])
-        stored["tables"] = tuple(stored["tables"])
-        return Running(**stored)
 
     def is_up(self) -> bool:
         """Whether everything that was started is still alive."""
