@@ -124,7 +124,12 @@ def _of_shard(shard: ShardStatus, status: Status) -> Iterator[str]:
         yield f"{shard.shard}: its worker has not said anything yet, so nothing is known to be complete"
     elif waits and shard.told_seconds > SILENT_SECONDS and (shard.behind_seconds or 0) > SILENT_SECONDS:
         yield f"{shard.shard} has records to read and has not advanced for {age(shard.told_seconds)}"
-    if status.heartbeat_table and (shard.heartbeat_seconds is None or shard.heartbeat_seconds > BEAT_SECONDS):
+    lags = (shard.behind_seconds or 0) > BEAT_SECONDS
+    if (
+        status.heartbeat_table
+        and not lags
+        and (shard.heartbeat_seconds is None or shard.heartbeat_seconds > BEAT_SECONDS)
+    ):
         seen = "none has come" if shard.heartbeat_seconds is None else f"the last is {age(shard.heartbeat_seconds)} old"
         yield f"{shard.shard}: no heartbeat of {status.heartbeat_table} ({seen}): more rows in it, or look at DMS"
 

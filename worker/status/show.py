@@ -49,7 +49,7 @@ def _shards(status: Status) -> Table:
         if shard.handing_over_from:
             owner = f"{shard.handing_over_from} -> {owner}"
         table.add_row(
-            escape(shard.shard),
+            escape(_short(shard.shard)),
             escape(owner),
             _behind(shard),
             _age(shard.behind_seconds),
@@ -59,6 +59,11 @@ def _shards(status: Status) -> Table:
             _age(shard.heartbeat_seconds) if status.heartbeat_table else "",
         )
     return table
+
+
+def _short(shard: str) -> str:
+    """The number in a shard's name, which is all that differs."""
+    return shard.removeprefix("shardId-").lstrip("0") or "0"
 
 
 def _behind(shard: ShardStatus) -> str:
@@ -96,7 +101,7 @@ def _hot(status: Status) -> Table:
     table = _table("hot row", "part of its shard's changes", "shard", "shown by")
     for row in status.hot:
         name = escape(f"{row.table} {row.key}")
-        table.add_row(name, f"{row.part:.0%}", escape(row.shard), escape(", ".join(row.aggregates)))
+        table.add_row(name, f"{row.part:.0%}", escape(_short(row.shard)), escape(", ".join(row.aggregates)))
     return table
 
 
