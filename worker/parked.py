@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from contract.keys import DOCUMENT_SK, PARKED_PARTITION
+from contract.parts import PartsMissing
 from contract.values import Item, from_item
 from worker.errors import NearviewError, TransientError
+from worker.parked_again import Again
 from worker.parked_items import ParkedItem, list_parked
-from worker.parking import ALLOW_PK, TABLES_PK, Entry, Parking, part_key, place, query
+from worker.parking import ALLOW_PK, TABLES_PK, Entry, part_key, place, query
 from worker.pipeline import Pipeline
 from worker.records.stream import StreamRecord
 from worker.sealing import CannotOpen, Seal, Sealer
 from worker.store.failures import classify
+from worker.whole import whole
 
 ATTEMPTS: Final = 5
 RETRY_BATCH: Final = 100
@@ -116,8 +119,15 @@ class Parked:
         item = answer.get("Item")
         if item is None or "_parked" not in item:
             return None
+        item = self._ask("the documents table", lambda: self._whole(item)) or item
         body = {name: value for name, value in item.items() if not name.startswith("_") and name not in key}
         return _document(item), from_item(body)
+
+    def _whole(self, item: Item) -> Item | None:
+        try:
+            return whole(self._client, self._documents_table, item)
+        except PartsMissing as missing:
+            raise TransientError("a document's parts are not there while it is written: try again") from missing
 
     def payload(self, item: ParkedItem) -> bytes | None:
         """The whole payload of an entry, opened; None if it is gone or some of its parts are. Raises CannotOpen too."""
@@ -268,28 +278,6 @@ class Parked:
                     raise problem from None
             self._sleep(0.1 * 2**attempt * (0.5 + random.random()))
         raise AssertionError("the last attempt returns or raises")
-
-
-class Again:
-    """Parks what a retry could not use, in its old place, and remembers it by the record's sort key."""
-
-    def __init__(self, parking: Parking) -> None:
-        self._parking = parking
-        self.entries: dict[str, Entry] = {}
-
-    @property
-    def retries(self) -> int:
-        """As worker.parking.Parking.retries."""
-        return self._parking.retries
-
-    def tables(self) -> dict[str, str]:
-        """The parked tables with what they lack."""
-        return self._parking.tables()
-
-    def park(self, entries: Sequence[Entry]) -> None:
-        """Durable when it returns."""
-        self._parking.park(entries)
-        self.entries.update({entry.sk: entry for entry in entries})
 
 
 def _document(item: Item) -> ParkedDocument:

@@ -19,7 +19,8 @@ from worker.errors import FatalError
 from worker.horizon import horizon_millis
 from worker.log import Log
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, one_line_errors
-from worker.parked import RETRY_BATCH, Again, Parked, ParkedDocument, Payload
+from worker.parked import RETRY_BATCH, Parked, ParkedDocument, Payload
+from worker.parked_again import Again
 from worker.parked_choice import choice_options, chosen
 from worker.parked_export import from_line, to_items, to_line
 from worker.parked_items import ParkedItem
