@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-long fuzz bench bench-full bench-check recovery check fmt sbom lock clean help
+.PHONY: demo test test-long fuzz soak endurance bench bench-full bench-check recovery check fmt sbom lock clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ test-long: $(INSTALLED)
 fuzz: $(INSTALLED)
 	@$(BIN)/pip install --quiet --disable-pip-version-check atheris==3.0.0
 	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),10) $(TARGET)
+
+## make soak        composed faults on real child processes, SEEDS=1000 of them (or SECONDS=600, or SEED=17 alone), soak.json
+soak: $(INSTALLED)
+	@$(BIN)/python -m tests.soak.run --json soak.json --jobs $(or $(JOBS),1) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --seconds $(or $(SECONDS),0)) $(ARGS)
+
+## make endurance   the whole worker under load, MINUTES=60 left alone and as long with a kill every minute
+endurance: $(INSTALLED)
+	@$(BIN)/python -m tests.soak.endurance --minutes $(or $(MINUTES),60) --json endurance.json $(ARGS)
 
 ## make bench       all benchmarks, medians of 5 runs, about 20 minutes; RUNS=7 for more
 bench: $(INSTALLED)
