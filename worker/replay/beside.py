@@ -25,6 +25,7 @@ READ_EVERY_SECONDS: Final = 0.5
 """Of a shard, which answers five reads a second to all who poll it."""
 
 SAVE_EVERY_SECONDS: Final = 1.0
+TELL_EVERY_SECONDS: Final = 5.0
 BATCH_RECORDS: Final = 500
 
 
@@ -79,6 +80,7 @@ class Beside:
     now_millis: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     sleep: Callable[[float], None] = field(default=time.sleep)
     _saved: float = field(default=0.0, init=False)
+    _told: float = field(default=0.0, init=False)
 
     def run(self) -> None:
         """Read every shard to its end, children behind their parents. Raises FatalError; the state is saved."""
@@ -144,6 +146,8 @@ class Beside:
         if now - self._saved >= SAVE_EVERY_SECONDS:
             self._saved = now
             self.save(self.state)
+        if now - self._told >= TELL_EVERY_SECONDS:
+            self._told = now
             self.told(self.state)
 
 

@@ -23,7 +23,7 @@ from worker.replay.plan import Position
 from worker.replay.request import Request, instant, parse_request
 from worker.replay.run import Outlook, Replay, undo
 from worker.replay.status import Progress, State, progress
-from worker.replay.stream import Stream, at_number
+from worker.replay.stream import Stream
 from worker.settings import Settings
 from worker.supervisor.aws import clients
 
@@ -193,8 +193,7 @@ def _opened(path: Path) -> tuple[Backup, Replay]:
 
 def _progress(run: Replay, saved: Backup) -> Progress:
     def arrival(shard: str, position: Position) -> int | None:
-        first = run.stream.first(shard, at_number(position.checkpoint))
-        return first.arrival_millis if first else None
+        return run.stream.arrival(shard, position.checkpoint)
 
     return progress(saved, run.leases.rows(), run.now_millis(), arrival)
 

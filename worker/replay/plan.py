@@ -161,7 +161,7 @@ def _why_left(
     if asked == ENDED:
         return "no record from there on"
     if lease is not None and not asked.is_before(lease):
-        return "has not come so far yet"
+        return "its worker has not come so far yet"
     return ""
 
 

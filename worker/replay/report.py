@@ -69,7 +69,8 @@ def print_outlook(request: Request, outlook: Outlook, records_per_second: float,
             f"{found.payload_bytes / 1e6:,.1f}",
             "closed" if change.shard.closed else f"{found.per_second:,.0f}",
         )
-    console.print(table)
+    if outlook.plan.changes:
+        console.print(table)
     for shard, reason in sorted(outlook.plan.left.items()):
         console.print(f"{shard} stays as it is: {reason}", highlight=False)
     for shard in outlook.plan.expired:

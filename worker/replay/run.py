@@ -14,7 +14,7 @@ from worker.replay import backup
 from worker.replay.backup import Backup, Saved
 from worker.replay.estimate import Estimate
 from worker.replay.lease_rows import LeaseRows
-from worker.replay.plan import ENDED, Change, First, Plan, Position, durable, make_plan
+from worker.replay.plan import ENDED, Change, First, Plan, durable, make_plan
 from worker.replay.request import Kind, Request, instant, span
 from worker.replay.sampling import sample
 from worker.replay.shards import Shards
@@ -107,16 +107,10 @@ class Replay:
             change.undo,
             goal,
             first.arrival_millis if first else None,
-            self._arrival(name, goal),
+            self.stream.arrival(name, goal.checkpoint) if goal else None,
             found.records,
             found.exact,
         )
-
-    def _arrival(self, shard: str, position: Position | None) -> int | None:
-        if position is None:
-            return None
-        first = self.stream.first(shard, at_number(position.checkpoint))
-        return first.arrival_millis if first else None
 
     def apply(self, path: Path, saved: Backup, outlook: Outlook) -> Backup:
         """Reset every lease of the plan, parents first, and return when the table says so. Raises FatalError.

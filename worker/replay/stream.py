@@ -91,6 +91,10 @@ class Page:
     ended: bool
 
 
+class NoSuchNumber(FatalError):
+    """A shard has no record of that number, nor any behind it, that could be read."""
+
+
 class Stream:
     """One stream. Everything raises FatalError with one line, after some attempts where trying again may help."""
 
@@ -131,6 +135,14 @@ class Stream:
                 return None
         return None
 
+    def arrival(self, shard: str, number: str) -> int | None:
+        """When a record came in, or the first that is left behind it; None if that cannot be told any more."""
+        try:
+            first = self.first(shard, at_number(number))
+        except NoSuchNumber:
+            return None
+        return first.arrival_millis if first else None
+
     def pages(self, shard: str, start: Start, limit: int = PAGE_RECORDS) -> Iterator[Page]:
         """Page after page for as long as they are taken, or to the end of a closed shard; many may be empty."""
         iterator: str | None = None
@@ -156,7 +168,7 @@ class Stream:
             )
         except _Refused as refused:
             if start.number and refused.code in ("InvalidArgumentException", "ValidationException"):
-                raise FatalError(
+                raise NoSuchNumber(
                     f"{shard} has no sequence number {start.number}: expired, or of another shard"
                 ) from None
             raise

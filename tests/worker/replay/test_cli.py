@@ -134,7 +134,7 @@ def test_a_dry_run_says_where_it_would_start_and_changes_nothing(fleet: Fleet) -
     assert (shard["shard"], shard["lease"], shard["start"]["checkpoint"]) == (SHARD, "reset", "TRIM_HORIZON")
     assert shard["first_record"] == fleet.numbers[0]
     assert (shard["records"]["records"], shard["records"]["exact"]) == (5, True)
-    assert found["left"] == {OTHER: "has not come so far yet"}
+    assert found["left"] == {OTHER: "its worker has not come so far yet"}
     assert found["lag_seconds"] >= 0
     assert shown.exit_code == 0
     assert "5 records, 0.0 MB: all of them counted" in shown.stdout

@@ -240,7 +240,7 @@ def test_a_time_after_the_split_leaves_the_parent_alone() -> None:
 def test_a_shard_that_has_not_come_so_far_stays() -> None:
     plan = make_plan(FAMILY, LEASES, at(65, "other"), firsts(other=73))
 
-    assert (plan.changes, plan.left["other"]) == ((), "has not come so far yet")
+    assert (plan.changes, plan.left["other"]) == ((), "its worker has not come so far yet")
     assert plan.left["c1"] == "not named"
 
 

@@ -71,6 +71,7 @@ def test_a_shard_is_read_from_a_number_behind_it_and_from_a_time(ministack: Mini
     assert first.sequence == numbers[3]
     assert first.arrival_millis >= middle
     assert stream.first(SHARD, behind(numbers[4])) is None
+    assert stream.arrival(SHARD, numbers[3]) == first.arrival_millis
     assert stream.first(SHARD, at_time(int(time.time() * 1000) + 60_000)) is None
 
 
@@ -174,3 +175,4 @@ def test_a_number_that_has_expired_is_said() -> None:
 
     with pytest.raises(FatalError, match=f"{SHARD} has no sequence number 5: expired, or of another shard"):
         stream.first(SHARD, at_number("5"))
+    assert stream.arrival(SHARD, "5") is None
