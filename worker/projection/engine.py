@@ -57,7 +57,7 @@ def project(
     fan_outs = list(dict.fromkeys([*taken.fan_outs, *found.fan_outs]))
     if dues is None:
         yield from follow(plan, fan_outs, as_of, limits, counts)
-    else:
+    elif fan_outs:
         yield from put_due(dues, fan_outs, as_of)
         counts.due += len(fan_outs)
     yield from clean_up(taken.touched)
