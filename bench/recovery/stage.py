@@ -22,6 +22,8 @@ SHARDS: Final = 4
 PUT_EVERY_SECONDS: Final = 0.1
 LOOK_EVERY_SECONDS: Final = 0.05
 FIELDS: Final = 10
+FLOWS_SECONDS: Final = 4.0
+"""KCL's daemon as it comes reads a shard every second and a half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,9 @@ class Traffic:
         return longest
 
     def flows(self) -> bool:
-        """Whether every shard's document has changed within the last second."""
+        """Whether every shard's document has changed within the last seconds."""
         now = time.monotonic()
-        return all(arrivals and now - arrivals[-1][1] < 1.0 for arrivals in self.arrivals.values())
+        return all(arrivals and now - arrivals[-1][1] < FLOWS_SECONDS for arrivals in self.arrivals.values())
 
     def _send(self) -> None:
         kinesis = self.stage.ministack.client("kinesis")
