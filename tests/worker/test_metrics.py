@@ -81,6 +81,26 @@ def test_gauges_of_a_shard_vanish_with_its_process_and_counts_stay(tmp_path: Pat
     assert value(tmp_path, "nearview_records_total") == 6
 
 
+def test_the_largest_document_is_that_of_all_processes(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from tests.worker.child.counts import Counts
+from worker import metrics
+metrics.observe_document_limit(4_000_000)
+for size in SIZES:
+    metrics.observe_batch("shard-0", Counts(1, documents_written=2, documents_in_parts=1, largest_document=size), 1, 1)
+print(os.getpid())
+"""
+    for sizes in ("(500_000, 0)", "(3_000_000, 400_001)"):
+        pid = run_process(tmp_path, program.replace("SIZES", sizes))
+        metrics.process_ended(pid, tmp_path)
+
+    assert value(tmp_path, "nearview_largest_document_bytes") == 3_000_000
+    assert value(tmp_path, "nearview_documents_in_parts_total") == 4
+    run_process(tmp_path, program.replace("SIZES", "()"))
+    assert value(tmp_path, "nearview_document_limit_bytes") == 4_000_000
+
+
 def calls_of(batch: Counts) -> int:
     """Functions called to count a batch whose labels are known."""
     calls = 0
