@@ -15,8 +15,8 @@ from local.processes import ProcessError, wait_until
 
 START_SECONDS: Final = 400
 SETTLE_SECONDS: Final = 8.0
-GIVE_UP_SECONDS: Final = 180
-"""Longer than KCL's two minutes for a dead leader's lock."""
+GIVE_UP_SECONDS: Final = 300
+"""Longer than KCL's two minutes for a dead leader's lock and what comes after them."""
 HANG_GIVE_UP_SECONDS: Final = 120
 MOVE_SECONDS: Final = 240
 WATCH_SECONDS: Final = 20.0
