@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import check as checks
-from bench import commit_latency, documentation, query, results, throughput
+from bench import commit_latency, documentation, query, query_load, results, throughput
 from bench.child import ChildFailed
 from bench.machine import machine
 from bench.recovery.command import recovery
@@ -31,6 +31,12 @@ def _query(session: Session) -> Metrics:
     return query.measure(session.runs).metrics()
 
 
+def _query_load(session: Session) -> Metrics:
+    """The query function at the machine's limit, beside the same handler."""
+    session.say("query function under load")
+    return query_load.measure(session.runs)
+
+
 BENCHMARKS: Final[dict[str, Callable[[Session], Metrics]]] = {
     "flat": throughput.flat,
     "nested": throughput.nested,
@@ -43,6 +49,7 @@ BENCHMARKS: Final[dict[str, Callable[[Session], Metrics]]] = {
     "children": throughput.children,
     "fan_out": throughput.fan_out,
     "query": _query,
+    "query_load": _query_load,
     "commit_to_document": commit_latency.commit_to_document,
 }
 

@@ -164,10 +164,11 @@ def compiled_mapping() -> Mapping:
     return mapping
 
 
-def unpack(mapping: Mapping, folder: Path) -> None:
-    """The functions' zip file, as Lambda unpacks it."""
+def unpack(mapping: Mapping, folder: Path) -> int:
+    """The functions' zip file, as Lambda unpacks it. Returns its size."""
     packed = build(mapping.to_json(), COMMANDS_FILE.read_text("utf-8"), access_yaml="default: public")
     zipfile.ZipFile(io.BytesIO(packed)).extractall(folder)
+    return len(packed)
 
 
 def functions(unpacked: Path) -> dict[str, Function]:
@@ -183,6 +184,20 @@ def _site_packages() -> tuple[str, ...]:
     return tuple(dict.fromkeys((paths["purelib"], paths["platlib"])))
 
 
+def environment(server: Server) -> dict[str, str]:
+    """A function's settings."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_ENDPOINT_URL": server.url,
+        "DOCUMENTS_TABLE": TABLE,
+        "CURSOR_SECRET": "c" * 32,
+    }
+
+
 def run(server: Server, function: Function, size: int, calls: int) -> dict[str, Any]:
     """What `bench.answers` found. Raises ChildProcessError with the end of its log."""
     event = {
@@ -194,16 +209,6 @@ def run(server: Server, function: Function, size: int, calls: int) -> dict[str, 
         "requestContext": {"http": {"method": "GET", "path": f"/orders/{size}"}, "stage": "$default"},
         "isBase64Encoded": False,
     }
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
-        "AWS_ENDPOINT_URL": server.url,
-        "DOCUMENTS_TABLE": TABLE,
-        "CURSOR_SECRET": "c" * 32,
-    }
     flags = ["-I", "-S"] if function.compiled else ["-I", "-S", "-B"]
     with tempfile.NamedTemporaryFile("r", suffix=".json") as result:
         command = [sys.executable, *flags, str(ROOT / "bench" / "answers.py")]
@@ -211,7 +216,7 @@ def run(server: Server, function: Function, size: int, calls: int) -> dict[str, 
         run = subprocess.run(
             command,
             input=json.dumps(event),
-            env=environment,
+            env=environment(server),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -234,12 +239,13 @@ def store(server: Server, mapping: Mapping, size: int) -> Document:
     return Document(item_bytes(item), reply_bytes, metered["ConsumedCapacity"]["CapacityUnits"])
 
 
-def order(mapping: Mapping, size: int) -> Item:
-    """A new order with as many lines as make `size` kilobytes; its key is the size."""
+def order(mapping: Mapping, size: int, key: int | None = None) -> Item:
+    """A new order with as many lines as make `size` kilobytes; its key is the size if none is given."""
     (aggregate,) = mapping.aggregates
+    key = size if key is None else key
     lines: list[dict[str, Any]] = []
     body = {
-        "order_id": size,
+        "order_id": key,
         "customer_id": 1042,
         "status": "placed",
         "placed_at": "2026-03-01T09:30:00.123456Z",
@@ -248,13 +254,13 @@ def order(mapping: Mapping, size: int) -> Item:
         "lines": lines,
     }
     system = {
-        "pk": document_pk(aggregate.name, str(size)),
+        "pk": document_pk(aggregate.name, str(key)),
         "sk": "#",
         "_rev": 7,
         "_fp": "0123456789abcdef",
         "_gen": aggregate.generation,
         "_as_of": "2026-03-01T09:30:01.000006Z",
-        **aggregate.index_attributes(str(size), body),
+        **aggregate.index_attributes(str(key), body),
     }
     while item_bytes(item := to_item({**system, **body})) < size * 1000:
         number = len(lines) + 1

@@ -70,6 +70,17 @@ class Table:
     writes: float = 0.0
     changed: int = 0
     refused: int = 0
+    listed: dict[tuple[int, str], list[tuple[str, str, Stored]]] = field(default_factory=dict)
+
+    def by_index(self, index: int, partition: str) -> list[tuple[str, str, Stored]]:
+        """Sort value, partition key and item of all that an index has in a partition, in order; kept until a write."""
+        found = self.listed.get((index, partition))
+        if found is None:
+            rows = (row for one in self.partitions.values() for row in one.items.values())
+            keyed = ((_index_key(self.indexes[index], row), row) for row in rows)
+            mine = [(key[1]["S"], row[0]["pk"]["S"], row) for key, row in keyed if key and key[0]["S"] == partition]
+            found = self.listed[index, partition] = sorted(mine, key=lambda one: (one[0].encode(), one[1]))
+        return found
 
     def get(self, key: Key) -> Stored | None:
         """The item with a key."""
@@ -102,6 +113,8 @@ class Table:
 
     def _changed(self, old: Stored | None, new: Stored | None) -> float:
         self.changed += 1
+        if self.listed:
+            self.listed.clear()
         largest = max((stored for stored in (old, new) if stored is not None), key=lambda stored: stored[1])
         units = self.write_units(largest)
         for index in self.indexes:
@@ -263,8 +276,10 @@ class Tables:
 
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         table = self._table(request["TableName"])
-        if request.get("IndexName") or request.get("FilterExpression"):
-            raise invalid("queries of indexes and filters are not supported here")
+        if request.get("FilterExpression"):
+            raise invalid("filters are not supported here")
+        if request.get("IndexName"):
+            return self._index_query(request, table)
         names, values = request.get("ExpressionAttributeNames") or {}, request.get("ExpressionAttributeValues") or {}
         keys = key_condition(request["KeyConditionExpression"])
         if names.get(keys.partition, keys.partition) != "pk" or names.get(keys.sort, keys.sort) not in ("", "sk"):
@@ -280,6 +295,19 @@ class Tables:
             first = max(first, bisect_right(ordered, after[1]))
         rows = (partition.items[sk] for sk in ordered[first:last])
         return self._page(request, table, rows)
+
+    def _index_query(self, request: dict[str, Any], table: Table) -> dict[str, Any]:
+        """All of one partition of `idxN`, either way round, from its beginning: what lists ask for first."""
+        keys = key_condition(request["KeyConditionExpression"])
+        index = int(request["IndexName"].removeprefix("idx"))
+        if keys.sign or request.get("ExclusiveStartKey"):
+            raise invalid("bounds and pages of indexes are not supported here")
+        names, values = request.get("ExpressionAttributeNames") or {}, request["ExpressionAttributeValues"]
+        if names.get(keys.partition, keys.partition) != table.indexes[index][0]:
+            raise invalid("Query condition missed key schema element")
+        found = table.by_index(index, values[keys.partition_value]["S"])
+        rows = reversed(found) if request.get("ScanIndexForward") is False else iter(found)
+        return self._page(request, table, (row for _, _, row in rows))
 
     def _scan(self, request: dict[str, Any]) -> dict[str, Any]:
         table = self._table(request["TableName"])
