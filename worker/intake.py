@@ -38,7 +38,8 @@ _LOAD: Final = Operation.LOAD  # an enum's members are slow to look up in its cl
 class Taken:
     """What a batch of records came to; the newest commit time is of the source, epoch microseconds.
 
-    `moves`: records that change a primary key; whether they can be used depends on what is stored.
+    `events`: all that the records say of rows, in their order. `moves`: records that change a primary key; whether they
+    can be used depends on what is stored.
     """
 
     changes: list[RowChange] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Taken:
     ignored: int = 0
     newest_commit_micros: int | None = None
     heartbeat_micros: int = 0
+    events: list[ChangeEvent] = field(default_factory=list)
     moves: list[tuple[KeyMove, StreamRecord, ChangeEvent, tuple[RowChange, ...]]] = field(default_factory=list)
 
     def new_keys(self) -> list[RowId]:
@@ -122,10 +124,11 @@ class Intake:
         try:
             event = self._decode(record.data)
             table = event.table
-            if isinstance(event, ChangeEvent) and table in self._readers:
-                self._change(record, event, taken)
-                return
             if isinstance(event, ChangeEvent):
+                taken.events.append(event)
+                if table in self._readers:
+                    self._change(record, event, taken)
+                    return
                 if table == self._source.heartbeat_table:
                     taken.heartbeat_micros = event.commit_micros or taken.heartbeat_micros
                 else:

@@ -208,9 +208,9 @@ class Pipeline:
 
     def _process(self, records: Sequence[StreamRecord]) -> BatchReport:
         retries = self._retries()
-        if self._progress:
-            self._progress.take(records)
         taken = self._intake.take(records)
+        if self._progress:
+            self._progress.take(taken.events)
         if taken.moves:
             self._intake.settle(taken, self._store.drive(_stored_states(self._plan, taken.new_keys())))
         report = BatchReport(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -59,7 +59,7 @@ class ShardProgress:
         self._unsettled = self._tables
         self._next_save = 0.0
         self._in_turn_since: dict[str, int] = {}
-        self._batch: Sequence[StreamRecord] = ()
+        self._batch: Sequence[ChangeEvent] = ()
         self._incarnations = Incarnations()
         self._hot = HotRows()
 
@@ -68,9 +68,9 @@ class ShardProgress:
         """Everything up to there is durable, or due."""
         return self._progress.mark
 
-    def take(self, records: Sequence[StreamRecord]) -> None:
-        """A batch begins."""
-        self._batch = records
+    def take(self, events: Sequence[ChangeEvent]) -> None:
+        """A batch begins; `events`: all that its records say of rows, in their order."""
+        self._batch = events
 
     def before(self) -> Mark:
         """Up to where the shard was complete without the batch that has begun; asked only if something of it is due.
@@ -78,12 +78,8 @@ class ShardProgress:
         A change may come late, as after the load of its table; what a row of a load leads to is of no time at all.
         """
         mark = self.mark
-        for record in self._batch:
-            try:
-                event = self._source.decode(record.data)
-            except PoisonRecord:
-                continue
-            if isinstance(event, ChangeEvent) and event.table in self._tables:
+        for event in self._batch:
+            if event.table in self._tables:
                 if event.commit_micros is None or event.operation is _LOAD:
                     return NOTHING
                 mark = mark.earlier(Mark(event.commit_micros, self._place(event, self._incarnations)))
@@ -100,7 +96,7 @@ class ShardProgress:
         self._settle()
 
     def note(self, records: Sequence[StreamRecord], batch: Batch, incarnations: Incarnations) -> None:
-        """A batch is durable."""
+        """The batch that was taken is durable."""
         before, self._incarnations = self._progress, incarnations
         self._progress = before.later(self._look_at_end(records, batch, incarnations))
         self._note_loads(records, batch, before)
@@ -154,7 +150,7 @@ class ShardProgress:
         if not notes.first:
             notes = replace(notes, first=built)
         if loaded:
-            rows = self._newest_rows(records, batch, loaded)
+            rows = self._newest_rows(batch, loaded)
             rows = {table: max(at, notes.loads.get(table, 0)) for table, at in rows.items()}
             notes = replace(notes, loads={**notes.loads, **rows})
         self._notes = notes
@@ -164,17 +160,13 @@ class ShardProgress:
         if self._unsettled:
             self._look_for_ends(records, batch, before)
 
-    def _newest_rows(self, records: Sequence[StreamRecord], batch: Batch, loaded: set[str]) -> dict[str, int]:
+    def _newest_rows(self, batch: Batch, loaded: set[str]) -> dict[str, int]:
         """When the newest rows of loads were built. A batch of nothing else has said so already."""
         if all(operation == _LOAD for _, operation in batch.changes):
             return dict.fromkeys(loaded, batch.newest_commit_micros or 0)
         rows = dict.fromkeys(loaded, 0)
-        for record in records:
-            try:
-                event = self._source.decode(record.data)
-            except PoisonRecord:
-                continue
-            if isinstance(event, ChangeEvent) and event.operation is _LOAD and event.table in rows:
+        for event in self._batch:
+            if event.operation is _LOAD and event.table in rows:
                 rows[event.table] = max(rows[event.table], event.built_micros)
         return rows
 
@@ -192,7 +184,9 @@ class ShardProgress:
         ends = dict(self._notes.ends)
         if changed and (before.heartbeat_micros or not self._source.heartbeat_table):
             newest = before.mark.commit_micros
-            for event in self._changes(records):
+            for event in self._batch:
+                if event.operation is _LOAD:
+                    continue
                 commit = event.commit_micros or 0
                 if event.table in changed and commit < newest:
                     self._in_turn_since.pop(event.table, None)
@@ -203,15 +197,6 @@ class ShardProgress:
                 newest = max(newest, commit)
             self._notes = replace(self._notes, ends=ends)
         self._settle()
-
-    def _changes(self, records: Sequence[StreamRecord]) -> Iterator[ChangeEvent]:
-        for record in records:
-            try:
-                event = self._source.decode(record.data)
-            except PoisonRecord:
-                continue
-            if isinstance(event, ChangeEvent) and event.operation is not _LOAD:
-                yield event
 
     def _settle(self) -> None:
         self._unsettled = frozenset(table for table in self._tables if not self._notes.is_settled(table))

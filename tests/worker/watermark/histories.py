@@ -248,8 +248,8 @@ class World:
 
     def batch(self, batch: list[StreamRecord], intake: Intake, dues: Dues, progress: ShardProgress) -> Steps:
         """As worker.pipeline.Pipeline does it."""
-        progress.take(batch)
         taken = intake.take(batch)
+        progress.take(taken.events)
         report = BatchReport(
             len(batch),
             changes=taken.counts,

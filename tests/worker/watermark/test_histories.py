@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -86,6 +87,7 @@ def _marked_before_it_is_durable(patch: Patch) -> None:
     def early(self: World, records: Any, intake: Any, dues: Any, progress: Any) -> Any:
         taken = Intake(PLAN.mapping, SOURCE, notes_tables=False).take(records)
         report = BatchReport(changes=taken.counts, heartbeat_micros=taken.heartbeat_micros)
+        progress.take(taken.events)
         progress.note(records, report, Incarnations())
         yield from progress.save()
         yield from batch(self, records, intake, dues, progress)
@@ -97,7 +99,9 @@ def _due_since_its_own_batch(patch: Patch) -> None:
     """The mark behind the batch that puts it, not the one before."""
 
     def after(self: shard.ShardProgress) -> Mark:
-        return self.mark.later(self._look_at_end(self._batch, BatchReport(), Incarnations()).mark)
+        changes = [event for event in self._batch if event.operation != "load"]
+        marks = [Mark(event.commit_micros or 0, self._place(event, Incarnations())) for event in changes]
+        return functools.reduce(Mark.later, marks, self.mark)
 
     patch.setattr(shard.ShardProgress, "before", after)
 
