@@ -119,15 +119,24 @@ class Parked:
         item = answer.get("Item")
         if item is None or "_parked" not in item:
             return None
-        item = self._ask("the documents table", lambda: self._whole(item)) or item
+        item = self._whole(item)
         body = {name: value for name, value in item.items() if not name.startswith("_") and name not in key}
         return _document(item), from_item(body)
 
-    def _whole(self, item: Item) -> Item | None:
-        try:
-            return whole(self._client, self._documents_table, item)
-        except PartsMissing as missing:
-            raise TransientError("a document's parts are not there while it is written: try again") from missing
+    def _whole(self, item: Item) -> Item:
+        missing: list[PartsMissing] = []
+
+        def read() -> Item | None:
+            try:
+                return whole(self._client, self._documents_table, item)
+            except PartsMissing as problem:
+                missing.append(problem)
+                return None
+
+        found = self._ask("the documents table", read)
+        if missing:
+            raise TransientError("parts of the document are not there, as while it is written: try again, or verify it")
+        return found or item
 
     def payload(self, item: ParkedItem) -> bytes | None:
         """The whole payload of an entry, opened; None if it is gone or some of its parts are. Raises CannotOpen too."""
