@@ -68,5 +68,5 @@ def test_a_parked_document_shows_its_last_good_state_whole(tables: Tables, docum
     assert found[1] == {"state": "old", "lines": LINES}
     assert PARTS not in found[1]
     tables.client.delete_item(TableName=tables.documents, Key={"pk": items[0]["pk"], "sk": items[0]["sk"]})
-    with pytest.raises(TransientError, match="^parts of the document are not there"):
+    with pytest.raises(TransientError, match=r"^parts of the document are not there"):
         parked.document("order#1")
