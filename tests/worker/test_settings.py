@@ -75,6 +75,10 @@ def test_names_of_the_local_stack_are_not_ours_to_judge() -> None:
     assert parse(GOOD | {"NEARVIEW_LOCAL_DIR": "/tmp/x"})  # noqa: S108 - any text
 
 
+def test_a_shell_that_knows_the_source_may_start_a_worker() -> None:
+    assert parse(GOOD | {"NEARVIEW_SOURCE_URL": "postgresql://somewhere"})
+
+
 def test_every_setting_is_described_and_its_default_is_allowed() -> None:
     for attribute, spec in specs():
         assert spec.description.endswith("."), attribute
