@@ -52,14 +52,13 @@ class Publisher:
     def go(self) -> bool:
         """One round; whether it was this worker's turn. Raises whatever the store, `parts` and `parked` raise."""
         now = self._clock()
-        if not self._store.drive(take_turn(int(now * 1000), self._period_millis)):
-            if now - self._read_at >= READ_SECONDS:
-                self._read_at = now
-                self.complete = self._store.drive(read_complete(self._tables))
-            return False
-        self._read_at = now
-        self.complete = {**self.complete, **self._store.drive(raise_complete(self._marks(), now))}
-        return True
+        turn = self._store.drive(take_turn(int(now * 1000), self._period_millis))
+        if turn:
+            self.complete = {**self.complete, **self._store.drive(raise_complete(self._marks(), now))}
+        if now - self._read_at >= READ_SECONDS:
+            self._read_at = now
+            self.complete = self._store.drive(read_complete(self._tables))
+        return turn
 
     def _marks(self) -> dict[str, Mark]:
         parts = self._parts()

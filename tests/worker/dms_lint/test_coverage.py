@@ -103,3 +103,17 @@ def test_an_excluded_column_is_named() -> None:
         "mapping-parameters": {"partition-key-type": "primary-key", "exclude-columns": ["total"]},
     }
     assert (E, "rules[2].mapping-parameters.exclude-columns") in brief(_found(mapping))
+
+
+def _heartbeat(table: str, *rules: dict[str, Any]) -> list[str]:
+    documents = described(rules=list(rules))
+    found = lint(settings_of(documents), None, table)
+    return [finding.message for finding in found if "eartbeat" in finding.message or "HEARTBEAT" in finding.message]
+
+
+def test_a_heartbeat_table_must_be_sent_to_all_shards() -> None:
+    assert _heartbeat("shop.beat", SELECTION, OBJECT_MAPPING) == []
+    (not_sent,) = _heartbeat("ops.beat", SELECTION, OBJECT_MAPPING)
+    assert not_sent.startswith("NEARVIEW_HEARTBEAT_TABLE is ops.beat, which no selection rule includes")
+    (one_shard,) = _heartbeat("shop.beat", SELECTION)
+    assert one_shard.startswith("all heartbeats of shop.beat go to one shard")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from contract.keys import COMPLETE
 from tests.worker.watermark.histories import PLAN, SECOND, SOURCE, TABLES, Fell, Overclaimed, World
 from worker.intake import Intake
 from worker.pipeline import BatchReport
@@ -130,7 +131,7 @@ def _written_whatever_is_stored(patch: Patch) -> None:
         writes: list[Operation] = []
         stored = yield from complete.read_complete(list(marks))
         for table, mark in marks.items():
-            pk = f"{complete.COMPLETE}#{table}"
+            pk = f"{COMPLETE}#{table}"
             item = complete._item(pk, mark, "")
             writes.append(
                 Replace(TableName.DOCUMENTS, pk, "#", item, ())
