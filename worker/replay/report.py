@@ -52,7 +52,7 @@ def _change_json(change: Change, outlook: Outlook, records_per_second: float) ->
 
 def print_outlook(request: Request, outlook: Outlook, records_per_second: float, console: Console) -> None:
     """The dry run for people."""
-    console.print(f"replay {request.text()}", highlight=False)
+    console.print(f"replay {request.text()}", highlight=False, soft_wrap=True)
     table = grid()
     for title in ("shard", "lease", "from the record of"):
         table.add_column(title, no_wrap=True)
@@ -72,9 +72,9 @@ def print_outlook(request: Request, outlook: Outlook, records_per_second: float,
     if outlook.plan.changes:
         console.print(table)
     for shard, reason in sorted(outlook.plan.left.items()):
-        console.print(f"{shard} stays as it is: {reason}", highlight=False)
+        console.print(f"{shard} stays as it is: {reason}", highlight=False, soft_wrap=True)
     for shard in outlook.plan.expired:
-        console.print(f"{shard} has expired, its lease stays as it is", highlight=False)
+        console.print(f"{shard} has expired, its lease stays as it is", highlight=False, soft_wrap=True)
     _print_expectation(outlook, records_per_second, console)
 
 
@@ -96,6 +96,7 @@ def _print_expectation(outlook: Outlook, records_per_second: float, console: Con
             f" at {records_per_second:,.0f} records/s a shard, which is assumed; until leases are given out again, some"
             " seconds pass, too",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -131,7 +132,7 @@ def progress_line(found: Progress) -> str:
 
 def print_progress(saved: Backup, found: Progress, console: Console) -> None:
     """Shard by shard for people."""
-    console.print(f"replay {saved.asked}, begun {instant(saved.made_millis)}", highlight=False)
+    console.print(f"replay {saved.asked}, begun {instant(saved.made_millis)}", highlight=False, soft_wrap=True)
     table = grid()
     for title in ("shard", "state", "done", "records", "at the record of"):
         table.add_column(title, no_wrap=True)
@@ -145,7 +146,7 @@ def print_progress(saved: Backup, found: Progress, console: Console) -> None:
             instant(shard.at_millis) if shard.at_millis is not None else "",
         )
     console.print(table)
-    console.print(progress_line(found), highlight=False)
+    console.print(progress_line(found), highlight=False, soft_wrap=True)
 
 
 def started_json(saved: Backup, path: str) -> dict[str, Any]:
