@@ -55,6 +55,17 @@ def _to_attributes(values: dict[str, Any], depth: int) -> Item:
             found[name] = {"N": str(value)}
         elif value is None:
             found[name] = {"NULL": True}
+        elif kind is list and depth < MAX_DEPTH - 1:  # mostly of objects: a call less for each
+            found[name] = {
+                "L": [
+                    {"M": _to_attributes(item, depth + 2)}
+                    if type(item) is dict and "" not in item
+                    else to_attribute(item, depth + 1)
+                    for item in value
+                ]
+            }
+        elif kind is dict and depth < MAX_DEPTH and "" not in value:
+            found[name] = {"M": _to_attributes(value, depth + 1)}
         else:
             found[name] = to_attribute(value, depth)
     return found

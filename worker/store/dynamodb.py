@@ -182,12 +182,17 @@ class DynamoStore:
 
     def _calls(self, group: Sequence[Operation], pending: Sequence[int], replies: list[Any]) -> Iterator[Call]:
         gets: dict[tuple[TableName, tuple[str, ...]], list[int]] = {}
+        last: tuple[TableName | None, tuple[str, ...]] = None, ()
+        same: list[int] = []
         places: list[int] = []
         statements: list[bytes] = []
         for at in pending:
             operation = group[at]
             if isinstance(operation, Get):
-                gets.setdefault((operation.table, operation.attributes), []).append(at)
+                if operation.table is not last[0] or operation.attributes is not last[1]:
+                    last = operation.table, operation.attributes
+                    same = gets.setdefault((operation.table, operation.attributes), [])
+                same.append(at)
                 continue
             if isinstance(operation, Query):
                 yield self._page(operation, at, replies, (), None)
