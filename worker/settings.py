@@ -125,8 +125,8 @@ class Settings:
     parked_key: str = _text(
         "NEARVIEW_PARKED_KEY",
         "Secrets that payloads of parked records are sealed with: at least 32 bytes each, as text or base64, with"
-        " blanks between them. The first seals, all of them open. This, a file or a KMS key is needed when a mapping has"
-        " sensitive columns.",
+        " blanks between them. The first seals, all of them open. This, a file or a KMS key is needed when a mapping"
+        " has sensitive columns.",
         "",
         secret=True,
     )
@@ -150,8 +150,8 @@ class Settings:
     )
     heartbeat_table: str = _text(
         "NEARVIEW_HEARTBEAT_TABLE",
-        "Table of the source, as `schema.table`, that is written every second so that it is known up to when documents are"
-        " complete also while nothing else is written. Its records make no documents. Empty for none.",
+        "Table of the source, as `schema.table`, that is written every second so that it is known up to when documents"
+        " are complete also while nothing else is written. Its records make no documents. Empty for none.",
         "",
     )
     complete_millis: int = _number(
@@ -159,8 +159,8 @@ class Settings:
         1000,
         200,
         3_600_000,
-        "How often it is written up to when documents are complete: an item for each source table, whichever worker does"
-        " it. Every region pays for these writes.",
+        "How often it is written up to when documents are complete: an item for each source table, whichever worker"
+        " does it. Every region pays for these writes.",
     )
     initial_position: str = _text(
         "NEARVIEW_INITIAL_POSITION",
@@ -190,8 +190,8 @@ class Settings:
         4_000_000,
         400_000,
         16_000_000,
-        "The largest document that is stored, as DynamoDB counts bytes. One of more than 400,000 has its largest lists in"
-        " parts, items beside it; a larger one than this is parked. The API's functions hand over 6 MB at most.",
+        "The largest document that is stored, as DynamoDB counts bytes. One of more than 400,000 has its largest lists"
+        " in parts, items beside it; a larger one than this is parked. The API's functions hand over 6 MB at most.",
     )
     conditional_writes: str = _text(
         "NEARVIEW_CONDITIONAL_WRITES",
@@ -247,8 +247,8 @@ class Settings:
         60,
         5,
         3600,
-        "A child that works on something and shows no progress for this long is ended. Waiting for DynamoDB or the daemon"
-        " is no standstill.",
+        "A child that works on something and shows no progress for this long is ended. Waiting for DynamoDB or the"
+        " daemon is no standstill.",
     )
     java: str = _text(
         "NEARVIEW_JAVA",

@@ -82,8 +82,8 @@ _SQL: Final = {
         ),
         "UPDATE {table} SET beat = sysutcdatetime()",
         (
-            "-- a job of SQL Server Agent whose step loops: WHILE 1 = 1 BEGIN UPDATE {table} SET beat = sysutcdatetime();"
-            " WAITFOR DELAY '00:00:01' END"
+            "-- a job of SQL Server Agent whose step loops: WHILE 1 = 1 BEGIN UPDATE {table} SET beat ="
+            " sysutcdatetime(); WAITFOR DELAY '00:00:01' END"
         ),
     ),
 }

@@ -163,10 +163,15 @@ def _relations(aggregate: Aggregate, facts: Facts) -> Iterator[Warned]:
         within = [above for above in seen.above[1:] if above.kind is Kind.MANY]
         if node.kind is Kind.MANY and within:
             yield _at(
-                spot, Code.NESTED_MANY, f"{name}: a list within a list: all of it stands in one document of at most 4 MB"
+                spot,
+                Code.NESTED_MANY,
+                f"{name}: a list within a list: all of it stands in one document of at most 4 MB",
             )
         elif node.kind is Kind.MANY and not node.where:
-            text = f"{name}: nothing bounds this list; a document has at most 4 MB, and one of up to 400 KB is written as a whole"
+            text = (
+                f"{name}: nothing bounds this list; a document has at most 4 MB, and one of up to 400 KB is written as"
+                " a whole"
+            )
             yield _at(spot, Code.UNBOUNDED_MANY, text)
         if node.kind is Kind.ONE and len(seen.path) > 1 and node.lookup is Lookup.FOLLOW and seen.spread == 1:
             text = f"{name}: a change of one row of {node.table} rewrites every {aggregate.name} that shows it"

@@ -27,7 +27,7 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bounds in bytes. `document`: the largest that is stored; `left`: what stays in the item if moving lists is enough.
+    """Bounds in bytes. `document`: the largest stored; `left`: what stays in the item if moving lists is enough.
 
     A `list` is worth moving. Parts have at least `least_part` (but for the last of a list) and at most `part`, or one
     element; larger ones than `element` are made smaller, and none may be above `largest_element`.
