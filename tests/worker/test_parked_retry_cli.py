@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from local.ministack import MiniStack
 from tests.worker.conftest import Tables
 from tests.worker.dms_records import change, record
+from worker import parking
 from worker.cli import main
 from worker.compose import build_pipeline
 from worker.errors import SettingsError
@@ -122,6 +123,19 @@ def test_what_was_sealed_with_an_old_key_is_used_and_what_stays_is_sealed_with_t
 
 def test_two_workers_that_park_the_same_long_record_leave_one_that_opens(desk: Desk) -> None:
     """A zombie and its successor: each seals with a nonce of its own."""
+    _opens_after_a_zombie(desk)
+
+
+def test_parts_of_two_workers_that_meet_are_noticed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = parking.part_key
+    for module in ("worker.parking", "worker.parked"):
+        monkeypatch.setattr(f"{module}.part_key", lambda sk, number, mark: original(sk, number, ""))
+
+    with pytest.raises(AssertionError):
+        _opens_after_a_zombie(desk)
+
+
+def _opens_after_a_zombie(desk: Desk) -> None:
     parked = record(LARGE)
     desk.worker().process([parked])
     zombie = [item for item in desk.tables.items(desk.tables.parked) if "reason" not in item]

@@ -27,8 +27,9 @@ from worker.parking import RECORD_PK_PREFIX, Entry, Parking
 from worker.parking_limit import Held, ParkingLimit
 from worker.patience import Patience
 from worker.pipeline import BatchReport, Pipeline
+from worker.projection import documents
 from worker.projection.due import Dues
-from worker.projection.operations import Operation
+from worker.projection.operations import Operation, Replace, TableName, Update
 from worker.projection.plan import make_plan
 from worker.projection.referrers import Limits
 from worker.rebuild.state import raise_fence
@@ -231,6 +232,34 @@ def test_thousands_of_bad_records_are_parked_together(shop: Shop) -> None:
 
 def test_a_shard_that_holds_has_written_what_it_can_and_parks_nothing_until_it_goes_on(shop: Shop) -> None:
     """Whatever becomes of it while it holds, the batch is not done, so no checkpoint passes its records."""
+    _holds(shop)
+
+
+def _skips(pipeline: Pipeline, entries: Sequence[Entry]) -> bool:
+    return bool(pipeline._limit and entries)
+
+
+def _never_waits(pipeline: Pipeline, entries: Sequence[Entry]) -> bool:
+    pipeline._parking.park(entries)
+    return True
+
+
+def _parks_and_waits(pipeline: Pipeline, entries: Sequence[Entry]) -> bool:
+    pipeline._parking.park(entries)
+    return bool(pipeline._limit and pipeline._limit.take(len(entries)))
+
+
+@pytest.mark.parametrize("broken", [_skips, _never_waits, _parks_and_waits], ids=lambda broken: broken.__name__)
+def test_a_pipeline_that_does_not_hold_is_noticed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., bool]
+) -> None:
+    monkeypatch.setattr(Pipeline, "_park_at_once", broken)
+
+    with pytest.raises(AssertionError):
+        _holds(shop)
+
+
+def _holds(shop: Shop) -> None:
     seen: list[tuple[bool, list[tuple[str, str, str]]]] = []
     limit = Limit(1, lambda: seen.append((shop.tables.document("order", "1") is not None, shop.parked())))
     shop.pipeline = shop.child(limit=limit)
@@ -302,6 +331,27 @@ def test_a_shard_that_holds_goes_on_when_an_operator_allows_it(shop: Shop) -> No
 
 def test_a_document_heals_at_its_next_good_change_and_shows_its_last_good_state_until_then(shop: Shop) -> None:
     """Nobody has to do anything."""
+    _heals(shop)
+
+
+def test_a_document_that_keeps_its_flag_is_noticed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good state that only adds to what is stored would leave it on the list for ever."""
+    replace = documents._put
+
+    def update(pk: str, item: Any, head: Any, aggregate: Any) -> Operation:
+        made = replace(pk, item, head, aggregate)
+        if not isinstance(made, Replace):
+            return made
+        fields = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+        return Update(TableName.DOCUMENTS, pk, "#", fields, made.when)
+
+    monkeypatch.setattr(documents, "_put", update)
+
+    with pytest.raises(AssertionError):
+        _heals(shop)
+
+
+def _heals(shop: Shop) -> None:
     shop.process(order(1, position=1))
     shop.process(with_data(order(1, position=2), total=CANARY))
     parked = shop.tables.document("order", "1")
