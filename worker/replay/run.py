@@ -171,9 +171,9 @@ def undo(leases: LeaseRows, saved: Backup) -> dict[str, bool]:
     """Put the checkpoints back, children first; says of each shard whether that was done.
 
     Nothing is skipped by it: all up to there was durable before the replay. What has come so far again, or had not been
-    read before, stays.
+    read before, stays; so does what a command that died has not reset.
     """
     done: dict[str, bool] = {}
     for lease in reversed(saved.leases):
-        done[lease.shard] = bool(lease.applied and lease.undo and leases.put_back(lease.shard, lease.undo))
+        done[lease.shard] = bool(lease.undo and leases.put_back(lease.shard, lease.undo))
     return done
