@@ -23,7 +23,9 @@ MAX_MEMBERS: Final = 20_000
 ANY_DEPTH: Final = MAX_MEMBERS
 """Of a record that is only to be stored without what must not be seen, however it is nested."""
 
-_BYTES_OF_A_MEMBER: Final = 2
+NARROW_BYTES: Final = 2 * MAX_MEMBERS
+"""In so many bytes there cannot be too many members."""
+
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 """One that does not end goes to the end of the data: looked for again behind each quote, it would take for ever."""
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
@@ -31,7 +33,7 @@ _BRACKET: Final = re.compile(rb"[\[\]{}]")
 
 def is_wide(data: bytes) -> bool:
     """Whether there are so many separators that `check` has to look closer. Cheap for what is not long."""
-    return len(data) > _BYTES_OF_A_MEMBER * MAX_MEMBERS and (
+    return len(data) > NARROW_BYTES and (
         len(data) > MAX_RECORD_BYTES or max(data.count(b","), data.count(b":")) > MAX_MEMBERS
     )
 

@@ -25,7 +25,7 @@ from worker.records.envelope import (
     seconds,
     split_columns,
 )
-from worker.records.limits import is_wide
+from worker.records.limits import NARROW_BYTES, is_wide
 
 # each a little less than what the definition takes (MAX_NUMBER_EXPONENT), also of a zero with an exponent
 _EXACTLY: Final = Context(
@@ -142,7 +142,11 @@ def _decode_nothing(_: bytes) -> Any:
 
 
 def _is_suspect(data: bytes) -> bool:
-    return data.count(b"[") + data.count(b"{") > _MOST_OPENED or _LONG_NUMBER.search(data) is not None or is_wide(data)
+    return (
+        data.count(b"[") + data.count(b"{") > _MOST_OPENED
+        or _LONG_NUMBER.search(data) is not None
+        or (len(data) > NARROW_BYTES and is_wide(data))
+    )
 
 
 def _is_plain(row: dict[str, Any]) -> bool:
