@@ -4,7 +4,9 @@ A checkpoint says the same, but it is set back for a replay, and it does not say
 settled only the row is looked at: if what is stored is no older, whoever stored it has seen to the documents, or will,
 for a later record of its own. If it is missing or older, the record is processed like any other.
 
-Items in the rows table (pk `~settled`, sk the shard): `digest` of the mapping, and the sequence number `through`.
+Items in the rows table (pk `~settled`, sk the shard): `digest` of the mapping, and `through`: sequence number, and
+behind a dot the sub-sequence number, if it is not 0. A batch may end within an aggregated record, whose other parts are
+not settled then.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ SETTLED_PK: Final = "~settled"
 SAVE_SECONDS: Final = 1.0
 ENGINE: Final = "1"
 """What the engine makes of rows; a release that makes something else of them must not trust an earlier one's word."""
+
+Place = tuple[int, int]
+_NOTHING: Final[Place] = (0, 0)
 
 
 def digest(plan: Plan) -> str:
@@ -43,24 +48,24 @@ class Settled:
         self._digest = digest
         self._clock = clock
         self._stored: Item | None = None
-        self._saved = 0
-        self._through = 0
+        self._saved = _NOTHING
+        self._through = _NOTHING
         self._next_save = 0.0
 
     def begin(self) -> Steps[None]:
         """What the shard's workers have left; nothing of another mapping counts."""
         (self._stored,) = yield [Get(TableName.ROWS, SETTLED_PK, self._shard)]
         if self._stored is not None and self._stored["digest"]["S"] == self._digest:
-            self._through = self._saved = int(self._stored["through"]["S"])
+            self._through = self._saved = _position(self._stored)
 
     def covers(self, records: Sequence[StreamRecord]) -> bool:
         """Whether all of a batch is settled. Records come in the order of their sequence numbers."""
-        return bool(records) and self._through > 0 and int(records[-1].sequence_number) <= self._through
+        return bool(records) and self._through > _NOTHING and _place(records[-1]) <= self._through
 
     def note(self, records: Sequence[StreamRecord]) -> None:
         """A batch is durable, its documents too."""
         if records:
-            self._through = max(self._through, int(records[-1].sequence_number))
+            self._through = max(self._through, _place(records[-1]))
 
     def save(self) -> Steps[None]:
         """Store it if it has risen and was not stored within the last second.
@@ -75,7 +80,7 @@ class Settled:
             "pk": text(SETTLED_PK),
             "sk": text(self._shard),
             "digest": text(self._digest),
-            "through": text(str(self._through)),
+            "through": text(_place_text(self._through)),
         }
         write: Operation = Insert(TableName.ROWS, SETTLED_PK, self._shard, item)
         if self._stored is not None:
@@ -85,4 +90,17 @@ class Settled:
         (self._stored,) = yield [Get(TableName.ROWS, SETTLED_PK, self._shard)]
         self._saved = self._through
         if self._stored is not None and self._stored["digest"]["S"] == self._digest:
-            self._saved = max(self._saved, int(self._stored["through"]["S"]))  # never lower what another one has said
+            self._saved = max(self._saved, _position(self._stored))  # never lower what another one has said
+
+
+def _place(record: StreamRecord) -> Place:
+    return int(record.sequence_number), record.sub_sequence_number
+
+
+def _place_text(place: Place) -> str:
+    return "{}.{}".format(*place) if place[1] else str(place[0])
+
+
+def _position(item: Item) -> Place:
+    sequence_number, _, sub_sequence_number = item["through"]["S"].partition(".")
+    return int(sequence_number), int(sub_sequence_number or 0)

@@ -119,3 +119,19 @@ def test_everything_that_decides_on_documents_is_in_the_digest() -> None:
 
     assert len({digest(one) for one in plans}) == len(plans)
     assert digest(plan) == digest(_plan(MAPPING))
+
+
+def test_a_part_of_an_aggregated_record_says_nothing_of_its_other_parts() -> None:
+    """Their batch comes later; taken for settled, a row whose write lost its reply would keep no documents."""
+    workers = Workers()
+    parts = [replace(record, sub_sequence_number=at) for at, record in enumerate(_records(9, 9, 9))]
+    first = workers.begin()
+    first.note([*_records(8), *parts[:2]])
+    workers.now += SAVE_SECONDS
+    workers.store.drive(first.save())
+
+    for settled in (first, workers.begin()):
+        assert settled.covers(parts[:2])
+        assert not settled.covers(parts[1:])
+    workers.done(first, 10)
+    assert workers.begin().covers(parts)
