@@ -32,7 +32,7 @@ _MARK: Final = "~complete"
 class Document:
     """A document as readers may see it.
 
-    `as_of` is the commit time of the newest change it shows. A `parked` one is the last state that fitted, newer ones
+    `as_of`: it has every change committed before that time. A `parked` one is the last state that fitted, newer ones
     did not: its time is not known, because a document's `_as_of` moves on with the states that did not fit.
     `item`: of one in parts, what it was read from; it lacks lists until `Repository.whole` has put them in.
     """
