@@ -17,7 +17,7 @@ from tests.worker.dms_records import change
 from tests.worker.records import test_record_forms as forms
 from worker.records.envelope import NO_BEFORE_COLUMNS, BeforeColumns, ChangeEvent, Operation, decode
 from worker.records.errors import PoisonRecord
-from worker.records.quick import QuickReader
+from worker.records.quick import QuickReader, _is_suspect
 from worker.records.rows import row_body
 
 FIELD = "before-image"
@@ -191,3 +191,12 @@ def test_what_a_later_member_of_the_same_name_hides_is_refused_as_it_is_defined(
     )
 
     assert assert_same(data) is None
+
+
+@pytest.mark.parametrize("digits", [899, 900, 901])
+def test_a_long_number_is_seen_wherever_it_stands(digits: int) -> None:
+    """Only some of the bytes are looked at first."""
+    for before in range(950):
+        data = b"x" * before + b"7" * digits + b"x" * 300
+
+        assert _is_suspect(data) is (digits >= 900)
