@@ -33,6 +33,10 @@ _NOT_PACKED: Final = frozenset(
     {
         *("package.py", "commands_file.py", "access_file.py", "__main__.py"),
         *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_documents.py"),
+        *(
+            "mapping.py",
+            "frozen.py",
+        ),  # of the contract: what describes how documents are made, and values of the worker's
     }
 )
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)

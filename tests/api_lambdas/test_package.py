@@ -36,6 +36,17 @@ def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
     assert {name.partition("/")[0] for name in names} == {"api_lambdas", "contract", "fastjsonschema"}
     assert {"api_lambdas/query.py", "api_lambdas/command.py", "contract/keys.py", "fastjsonschema/LICENSE"} <= names
     assert not names & {"api_lambdas/package.py", "api_lambdas/commands_file.py", "api_lambdas/commands.yaml"}
+    assert not names & {
+        "api_lambdas/openapi.py",
+        "api_lambdas/access_file.py",
+        "api_lambdas/access.yaml",
+        "contract/mapping.py",
+    }
+    declared = {
+        f"api_lambdas/{name}"
+        for name in ("mapping.json", "commands.json", "access.json", "openapi.json", "openapi.html")
+    }
+    assert declared <= names
     assert {Path(name).suffix for name in names} == {".py", ".json", ".html", ""}
     assert len(packed) < 100_000
 
@@ -111,3 +122,25 @@ def test_wrong_commands_are_refused() -> None:
         build(MAPPING.to_json(), "a: 1", "mine.yaml")
 
     assert caught.value.problems == ("mine.yaml:1: a: expected `endpoint` and `body`",)
+
+
+def test_the_description_can_be_had_beside_the_zip(tmp_path: Path) -> None:
+    """For generators of clients; rules of access of another file are in it."""
+    (tmp_path / "m.json").write_text(MAPPING.to_json(), "utf-8")
+    (tmp_path / "access.yaml").write_text("default: public", "utf-8")
+    options = ["--mapping", str(tmp_path / "m.json"), "--out", str(tmp_path / "api.zip")]
+
+    assert main([*options, "--access", str(tmp_path / "access.yaml"), "--openapi", str(tmp_path / "o.json")]) == 0
+    described = json.loads((tmp_path / "o.json").read_text("utf-8"))
+    assert described["paths"]["/orders"]["get"]["security"] == []
+
+
+def test_wrong_rules_of_access_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the place in their file."""
+    (tmp_path / "m.json").write_text(MAPPING.to_json(), "utf-8")
+    (tmp_path / "access.yaml").write_text("default: iam\nroutes:\n  GET /order: public", "utf-8")
+
+    assert main(["--mapping", str(tmp_path / "m.json"), "--out", "x", "--access", str(tmp_path / "access.yaml")]) == 1
+    assert (
+        capsys.readouterr().err == f"{tmp_path}/access.yaml:3: GET /order: no such route, did you mean `GET /orders`?\n"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from typing import Any
 
@@ -144,6 +145,15 @@ def test_other_elliptic_keys_are_no_keys(changes: dict[str, Any]) -> None:
     assert isinstance(public_key(good), EllipticKey)
 
     assert public_key({**good, **changes}) is None
+
+
+def test_a_point_has_one_form() -> None:
+    """Coordinates beyond the field are another spelling of the same key, of which nobody should ask what it means."""
+    good = jwk(ec_key(0))
+    x = int.from_bytes(decoded(good["x"]), "big") + _P
+    spelt = base64.urlsafe_b64encode(x.to_bytes(33, "big")).rstrip(b"=").decode()
+
+    assert public_key({**good, "x": spelt}) is None
 
 
 @pytest.mark.parametrize("text", ["a", "YQ==", "YR", "Y Q", "YQ\n", "Y+", "é"])
