@@ -27,7 +27,8 @@ from rich.table import Table
 
 from tests.soak.child import Zygote
 from tests.soak.mutants import MUTANTS
-from tests.soak.play import Outcome, Play
+from tests.soak.outcome import Outcome
+from tests.soak.play import Play
 from tests.soak.rows import ROWS, scenario
 
 LOGS: Final = Path(".nearview") / "soak"

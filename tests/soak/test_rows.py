@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.soak.child import Programs
-from tests.soak.play import Outcome
+from tests.soak.outcome import Outcome
 from tests.soak.rows import AT_ONCE, ROWS, scenario
 from tests.soak.run import close, play
 
@@ -76,8 +76,8 @@ def test_a_row_loses_nothing_in_many_runs(row: int) -> None:
 
 
 def test_composed_faults_lose_nothing() -> None:
-    """Three rows at once."""
-    outcomes = [play(seed)[0] for seed in range(2)]
+    """Three rows at once. Seed 350 once lost a document: a part of an aggregated record was taken for settled."""
+    outcomes = [play(seed)[0] for seed in (0, 350)]
 
     assert [finding for outcome in outcomes for finding in outcome.findings] == []
     assert len(_struck(outcomes)) > AT_ONCE
