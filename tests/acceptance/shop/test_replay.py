@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local.progress import is_passed
 from tests.acceptance.live import Live, wait_for, workload
 from worker.replay.request import instant
 
@@ -19,7 +20,8 @@ def test_a_replay_under_load_reads_from_its_point_on_and_nothing_is_lost_or_goes
     path, parked = str(tmp_path / "backup.json"), shop.parked()
     with workload(shop, rate=15, seed=6):
         work(shop, 50)
-        point = newest_arrival(shop)
+        point, numbers = newest(shop)
+        wait_for("checkpoints behind that", lambda: is_passed(shop.running, numbers))
         work(shop, 200)
         with documents_watched(shop) as backward:
             before = shop.counted("nearview_records_total")
@@ -51,18 +53,19 @@ def work(live: Live, records: int) -> None:
     wait_for("records processed", lambda: live.counted("nearview_records_total") >= before + records)
 
 
-def newest_arrival(live: Live) -> str:
-    """When the newest record came in, by the stream's clock."""
+def newest(live: Live) -> tuple[str, dict[str, int]]:
+    """When the newest record came in, by the stream's clock, and the newest of each shard."""
     kinesis = live.running.ministack.client("kinesis")
     stream = live.running.storage.stream
-    newest = 0.0
+    arrivals, numbers = [], {}
     for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
         iterator = kinesis.get_shard_iterator(
             StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
-        records = kinesis.get_records(ShardIterator=iterator)["Records"]
-        newest = max(newest, *(record["ApproximateArrivalTimestamp"].timestamp() for record in records))
-    return instant(round(newest * 1000))
+        *_, last = kinesis.get_records(ShardIterator=iterator)["Records"]
+        arrivals.append(last["ApproximateArrivalTimestamp"].timestamp())
+        numbers[shard["ShardId"]] = int(last["SequenceNumber"])
+    return instant(round(max(arrivals) * 1000)), numbers
 
 
 def initialized(live: Live) -> dict[str, str]:
