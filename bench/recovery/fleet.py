@@ -72,8 +72,11 @@ class Fleet:
         return found.owner.partition(".")[0] if found else ""
 
     def owners(self) -> dict[str, str]:
-        """The worker that has each shard."""
-        return {lease.shard: lease.owner.partition(".")[0] for lease in self._tables().leases()}
+        """The worker that has each shard; nobody while it is handed over."""
+        return {
+            lease.shard: "" if lease.checkpoint_owner else lease.owner.partition(".")[0]
+            for lease in self._tables().leases()
+        }
 
     def _tables(self) -> LeaseTables:
         return LeaseTables(self.stage.ministack.client("dynamodb"), self.application)
