@@ -108,10 +108,13 @@ def _journal(overlay: Overlay, counts: Counts) -> Journal:
 
 def _whole(overlay: Overlay, item: Item) -> Item:
     """A document with its lists, as far as they are there."""
+    found: Item | None = item
     try:
-        return overlay.drive(read_document(item["pk"]["S"])) or item if PARTS in item else item
+        if PARTS in item:
+            found = overlay.drive(read_document(item["pk"]["S"]))
     except PartsMissing:
         return item
+    return found or item
 
 
 def _documents(overlay: Overlay) -> list[Document]:
