@@ -47,7 +47,7 @@ IMPORTERS = {
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
         "worker.rebuild.parts_cli",
-        *("worker.status.cli", "worker.trace.cli", "worker.heartbeat.cli"),
+        *("worker.status.cli", "worker.trace.cli"),
         *("worker.replay.cli", "worker.replay.beside_cli"),
     },
     "rich": {
