@@ -102,8 +102,8 @@ def _cursor_before_the_rebuild(patch: pytest.MonkeyPatch, _: Faults) -> None:
         moved = list(zip(items, [page.cursor for page in pages], strict=False))
         yield [move(item, cursor, dues) for item, cursor in moved]
 
-        found_due, *_ = yield from rebuild_slice(plan, dues, passes, AS_OF, size, done.counts)
-        yield from due.put_due(dues, found_due, AS_OF)
+        rebuilt = yield from rebuild_slice(plan, dues, passes, AS_OF, size, done.counts)
+        yield from due.put_due(dues, rebuilt[0], AS_OF)
         done.last = moved[-1][0].sk
         return done
 
