@@ -54,8 +54,9 @@ def test_one_whose_reports_are_not_known_is_given_two_heartbeats() -> None:
 
 
 def test_the_silence_of_another_leader_is_not_this_ones() -> None:
-    other = replace(FIRST, owner="w3.c")
-    assert not any(stale((0.0, other, "a"), (40.0, FIRST, "a"), (59.0, FIRST, "a")))
+    watch = LeaderWatch(silence_seconds=120.0)
+    looks = ((0.0, replace(FIRST, owner="w3.c")), (90.0, FIRST), (126.0, FIRST))
+    assert not any(watch.is_stale(leader, "a", now) for now, leader in looks)
 
 
 @pytest.mark.parametrize(("report_millis", "seconds"), [(500, 20.0), (3333, 20.0), (30_000, 120.0)])
