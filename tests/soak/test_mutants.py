@@ -17,6 +17,7 @@ def _ends() -> Iterator[None]:
     close()
 
 
+TRIED = 12
 OF_THE_STORE = (
     *("unprocessed_is_absent", "throttled_statement_is_done", "lost_reply_is_done", "document_not_conditioned"),
     *("due_forgotten", "parking_gives_up", "poison_dropped", "order_of_arrival_is_the_version"),
@@ -36,10 +37,10 @@ def test_a_planted_defect_is_caught(name: str) -> None:
 
 
 def _is_caught(name: str) -> None:
+    """By the run that is known to show it, or by one of the next: what a child asks for changes with the worker."""
     mutant = MUTANTS[name]
-    outcome, _ = play(mutant.seed, mutant.rows, name)
 
-    assert outcome.findings
+    assert any(play(seed, mutant.rows, name)[0].findings for seed in range(mutant.seed, mutant.seed + TRIED))
 
 
 @pytest.mark.long
