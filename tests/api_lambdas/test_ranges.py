@@ -64,9 +64,10 @@ def test_texts(value: str, bound: dict[str, str], names: list[str], key: str, mo
     st.sampled_from(["a", "ab", "abc", "b", ""]),
     st.fixed_dictionaries(dict.fromkeys(BOUND, st.sampled_from(["a", "ab", "abb", ""]))),
     SOME,
+    MORE,
 )
-def test_beginnings_of_each_other(value: str, bound: dict[str, str], names: list[str]) -> None:
-    check("text", str, value, bound, names, "\x00key", [])
+def test_beginnings_of_each_other(value: str, bound: dict[str, str], names: list[str], more: list[Any]) -> None:
+    check("text", str, value, bound, names, "\x00key", more)
 
 
 FIRST, LAST = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001  the strategy puts the zone to them
