@@ -223,7 +223,7 @@ class Daemon:
         if action == "leaseLost" or (action == "shardEnded" and holder.shard.ended):
             holder.action, holder.owns = "leaseLost", False
             holder.child.close_input()
-        elif action == "shardEnded":
+        elif action == "shardEnded" and holder.owns:
             self.outcome.broken.append(f"{holder.shard.name}: its end is reported and not checkpointed")
             holder.action, holder.owns, holder.shard.ended = "leaseLost", False, True
             holder.child.close_input()
