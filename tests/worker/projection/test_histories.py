@@ -135,8 +135,8 @@ def _no_condition_on_the_image(patch: pytest.MonkeyPatch) -> Faults:
 def _stale_is_done(patch: pytest.MonkeyPatch) -> Faults:
     store_rows = images.store_rows
 
-    def without_stale(plan: Any, rows: Any, counts: Any) -> Any:
-        touched = yield from store_rows(plan, rows, counts)
+    def without_stale(plan: Any, rows: Any, counts: Any, *, settled: bool) -> Any:
+        touched = yield from store_rows(plan, rows, counts, settled=settled)
         newest = {row_id: max(folded.versions) for row_id, folded in rows.items()}
         return [row for row in touched if row.version == newest.get((row.table, row.key))]
 

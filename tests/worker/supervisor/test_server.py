@@ -109,7 +109,11 @@ def test_a_swept_process_leaves_its_counts_and_no_file_of_its_own(server: Server
     assert "nearview_records_total 12.0" in text
     assert 'nearview_commit_to_document_seconds_bucket{le="+Inf"} 2.0' in text
     assert "shard=" not in text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["counter_merged.db", "histogram_merged.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "counter_merged.db",
+        "gauge_max_merged.db",
+        "histogram_merged.db",
+    ]
 
 
 def test_other_paths_are_not_found(server: Server) -> None:
