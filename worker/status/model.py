@@ -111,6 +111,11 @@ def problems(status: Status) -> Iterator[str]:
             yield f"{table.table} is parked: {table.parked}"
         elif table.complete_seconds is not None and table.complete_seconds > BEHIND_SECONDS:
             yield f"{table.table} is complete up to {table.complete_up_to} only, {age(table.complete_seconds)} ago"
+    for table in status.tables:
+        if table.parked_records:
+            yield f"{table.table}: {table.parked_records} of its records are parked (nearview parked list)"
+    if status.parked_documents:
+        yield f"parked documents: {status.parked_documents}; they keep an older state than their rows have (nearview parked list)"
     for worker in status.workers:
         for problem in worker.problems or ():
             yield f"{worker.worker}: {problem}"

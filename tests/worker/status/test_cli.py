@@ -106,6 +106,7 @@ def test_what_is_parked_and_who_is_missing_is_said(fleet: Fleet) -> None:
     assert "before image" in by_name["shop.orders"]["parked"]
     assert by_name["shop.orders"]["parked_records"] == 1
     assert any(line.startswith("shop.orders is parked") for line in found["problems"])
+    assert "shop.orders: 1 of its records are parked (nearview parked list)" in found["problems"]
     assert f"{SHARDS[1]} has no owner" in found["problems"]
     assert [s["behind_records"] for s in found["shards"]][1] >= 2
 
@@ -143,3 +144,18 @@ def test_what_cannot_be_looked_at_is_one_line(fleet: Fleet, monkeypatch: pytest.
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert "nobody-has-it" in result.stderr
+
+
+def test_parked_documents_need_somebody(fleet: Fleet) -> None:
+    fleet.load_all()
+    fleet.publish()
+    unfit = fleet.order(1, "update")
+    unfit["data"]["total"] = "no number"
+    fleet.put(0, unfit)
+
+    found, code = look("--no-stream")
+
+    assert (found["parked_documents"], code) == (1, 1)
+    assert (
+        "parked documents: 1; they keep an older state than their rows have (nearview parked list)" in found["problems"]
+    )
