@@ -115,7 +115,7 @@ def problems(status: Status) -> Iterator[str]:
         if table.parked_records:
             yield f"{table.table}: {table.parked_records} of its records are parked (nearview parked list)"
     if status.parked_documents:
-        yield f"parked documents: {status.parked_documents}; they keep an older state than their rows have (nearview parked list)"
+        yield f"parked documents: {status.parked_documents}; each keeps an older state (nearview parked list)"
     for worker in status.workers:
         for problem in worker.problems or ():
             yield f"{worker.worker}: {problem}"

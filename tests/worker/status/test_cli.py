@@ -157,5 +157,5 @@ def test_parked_documents_need_somebody(fleet: Fleet) -> None:
 
     assert (found["parked_documents"], code) == (1, 1)
     assert (
-        "parked documents: 1; they keep an older state than their rows have (nearview parked list)" in found["problems"]
+        "parked documents: 1; each keeps an older state (nearview parked list)" in found["problems"]
     )
