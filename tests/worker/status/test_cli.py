@@ -156,6 +156,4 @@ def test_parked_documents_need_somebody(fleet: Fleet) -> None:
     found, code = look("--no-stream")
 
     assert (found["parked_documents"], code) == (1, 1)
-    assert (
-        "parked documents: 1; each keeps an older state (nearview parked list)" in found["problems"]
-    )
+    assert "parked documents: 1; each keeps an older state (nearview parked list)" in found["problems"]
