@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from contract.frozen import frozen
+from contract.keys import ROW_SK
 from contract.mapping import Reference
 from contract.values import AttributeValue, Item
 from worker.projection.merge import RowState, lag_text, parse_state, read_stored
+from worker.projection.operations import Insert, InsertImage, TableName
 from worker.projection.plan import NOWHERE, Link
 from worker.records.rows import Row, raw_number, row_body
 
@@ -60,23 +62,20 @@ class Image:
     def attributes(self) -> dict[str, AttributeValue]:
         """All of it but the keys, for a write over another image."""
         return {
-            **self._always(),
+            "rev": {"N": str(self.revision)},
+            "v": {"S": self.state.version},
+            "row": {"S": self.body},
+            "cov": {"S": _covered_text(self.covered)},
             "lag": {"S": self.lag},
             "former": {"S": self.former_text},
             "copied": {"S": self.copied_text},
         }
 
-    def first_attributes(self) -> dict[str, AttributeValue]:
+    def first(self, pk: str) -> Insert:
         """The same where nothing is written over: what an ordinary row has not is left out."""
-        return self.attributes() if self.lag or self.copied_text or self.former else self._always()
-
-    def _always(self) -> dict[str, AttributeValue]:
-        return {
-            "rev": {"N": str(self.revision)},
-            "v": {"S": self.state.version},
-            "row": {"S": self.body},
-            "cov": {"S": _covered_text(self.covered)},
-        }
+        if self.lag or self.copied_text or self.former:
+            return Insert(TableName.ROWS, pk, ROW_SK, {"pk": {"S": pk}, "sk": {"S": ROW_SK}, **self.attributes()})
+        return InsertImage(pk, self.state.version, self.body, _covered_text(self.covered))
 
 
 def make_image(

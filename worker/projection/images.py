@@ -14,7 +14,6 @@ from worker.projection.operations import (
     Condition,
     Delete,
     Get,
-    Insert,
     InsertEdge,
     Operation,
     Refused,
@@ -281,7 +280,7 @@ def _kept_copies(plan: Plan, table: str, links: frozenset[Link], stored: Image) 
 def _image_write(row_id: RowId, image: Image, stored: Image | None) -> Operation:
     pk = row_pk(*row_id)
     if stored is None:
-        return Insert(TableName.ROWS, pk, ROW_SK, {"pk": {"S": pk}, "sk": {"S": ROW_SK}, **image.first_attributes()})
+        return image.first(pk)
     return Update(TableName.ROWS, pk, ROW_SK, image.attributes(), still(stored))
 
 

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from contract.frozen import frozen
+from contract.keys import ROW_SK
 from contract.values import AttributeValue, Item
 
 
@@ -84,6 +85,33 @@ class InsertEdge(Insert):
     def item(self) -> Item:
         """Its key and the version of the change that made the row point there."""
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}, "v": {"S": self.version}}
+
+
+class InsertImage(Insert):
+    """The same for the first image of an ordinary row: its version, its kept columns and what covers it, as texts."""
+
+    __slots__ = ("body", "covered", "version")
+
+    table = TableName.ROWS
+    sk = ROW_SK
+
+    def __init__(self, pk: str, version: str, body: str, covered: str) -> None:
+        self.pk = pk  # type: ignore[misc]
+        self.version = version
+        self.body = body
+        self.covered = covered
+
+    @property
+    def item(self) -> Item:
+        """Its key and the image's attributes."""
+        return {
+            "pk": {"S": self.pk},
+            "sk": {"S": ROW_SK},
+            "rev": {"N": "1"},
+            "v": {"S": self.version},
+            "row": {"S": self.body},
+            "cov": {"S": self.covered},
+        }
 
 
 @frozen

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from contract.keys import MOST_BYTES_OF_A_CHARACTER
 from contract.values import AttributeValue
-from worker.projection.operations import Condition, Delete, Get, Insert, InsertEdge, Query, Replace, Update
+from worker.projection.operations import Condition, Delete, Get, Insert, InsertEdge, InsertImage, Query, Replace, Update
 
 GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
@@ -24,6 +25,8 @@ _PARAMETERS: Final = b'","Parameters":'
 _END: Final = b"}"
 _EDGE: Final = b'%b","Parameters":[{"S":%b},{"S":%b},{"S":%b}]}'
 _EDGE_NAMES: Final = ("pk", "sk", "v")
+_IMAGE: Final = b'%b","Parameters":[{"S":%b},{"S":"#"},{"N":"1"},{"S":%b},{"S":%b},{"S":%b}]}'
+_IMAGE_NAMES: Final = ("pk", "sk", "rev", "v", "row", "cov")
 _END_RETURN_OLD: Final = b',"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
 _RETURN_OLD: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 _TELL_UNITS: Final = {"ReturnConsumedCapacity": "TOTAL"}
@@ -127,6 +130,15 @@ def statement(table: str, operation: Statement) -> bytes | None:
     if type(operation) is InsertEdge:
         dumps = orjson.dumps
         return _EDGE % (_insert(table, _EDGE_NAMES), dumps(operation.pk), dumps(operation.sk), dumps(operation.version))
+    if type(operation) is InsertImage and len(operation.body) < LARGEST_STATEMENT_BYTES // MOST_BYTES_OF_A_CHARACTER:
+        dumps = orjson.dumps
+        return _IMAGE % (
+            _insert(table, _IMAGE_NAMES),
+            dumps(operation.pk),
+            dumps(operation.version),
+            dumps(operation.body),
+            dumps(operation.covered),
+        )
     if isinstance(operation, Insert):
         item = operation.item
         start = _insert(table, tuple(item))

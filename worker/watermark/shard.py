@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -183,20 +183,33 @@ class ShardProgress:
         changed = self._unsettled.intersection(table for table, operation in batch.changes if operation != _LOAD)
         ends = dict(self._notes.ends)
         if changed and (before.heartbeat_micros or not self._source.heartbeat_table):
-            newest = before.mark.commit_micros
-            for event in self._batch:
-                if event.operation is _LOAD:
-                    continue
-                commit = event.commit_micros or 0
-                if event.table in changed and commit < newest:
-                    self._in_turn_since.pop(event.table, None)
-                elif event.table in changed:
-                    since = self._in_turn_since.setdefault(event.table, event.built_micros)
-                    if event.built_micros - since >= IN_TURN_MICROS:
-                        ends[event.table] = max(event.built_micros, ends.get(event.table, 0))
-                newest = max(newest, commit)
+            for table, built in self._in_turn(changed, before.mark.commit_micros):
+                since = self._in_turn_since.setdefault(table, built)
+                if built - since >= IN_TURN_MICROS:
+                    ends[table] = max(built, ends.get(table, 0))
             self._notes = replace(self._notes, ends=ends)
         self._settle()
+
+    def _in_turn(self, tables: Collection[str], newest: int) -> Iterator[tuple[str, int]]:
+        """Tables whose changes come in their turn, and when these were built; forgets since when of those out of turn.
+
+        Mostly all of a batch does: then its first and last change of a table say all, and no other is looked at.
+        """
+        changes = [event for event in self._batch if event.operation is not _LOAD]
+        commits = [event.commit_micros or 0 for event in changes]
+        if commits and commits[0] >= newest and commits == sorted(commits):
+            first = {event.table: event.built_micros for event in reversed(changes)}
+            last = {event.table: event.built_micros for event in changes}
+            for table in tables:
+                yield table, first[table]
+                yield table, last[table]
+            return
+        for event, commit in zip(changes, commits, strict=True):
+            if event.table in tables and commit < newest:
+                self._in_turn_since.pop(event.table, None)
+            elif event.table in tables:
+                yield event.table, event.built_micros
+            newest = max(newest, commit)
 
     def _settle(self) -> None:
         self._unsettled = frozenset(table for table in self._tables if not self._notes.is_settled(table))

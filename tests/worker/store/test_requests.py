@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.projection.operations import Condition, Delete, Get, Insert, Query, Replace, TableName, Update, number, text
+from worker.projection.operations import (
+    Condition,
+    Delete,
+    Get,
+    Insert,
+    InsertEdge,
+    InsertImage,
+    Query,
+    Replace,
+    TableName,
+    Update,
+    number,
+    text,
+)
 from worker.store import requests
 
 ROWS, DOCUMENTS = TableName.ROWS, TableName.DOCUMENTS
@@ -114,6 +127,17 @@ def test_an_insert_is_a_statement() -> None:
         "Statement": "INSERT INTO \"t\" VALUE {'pk': ?, 'sk': ?, 'v': ?}",
         "Parameters": [text("p"), text("#"), text("1")],
     }
+
+
+@given(st.text(min_size=1), st.text(), st.text(), st.text(), st.integers(0, 3))
+def test_edges_and_images_are_inserted_as_any_item_is(pk: str, one: str, two: str, three: str, large: int) -> None:
+    """The short ways come to the same, also where the statement must go alone."""
+    long = two * 100 ** min(large, 2) + "x" * 20_000 * large
+    for short in (InsertEdge(pk, one, two), InsertImage(pk, one, long, three)):
+        plain = Insert(short.table, short.pk, short.sk, short.item)
+
+        assert requests.statement("t", short) == requests.statement("t", plain)
+        assert requests.alone("t", short) == requests.alone("t", plain)
 
 
 def test_an_update_names_the_whole_key_and_its_conditions() -> None:
