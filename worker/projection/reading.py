@@ -180,7 +180,8 @@ def _next_level(level: Level, memory: Memory, just_read: Collection[RowId], look
                 row = image.state.row if image is not None else None
                 if row is None or not shape.lets_through(row):
                     continue
-                early = shape.many and not shape.manys
+                # a child that was itself read earlier, as somebody's guess, may be older than what it looks up
+                early = shape.many and not shape.manys and (shape.table, key) in just_read
                 for child in shape.lookups:
                     target = child.reads_join(row)
                     if target is not None:
