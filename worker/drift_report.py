@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.mapping import Mapping, Node, Template
+from worker.instants import instant
 from worker.records.drift import Drift, Ledger, What
 
 _BREAKS: Final = frozenset({What.VANISHED, What.RETYPED})
@@ -25,8 +25,7 @@ class Finding:
     @property
     def at(self) -> str:
         """When DMS built the record."""
-        moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=self.drift.at)
-        return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return instant(self.drift.at, "seconds")
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""

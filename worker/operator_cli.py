@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 import click
@@ -16,6 +17,17 @@ EXIT_NOT_ALL: Final = 1
 EXIT_UNUSABLE: Final = 2
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+
+mappings_option: Final = click.option(
+    "--mappings",
+    envvar="NEARVIEW_MAPPINGS",
+    type=click.Path(path_type=Path),
+    default=Path("mappings"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder of the mapping files.",
+)
 
 
 def operator_settings(environ: Mapping[str, str], needed: tuple[str, ...]) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Final, Protocol
 
 from worker.due_work import DueReport, DueWork
 from worker.errors import FatalError
+from worker.instants import instant
 from worker.intake import Intake
 from worker.log import Event, Log
 from worker.parking import Entry
@@ -159,7 +159,7 @@ class Pipeline:
         self._notes_tables = notes_tables
         self._clock = clock
         self._refreshed = float("-inf")
-        self._as_of = _instant(0)
+        self._as_of = instant(0)
         self._habit = Habit()
         self._dues = dues
         self._limit = limit
@@ -190,10 +190,8 @@ class Pipeline:
 
         Whatever becomes of it has nothing to do with checkpoints.
         """
-        if self._settled and self._has_begun:
-            self._store.drive(self._settled.save())
-        if self._progress and self._has_begun:
-            self._store.drive(self._progress.save())
+        if self._has_begun:
+            self._save()
         if self._due_work is None:
             return None
         try:
@@ -231,11 +229,10 @@ class Pipeline:
             self._parking.park(taken.entries)
         if self._settled:
             self._settled.note(records)
-            self._store.drive(self._settled.save())
         if self._progress:
             self._progress.note(records, report, self._intake.incarnations)
             self._progress.sample([(change.table, change.key) for change in _some(taken.changes)])
-            self._store.drive(self._progress.save())
+        self._save()
         report.retries = self._retries() - retries
         report.read_units, report.write_units = self._reads.read(), self._writes.read()
         return report
@@ -265,6 +262,12 @@ class Pipeline:
             report.drift[table] += 1
             self._log.warning(Event.DRIFT_SEEN, table=table, position=one.position, message=one.text)
 
+    def _save(self) -> None:
+        """Store what is said of the shard, as far as it is time to."""
+        for said in (self._settled, self._progress):
+            if said:
+                self._store.drive(said.save())
+
     @property
     def _has_begun(self) -> bool:
         """Whether it is known what is stored of the shard; before that nothing is to be said of it."""
@@ -286,7 +289,7 @@ class Pipeline:
             if self._progress:
                 self._store.drive(self._progress.begin())
         if self._progress:
-            self._as_of = _instant(self._store.drive(_complete_up_to(self._plan)))
+            self._as_of = instant(self._store.drive(_complete_up_to(self._plan)))
         self._intake.parked_tables = self._parking.tables()
         self._intake.incarnations = self._notes.incarnations()
         self._refreshed = now
@@ -313,8 +316,3 @@ def _complete_up_to(plan: Plan) -> Steps[int]:
     tables = list(plan.mapping.tables)
     stored = yield from read_complete(tables)
     return min((stored[table].mark.commit_micros if table in stored else 0 for table in tables), default=0)
-
-
-def _instant(micros: int) -> str:
-    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=micros)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

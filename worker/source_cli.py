@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from worker.drift_report import findings
+from worker.instants import instant
 from worker.log import Log
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, fail, one_line_errors, operator_settings
 from worker.patience import Patience
@@ -48,13 +49,13 @@ def list_command(as_json: bool) -> None:
     """
     raised = _notes(operator_settings(os.environ, LOOKS)).raised()
     if as_json:
-        click.echo(json.dumps([{**asdict(entry), "from": _instant(entry.from_micros)} for entry in raised], indent=1))
+        click.echo(json.dumps([{**asdict(entry), "from": instant(entry.from_micros)} for entry in raised], indent=1))
         return
     click.echo(f"incarnation {FIRST} holds from the beginning")
     for entry in raised:
         why = f": {entry.why}" if entry.why else ""
         click.echo(
-            f"incarnation {entry.number} holds for records built from {_instant(entry.from_micros)} on"
+            f"incarnation {entry.number} holds for records built from {instant(entry.from_micros)} on"
             f" (raised {entry.raised_at}{why})"
         )
 
@@ -84,21 +85,19 @@ def raise_command(start: str | None, why: str, yes: bool, as_json: bool) -> None
     if number > LAST:
         fail("incarnation", f"there cannot be more than {LAST} incarnations")
     if raised and micros <= raised[-1].from_micros:
-        fail(
-            "incarnation", f"--from must be later than {_instant(raised[-1].from_micros)}, where the newest one begins"
-        )
+        fail("incarnation", f"--from must be later than {instant(raised[-1].from_micros)}, where the newest one begins")
     if yes and not notes.raise_incarnation(micros, why):
         fail("incarnation", "somebody else has just raised it; look at `nearview incarnation list`")
     resume = max(now + datetime.timedelta(seconds=RESUME_AFTER_SECONDS), moment)
     if as_json:
-        told = {"number": number, "from": _instant(micros), "resume_after": _instant(_micros(resume)), "raised": yes}
+        told = {"number": number, "from": instant(micros), "resume_after": instant(_micros(resume)), "raised": yes}
         click.echo(json.dumps(told))
     else:
         click.echo(
-            f"incarnation {number} {'holds' if yes else 'would hold'} for records built from {_instant(micros)} on"
+            f"incarnation {number} {'holds' if yes else 'would hold'} for records built from {instant(micros)} on"
         )
         click.echo(
-            f"the DMS task may be resumed from {_instant(_micros(resume))} on"
+            f"the DMS task may be resumed from {instant(_micros(resume))} on"
             if yes
             else "nothing is changed; stop the DMS task, then add --yes"
         )
@@ -151,8 +150,3 @@ def _moment(text: str) -> datetime.datetime:
 
 def _micros(moment: datetime.datetime) -> int:
     return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
-
-
-def _instant(micros: int) -> str:
-    moment = _EPOCH + datetime.timedelta(microseconds=micros)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
+from api_lambdas import query
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.package import COMMANDS_FILE, compiled
 from api_lambdas.settings import Access
@@ -52,6 +55,24 @@ def declarations(folder: Path, access: str = PUBLIC, mapping: Mapping = MAPPING)
     for name, text in found.items():
         (folder / name).write_text(text, "utf-8")
     return {f"{Path(name).stem.upper()}_FILE": str(folder / name) for name in found}
+
+
+@contextmanager
+def querying(
+    ministack: MiniStack, tables: Tables, folder: Path, patch: pytest.MonkeyPatch, mapping: Mapping = MAPPING
+) -> Iterator[None]:
+    """The query function answers from these tables, by the mapping, and what it asks them is watched."""
+    for name, value in {
+        **ministack.environment(),
+        "DOCUMENTS_TABLE": tables.documents,
+        **declarations(folder, mapping=mapping),
+        "CURSOR_SECRET": "c" * 32,
+    }.items():
+        patch.setenv(name, value)
+    patch.setattr(query, "DynamoDB", tables.watched)
+    query._composed.cache_clear()
+    yield
+    query._composed.cache_clear()
 
 
 def decoded_but_percent(path: str) -> str:

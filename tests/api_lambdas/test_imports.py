@@ -20,7 +20,7 @@ SHELLS = {
     "http.client": {"dynamodb.py", "jwks.py", "monolith.py"},
     "socket": {"monolith.py"},
     "ssl": {"dynamodb.py", "jwks.py", "monolith.py"},
-    "yaml": {"access_file.py", "commands_file.py"},
+    "yaml": {"access_file.py", "commands_file.py", "yaml_file.py"},
     "os": {"query.py", "command.py"},
     "sys": {"log.py", "package.py"},
     "time": {"composed.py", "entry.py", "command.py", "dynamodb.py", "monolith.py", "query.py"},

@@ -40,6 +40,7 @@ def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
         "api_lambdas/openapi.py",
         "api_lambdas/access_file.py",
         "api_lambdas/access.yaml",
+        "api_lambdas/yaml_file.py",
         "contract/mapping.py",
     }
     declared = {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from api_lambdas import query
 from contract.values import to_item
 from local.ministack import MiniStack
-from tests.api_lambdas.support import ADDRESS, ORDER, READS, Tables, declarations, event
+from tests.api_lambdas.support import ADDRESS, ORDER, READS, Tables, event, querying
 
 Fresh = Callable[[str], str]
 Get = Callable[..., dict[str, Any]]
@@ -25,17 +25,8 @@ Get = Callable[..., dict[str, Any]]
 @pytest.fixture
 def get(ministack: MiniStack, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Get]:
     """Calls the handler as Lambda does; every request it sends to DynamoDB must be a keyed read."""
-    for name, value in {
-        **ministack.environment(),
-        "DOCUMENTS_TABLE": tables.documents,
-        **declarations(tmp_path),
-        "CURSOR_SECRET": "c" * 32,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(query, "DynamoDB", tables.watched)
-    query._composed.cache_clear()
-    yield lambda url, **options: query.handler(event(options.pop("method", "GET"), url, **options), None)
-    query._composed.cache_clear()
+    with querying(ministack, tables, tmp_path, monkeypatch):
+        yield lambda url, **options: query.handler(event(options.pop("method", "GET"), url, **options), None)
     assert set(tables.operations) <= READS
 
 

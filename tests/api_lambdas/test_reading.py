@@ -22,7 +22,7 @@ from contract.keys import document_pk
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from contract.values import to_item
 from local.ministack import MiniStack
-from tests.api_lambdas.support import ADDRESS, READS, Tables, declarations, event
+from tests.api_lambdas.support import ADDRESS, READS, Tables, event, querying
 
 ORDER = Aggregate(
     "order",
@@ -55,17 +55,8 @@ Fresh = Callable[[str], str]
 
 @pytest.fixture
 def get(ministack: MiniStack, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Get]:
-    for name, value in {
-        **ministack.environment(),
-        "DOCUMENTS_TABLE": tables.documents,
-        **declarations(tmp_path, mapping=Mapping((ORDER, ADDRESS))),
-        "CURSOR_SECRET": "c" * 32,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(query, "DynamoDB", tables.watched)
-    query._composed.cache_clear()
-    yield lambda url, **headers: query.handler(event("GET", url, headers=headers), None)
-    query._composed.cache_clear()
+    with querying(ministack, tables, tmp_path, monkeypatch, Mapping((ORDER, ADDRESS))):
+        yield lambda url, **headers: query.handler(event("GET", url, headers=headers), None)
     assert set(tables.operations) <= READS
 
 

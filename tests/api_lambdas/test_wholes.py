@@ -19,7 +19,7 @@ from contract.keys import document_pk, key_text
 from contract.parts import ELEMENTS, part_name, part_sk
 from contract.values import Item, to_item
 from local.ministack import MiniStack
-from tests.api_lambdas.support import ORDER, Tables, declarations, event
+from tests.api_lambdas.support import ORDER, Tables, event, querying
 from worker.projection.overflow import Sizes, split
 
 Fresh = Callable[[str], str]
@@ -29,17 +29,8 @@ Get = Callable[..., dict[str, Any]]
 @pytest.fixture
 def get(ministack: MiniStack, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Get]:
     """Calls the handler as Lambda does."""
-    for name, value in {
-        **ministack.environment(),
-        "DOCUMENTS_TABLE": tables.documents,
-        **declarations(tmp_path),
-        "CURSOR_SECRET": "c" * 32,
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(query, "DynamoDB", tables.watched)
-    query._composed.cache_clear()
-    yield lambda url, **options: query.handler(event("GET", url, **options), None)
-    query._composed.cache_clear()
+    with querying(ministack, tables, tmp_path, monkeypatch):
+        yield lambda url, **options: query.handler(event("GET", url, **options), None)
 
 
 def lines(count: int, size: int = 100) -> list[dict[str, Any]]:

@@ -53,22 +53,17 @@ def _position(shard: str, record: Any) -> tuple[str, int]:
 
 
 def _partial_batch_checkpointed() -> None:
-    right = ShardProcessor.process_records
-
-    def process_records(self: Any, action: Any) -> None:
-        self._delivered = [_position(self._shard, record) for record in action.records]
-        right(self, action)
-
-    make_durable = ShardProcessor._make_durable
-
-    def _make_durable(self: Any, batch: Any) -> None:
-        make_durable(self, batch)
-        self._durable = self._delivered[-1]
-
-    _patch(ShardProcessor, process_records, _make_durable)
+    _take_for_durable(lambda delivered, _: delivered[-1])
 
 
 def _whole_sequence_checkpointed() -> None:
+    _take_for_durable(
+        lambda delivered, durable: max((at for at in delivered if at[0] == durable[0]), key=lambda at: at[1])
+    )
+
+
+def _take_for_durable(chosen: Callable[[list[tuple[str, int]], tuple[str, int]], tuple[str, int]]) -> None:
+    """After every batch another position, chosen of the delivery's and of the one that is durable."""
     right = ShardProcessor.process_records
 
     def process_records(self: Any, action: Any) -> None:
@@ -79,7 +74,7 @@ def _whole_sequence_checkpointed() -> None:
 
     def _make_durable(self: Any, batch: Any) -> None:
         make_durable(self, batch)
-        self._durable = max((at for at in self._delivered if at[0] == self._durable[0]), key=lambda at: at[1])
+        self._durable = chosen(self._delivered, self._durable)
 
     _patch(ShardProcessor, process_records, _make_durable)
 

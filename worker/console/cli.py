@@ -13,7 +13,7 @@ import click
 from worker.console.collect import Collector
 from worker.console.reader import Reader
 from worker.console.server import Server
-from worker.operator_cli import one_line_errors, operator_settings
+from worker.operator_cli import mappings_option, one_line_errors, operator_settings
 from worker.projection.operations import TableName
 from worker.projection.plan import make_plan
 from worker.source_settings import read_mapping
@@ -45,15 +45,7 @@ def _is_address(url: str) -> bool:
     show_default=True,
     help="Port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option(
-    "--mappings",
-    envvar="NEARVIEW_MAPPINGS",
-    type=click.Path(path_type=Path),
-    default=Path("mappings"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder of the mapping files.",
-)
+@mappings_option
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser of this machine.")
 @one_line_errors("console")
 def console(workers: tuple[str, ...], port: int, mappings: Path, opens: bool) -> None:

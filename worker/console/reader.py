@@ -79,8 +79,7 @@ class Reader:
                 }
             )
         for document in documents:
-            aggregate, _, key = document.pk.partition("#")
-            found["documents"].append({"aggregate": aggregate, "key": key, "reason": document.reason})
+            found["documents"].append({"aggregate": document.aggregate, "key": document.key, "reason": document.reason})
         counts = {kind: len(entries) for kind, entries in found.items()}
         shown = {kind: entries[:MOST_PARKED] for kind, entries in found.items()}
         return {"counts": counts, "total": sum(counts.values()), **shown}

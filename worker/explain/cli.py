@@ -14,7 +14,7 @@ from worker.explain import report
 from worker.explain.dry_run import Journal, of_changes, of_document, of_row
 from worker.explain.record import Explained, explain_record
 from worker.explain.tables import incarnations, open_store
-from worker.operator_cli import fail, one_line_errors, operator_settings
+from worker.operator_cli import fail, mappings_option, one_line_errors, operator_settings
 from worker.parked_settings import DECODES
 from worker.projection.generations import NewerGeneration
 from worker.projection.plan import Plan, make_plan
@@ -34,15 +34,7 @@ KEY_SETTINGS: Final = ("NEARVIEW_TOKEN_KEY", "NEARVIEW_TOKEN_KEY_FILE")
 @click.option("--key", "document", metavar="AGGREGATE/KEY", help="Explain a document instead: what building it does.")
 @click.option("--row", nargs=2, metavar="SCHEMA.TABLE KEY", help="Explain a stored row: what a change of it does.")
 @click.option("--online", is_flag=True, help="Look at the real tables; nothing is written.")
-@click.option(
-    "--mappings",
-    envvar="NEARVIEW_MAPPINGS",
-    type=click.Path(path_type=Path),
-    default=Path("mappings"),
-    show_default=True,
-    show_envvar=True,
-    help="Folder of the mapping files.",
-)
+@mappings_option
 @click.option(
     "--regions",
     type=click.IntRange(min=1),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from worker import instants
 from worker.errors import FatalError
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -103,8 +104,7 @@ def parse_moment(text: str, option: str, now_millis: int) -> int:
 
 def instant(millis: int) -> str:
     """A time for people and for JSON."""
-    moment = _EPOCH + datetime.timedelta(milliseconds=millis)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instants.instant(millis * 1000, "milliseconds")
 
 
 def span(seconds: float) -> str:

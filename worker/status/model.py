@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
+
+from worker import instants
 
 SILENT_SECONDS: Final = 60.0
 """A shard's worker tells of its progress every second while records come."""
@@ -151,5 +152,4 @@ def age(seconds: float) -> str:
 
 def instant(micros: int) -> str:
     """A time as records have it."""
-    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=micros)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instants.instant(micros, "milliseconds")

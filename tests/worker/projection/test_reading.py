@@ -11,7 +11,7 @@ from tests.worker.projection.test_features import _plan
 from worker.projection.engine import project
 from worker.projection.images import RowId
 from worker.projection.reading import read_trees
-from worker.records.rows import RowChange
+from worker.records.rows import Row, RowChange
 from worker.records.version import change_version
 
 PLAN = _plan("""
@@ -28,7 +28,7 @@ many:
     one:
       product: {source: s.products, key: id, join: product_id, fields: [title]}
 """)
-ROWS = (
+ROWS: tuple[tuple[str, Row], ...] = (
     ("s.orders", {"id": 1}),
     ("s.lines", {"id": 1, "order_id": 1, "product_id": 7}),
     ("s.products", {"id": 7, "title": "a"}),
