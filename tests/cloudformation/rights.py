@@ -23,7 +23,7 @@ RESOURCE: Final = re.compile(r"arn:\$\{AWS::Partition\}:(\w+):(?:\$\{AWS::Region
 def markdown() -> str:
     """The whole document."""
     parts = [HEAD]
-    for path in sorted(templates.FOLDER.glob("*.yaml")):
+    for path in sorted(templates.FOLDER.glob("[0-9]*.yaml")):
         resources = templates.load(path)["Resources"]
         for name, body in resources.items():
             if body["Type"] == "AWS::IAM::Role":

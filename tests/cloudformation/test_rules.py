@@ -145,5 +145,5 @@ def test_every_rule_has_a_planted_mistake() -> None:
 
 
 def test_the_templates_as_they_are_have_none_of_these_mistakes() -> None:
-    for path in templates.FOLDER.glob("*.yaml"):
+    for path in templates.FOLDER.glob("[0-9]*.yaml"):
         assert findings(path.read_text()) == []

@@ -12,7 +12,7 @@ from local.processes import REPOSITORY
 from tests.cloudformation import rights
 from tests.cloudformation.render import Rendered
 
-TEMPLATES: Final = {path.stem: templates.load(path) for path in sorted(templates.FOLDER.glob("*.yaml"))}
+TEMPLATES: Final = {path.stem: templates.load(path) for path in sorted(templates.FOLDER.glob("[0-9]*.yaml"))}
 RESOURCES: Final = [
     (template, name, body) for template, loaded in TEMPLATES.items() for name, body in loaded["Resources"].items()
 ]

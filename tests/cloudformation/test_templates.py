@@ -16,7 +16,7 @@ from local.processes import REPOSITORY
 from tests.cloudformation.render import Rendered
 from worker import settings as worker_settings
 
-FILES = sorted(templates.FOLDER.glob("*.yaml"))
+FILES = sorted(templates.FOLDER.glob("[0-9]*.yaml"))
 BOUNDS = {"AllowedPattern", "AllowedValues", "MinLength", "MinValue"}
 
 
