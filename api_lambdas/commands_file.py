@@ -12,13 +12,19 @@ from typing import Any, Final, NoReturn
 import fastjsonschema
 import yaml
 
-from api_lambdas.declared import PLACEHOLDER, Command
+from api_lambdas.declared import KEY_PLACEHOLDER, PLACEHOLDER, Command, Idempotency
 from api_lambdas.settings import MAX_DISPATCH_TIMEOUT_SECONDS
 from api_lambdas.yaml_file import read_yaml
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDPOINT: Final = re.compile(r"(POST|PUT|PATCH|DELETE) (/\S*)")
-_MEMBERS: Final = ("endpoint", "body", "timeout_seconds")
+_LOOKUP: Final = re.compile(r"/[^\s#]*")
+_POINTER: Final = re.compile(r"(/([^~/]|~[01])*)+")
+_MEMBERS: Final = (
+    *("endpoint", "body", "timeout_seconds", "idempotency", "lookup", "settle_seconds"),
+    *("answer_within_seconds", "position"),
+)
+MAX_SETTLE_SECONDS: Final = 3600.0
 _SCHEMES: Final = ("http", "https", "ftp", "file", "data")
 # what fastjsonschema lets out; the last is of one nested too deeply for the code it writes
 _WRONG_SCHEMA: Final = (
@@ -49,7 +55,18 @@ def read_commands(text: str, file: str) -> tuple[tuple[Command, ...], tuple[str,
 def _command(name: str, declaration: dict[str, Any]) -> Command:
     method, _, path = declaration["endpoint"].partition(" ")
     schema = json.dumps(declaration["body"], sort_keys=True)
-    return Command(name, method, path, schema, declaration.get("timeout_seconds"))
+    return Command(
+        name,
+        method,
+        path,
+        schema,
+        declaration.get("timeout_seconds"),
+        idempotency=Idempotency(declaration["idempotency"]),
+        lookup=declaration.get("lookup"),
+        settle_seconds=declaration.get("settle_seconds", 0.0),
+        answer_within_seconds=declaration.get("answer_within_seconds"),
+        position=declaration.get("position"),
+    )
 
 
 def _problems(name: object, declaration: object) -> Iterator[str]:
@@ -68,16 +85,44 @@ def _problems(name: object, declaration: object) -> Iterator[str]:
         path = ""
     else:
         path = found[2]
-    yield from _timeout_problems(declaration.get("timeout_seconds"))
+    for member in ("timeout_seconds", "answer_within_seconds"):
+        if not _is_number(seconds := declaration.get(member, 1), MAX_DISPATCH_TIMEOUT_SECONDS) or not seconds:
+            yield f"{member}: expected a number above 0 and up to {MAX_DISPATCH_TIMEOUT_SECONDS:g}"
+    if not _is_number(declaration.get("settle_seconds", 0), MAX_SETTLE_SECONDS):
+        yield f"settle_seconds: expected a number from 0 to {MAX_SETTLE_SECONDS:g}"
+    yield from _idempotency_problems(declaration)
+    position = declaration.get("position")
+    if position is not None and not (isinstance(position, str) and _POINTER.fullmatch(position)):
+        yield "position: expected a JSON Pointer into the monolith's answer such as `/commit_position`"
     yield from _body_problems(body, PLACEHOLDER.findall(path))
 
 
-def _timeout_problems(seconds: object) -> Iterator[str]:
-    if seconds is None:
+def _is_number(value: object, most: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _idempotency_problems(declaration: dict[str, Any]) -> Iterator[str]:
+    kind, lookup = declaration.get("idempotency"), declaration.get("lookup")
+    if kind not in tuple(Idempotency):
+        yield (
+            "idempotency: expected what the monolith offers against a second execution: `header` (it recognises our "
+            "Idempotency-Key), `lookup` (it can be asked) or `none`"
+        )
         return
-    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not is_number or not 0 < float(str(seconds)) <= MAX_DISPATCH_TIMEOUT_SECONDS:
-        yield f"timeout_seconds: expected a number above 0 and up to {MAX_DISPATCH_TIMEOUT_SECONDS:g}"
+    if lookup is not None and not (
+        isinstance(lookup, str) and _LOOKUP.fullmatch(lookup) and PLACEHOLDER.findall(lookup) == [KEY_PLACEHOLDER[1:-1]]
+    ):
+        yield f"lookup: expected a path with the key in it once, such as `/executed-commands/{KEY_PLACEHOLDER}`"
+    if kind == Idempotency.LOOKUP:
+        for member in ("lookup", "settle_seconds"):
+            if declaration.get(member) is None:
+                yield f"{member}: needed with `idempotency: lookup`"
+    elif kind == Idempotency.NONE and lookup is not None:
+        yield "lookup: not with `idempotency: none`; say `idempotency: lookup`"
+    if declaration.get("answer_within_seconds") is not None and lookup is None:
+        yield "answer_within_seconds: needs `lookup`, else nobody could learn how it went on"
+    if declaration.get("settle_seconds") is not None and kind != Idempotency.LOOKUP:
+        yield "settle_seconds: only with `idempotency: lookup`"
 
 
 def _no_other_document(uri: str) -> NoReturn:

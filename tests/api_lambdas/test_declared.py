@@ -57,3 +57,26 @@ def test_a_body_too_deep_for_the_check_is_an_invalid_body() -> None:
 @pytest.mark.parametrize(("value", "path"), [("7", "7"), ("7.0", "7"), ('"a/b"', "a%2Fb"), ("true", "true")])
 def test_a_member_in_the_path_is_its_plain_text(value: str, path: str) -> None:
     assert _dispatched({}, value, "/a/{x}") == f"/a/{path} {{}}"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "answer", "position"),
+    [
+        ("/commit_position", '{"commit_position": "0/16B3740"}', "0/16B3740"),
+        ("/a/1/x~1y~0", '{"a": [0, {"x/y~": 18446744073709551615}]}', 18446744073709551615),
+        ("/", '{"": "1"}', "1"),
+        ("/a", "[]", None),
+        ("/a", '{"a": {"b": 1}}', None),
+        ("/a", '{"a": true}', None),
+        ("/a", '{"a": null}', None),
+        ("/1", "[0]", None),
+        ("/-", "[0]", None),
+        ("/a/b", '{"a": "text"}', None),
+        ("/a", "", None),
+        ("/a", "{", None),
+        (None, '{"a": "1"}', None),
+    ],
+)
+def test_the_position_is_where_the_pointer_leads(pointer: str | None, answer: str, position: str | int | None) -> None:
+    """What is not there, or cannot be a position, is none."""
+    assert Command("a", "POST", "/a", "{}", position=pointer).position_in(answer) == position

@@ -46,6 +46,7 @@ SECRET: Final = b"0123456789abcdef0123456789abcdef"
 COMMANDS: Final = """
 cancel-order:
   endpoint: POST /orders/{order_id}/cancel
+  idempotency: header
   body: {type: object, required: [order_id], additionalProperties: false,
          properties: {order_id: {type: [integer, string]}, reason: {type: string, maxLength: 10}, at: {format: date}}}
 """
@@ -210,7 +211,9 @@ def seeds() -> Iterator[bytes]:
         yield join(b"\2", [b"POST", b"commands/cancel-order", good, body])
     yield join(b"\6", [b"POST", b"commands/cancel%2Dorder", good, b"eyJvcmRlcl9pZCI6IDd9"])
     yield join(b"\3", [b"", b"", b"", COMMANDS.encode()])
-    yield join(b"\3", [b"", b"", b"", b"a: {endpoint: PUT /a, body: {type: object}, timeout_seconds: 1}"])
+    yield join(
+        b"\3", [b"", b"", b"", b"a: {endpoint: PUT /a, idempotency: none, body: {type: object}, timeout_seconds: 1}"]
+    )
 
 
 TARGET: Final = Target("api", check, seeds)
