@@ -88,7 +88,7 @@ class CommandSettings:
 
 def query_settings(environment: Mapping[str, str]) -> QuerySettings:
     """Settings of the query Lambda. Raises SettingsError with every problem at once."""
-    read = _Reader(environment)
+    read = Reader(environment)
     documents_table = read.text("DOCUMENTS_TABLE")
     mapping_file = read.value("MAPPING_FILE", str(CODE_FOLDER / "mapping.json"), _file)
     openapi_file = read.value("OPENAPI_FILE", str(CODE_FOLDER / "openapi.json"), _file)
@@ -96,8 +96,8 @@ def query_settings(environment: Mapping[str, str]) -> QuerySettings:
     tokens = _tokens(read)
     cursor_secret = read.value("CURSOR_SECRET", None, _secret)
     region = read.text("AWS_REGION")
-    access = _access(read, region)
-    log_level = read.value("LOG_LEVEL", "info", _log_level)
+    access = access_of(read, region)
+    log_level = read.value("LOG_LEVEL", "info", level_of_log)
     if read.problems or mapping_file is None or openapi_file is None or access_file is None:
         raise SettingsError(tuple(read.problems))
     if cursor_secret is None or log_level is None:
@@ -109,16 +109,16 @@ def query_settings(environment: Mapping[str, str]) -> QuerySettings:
 
 def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     """Settings of the command Lambda. Raises SettingsError with every problem at once."""
-    read = _Reader(environment)
+    read = Reader(environment)
     commands_table = read.text("COMMANDS_TABLE")
     commands_file = read.value("COMMANDS_FILE", str(CODE_FOLDER / "commands.json"), _file)
     access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), _file)
     tokens = _tokens(read)
-    monolith_url = read.value("MONOLITH_URL", None, _http_url)
+    monolith_url = read.value("MONOLITH_URL", None, http_url)
     timeout_seconds = read.value("DISPATCH_TIMEOUT_SECONDS", DEFAULT_DISPATCH_TIMEOUT_SECONDS, _dispatch_timeout)
     region = read.text("AWS_REGION")
-    access = _access(read, region)
-    log_level = read.value("LOG_LEVEL", "info", _log_level)
+    access = access_of(read, region)
+    log_level = read.value("LOG_LEVEL", "info", level_of_log)
     if read.problems or commands_file is None or access_file is None or monolith_url is None:
         raise SettingsError(tuple(read.problems))
     if timeout_seconds is None or log_level is None:
@@ -128,7 +128,7 @@ def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     )
 
 
-class _Reader:
+class Reader:
     """Collects problems instead of stopping at the first one."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -159,7 +159,7 @@ class _Reader:
             return None
 
 
-def _tokens(read: _Reader) -> TokenSettings | None:
+def _tokens(read: Reader) -> TokenSettings | None:
     """None without an issuer; an audience is then a mistake, and with one it is needed: every token has some."""
     issuer, audiences = read.optional("JWT_ISSUER"), read.optional("JWT_AUDIENCE")
     if not issuer:
@@ -174,15 +174,21 @@ def _tokens(read: _Reader) -> TokenSettings | None:
     return TokenSettings(issuer, tuple(one.strip() for one in audiences.split(",") if one.strip()), keys_url)
 
 
-def _access(read: _Reader, region: str) -> Access:
-    suffix = next(suffix for prefix, suffix in _DNS_SUFFIXES if region.startswith(prefix))
-    usual = f"https://dynamodb.{region}.{suffix}"
-    every_service = read.value("AWS_ENDPOINT_URL", usual, _endpoint) or usual
-    endpoint = read.value("AWS_ENDPOINT_URL_DYNAMODB", every_service, _endpoint) or every_service
+def access_of(read: Reader, region: str) -> Access:
+    """DynamoDB in a region, or what stands in for it."""
+    usual = dynamodb_endpoint(region)
+    every_service = read.value("AWS_ENDPOINT_URL", usual, endpoint_url) or usual
+    endpoint = read.value("AWS_ENDPOINT_URL_DYNAMODB", every_service, endpoint_url) or every_service
     credentials = Credentials(
         read.optional("AWS_ACCESS_KEY_ID"), read.optional("AWS_SECRET_ACCESS_KEY"), read.optional("AWS_SESSION_TOKEN")
     )
     return Access(region, endpoint, credentials)
+
+
+def dynamodb_endpoint(region: str) -> str:
+    """The regional endpoint of DynamoDB."""
+    suffix = next(suffix for prefix, suffix in _DNS_SUFFIXES if region.startswith(prefix))
+    return f"https://dynamodb.{region}.{suffix}"
 
 
 def _secret(text: str) -> bytes:
@@ -198,7 +204,8 @@ def _file(text: str) -> Path:
     return path
 
 
-def _http_url(text: str) -> str:
+def http_url(text: str) -> str:
+    """An address without a slash at its end. Raises ValueError."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -222,8 +229,9 @@ def _keys_url(text: str) -> str:
     return text
 
 
-def _endpoint(text: str) -> str:
-    url = _http_url(text)
+def endpoint_url(text: str) -> str:
+    """An address without a path. Raises ValueError."""
+    url = http_url(text)
     if urlsplit(url).path:
         raise ValueError("a URL like https://host:port")
     return url
@@ -240,7 +248,8 @@ def _dispatch_timeout(text: str) -> float:
     return seconds
 
 
-def _log_level(text: str) -> str:
+def level_of_log(text: str) -> str:
+    """One of LOG_LEVELS. Raises ValueError."""
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
     return text.lower()
