@@ -94,7 +94,7 @@ def _problems(name: object, declaration: object) -> Iterator[str]:
     position = declaration.get("position")
     if position is not None and not (isinstance(position, str) and _POINTER.fullmatch(position)):
         yield "position: expected a JSON Pointer into the monolith's answer such as `/commit_position`"
-    yield from _body_problems(body, PLACEHOLDER.findall(path))
+    yield from body_problems(body, PLACEHOLDER.findall(path))
 
 
 def _is_number(value: object, most: float) -> bool:
@@ -129,7 +129,8 @@ def _no_other_document(uri: str) -> NoReturn:
     raise fastjsonschema.JsonSchemaDefinitionException(f"$ref to another document: {uri}")
 
 
-def _body_problems(body: object, in_path: list[str]) -> Iterator[str]:
+def body_problems(body: object, in_path: list[str]) -> Iterator[str]:
+    """What is wrong with the JSON Schema of a body whose members `in_path` must be there."""
     if not isinstance(body, dict) or body.get("type") != "object":
         yield "body: expected a JSON Schema with `type: object`"
         return

@@ -72,14 +72,7 @@ class Command:
 
     def dispatch(self, body: Any) -> Dispatch:
         """The monolith's request for a body. Raises InvalidBody."""
-        try:
-            _validator(self.schema)(_with_floats(body), name_prefix="body")
-        except fastjsonschema.JsonSchemaValueException as error:
-            raise InvalidBody(error.message[:MAX_REASON_CHARACTERS]) from error
-        except ArithmeticError as error:
-            raise InvalidBody("a number in the body is out of range") from error
-        except RecursionError as error:
-            raise InvalidBody("the body is nested too deeply") from error
+        check_body(self.schema, body)
         in_path = PLACEHOLDER.findall(self.path)
         path = PLACEHOLDER.sub(lambda found: _segment(found[1], body[found[1]]), self.path)
         rest = {name: value for name, value in body.items() if name not in in_path}
@@ -120,6 +113,18 @@ def from_json(text: str) -> dict[str, Command]:
 
 def _command(document: dict[str, Any]) -> Command:
     return Command(**{**document, "idempotency": Idempotency(document["idempotency"])})
+
+
+def check_body(schema: str, body: Any) -> None:
+    """Hold a body to its JSON Schema. Raises InvalidBody."""
+    try:
+        _validator(schema)(_with_floats(body), name_prefix="body")
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise InvalidBody(error.message[:MAX_REASON_CHARACTERS]) from error
+    except ArithmeticError as error:
+        raise InvalidBody("a number in the body is out of range") from error
+    except RecursionError as error:
+        raise InvalidBody("the body is nested too deeply") from error
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import dynamodb
+from api_lambdas import aws_service, dynamodb
 from api_lambdas.dynamodb import ConditionFailed, DynamoDB, StoreError
 from api_lambdas.settings import Access
 from api_lambdas.sigv4 import Credentials
@@ -100,7 +100,7 @@ def test_a_silent_server_is_left_after_two_attempts(
     client: DynamoDB, double: DynamoDBDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also on a connection that was used before."""
-    monkeypatch.setattr(dynamodb, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(aws_service, "READ_SECONDS", 0.1)
     client.call("GetItem", REQUEST)
     double.faults.extend([stall, stall])
 
@@ -111,7 +111,7 @@ def test_a_silent_server_is_left_after_two_attempts(
 
 def test_all_attempts_together_end_before_the_function_does() -> None:
     """The query function has 5 seconds."""
-    assert 2 * (dynamodb.CONNECT_SECONDS + dynamodb.READ_SECONDS) + dynamodb.PAUSE_SECONDS < 4.5
+    assert 2 * (aws_service.CONNECT_SECONDS + aws_service.READ_SECONDS) + dynamodb.PAUSE_SECONDS < 4.5
 
 
 def test_a_server_that_is_not_there_is_a_failure_that_passes(connect: Connect) -> None:

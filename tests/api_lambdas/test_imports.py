@@ -17,13 +17,13 @@ MODULES = sorted(Path(str(api_lambdas.__file__)).parent.glob("*.py"))
 SHELLS = {
     "boto3": set[str](),
     "botocore": set[str](),
-    "http.client": {"dynamodb.py", "jwks.py", "monolith.py"},
+    "http.client": {"aws_service.py", "dynamodb.py", "jwks.py", "monolith.py"},
     "socket": {"monolith.py"},
-    "ssl": {"dynamodb.py", "jwks.py", "monolith.py"},
+    "ssl": {"aws_service.py", "jwks.py", "monolith.py"},
     "yaml": {"access_file.py", "commands_file.py", "yaml_file.py"},
     "os": {"query.py", "command.py"},
     "sys": {"log.py", "package.py"},
-    "time": {"composed.py", "entry.py", "command.py", "dynamodb.py", "monolith.py", "query.py"},
+    "time": {"aws_service.py", "composed.py", "entry.py", "command.py", "dynamodb.py", "monolith.py", "query.py"},
     "worker": set[str](),
     "local": set[str](),
 }
