@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
-import threading
 import time
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from api_lambdas.deadline import Alarm
 from api_lambdas.declared import Dispatch
 from api_lambdas.http import JSON, PROBLEM_JSON
 from api_lambdas.verdict import MAX_ANSWER_BYTES, Failure, NoVerdict, Reply
@@ -38,7 +37,7 @@ class Monolith:
             raise NoVerdict(Failure.TIMED_OUT) from error
         except OSError as error:
             raise NoVerdict(Failure.NOT_REACHED) from error
-        alarm = _Alarm(connection, deadline - time.monotonic())
+        alarm = Alarm(connection, deadline - time.monotonic())
         try:
             reply = self._exchange(connection, dispatch, idempotency_key)
         except (OSError, http.client.HTTPException) as error:
@@ -75,25 +74,3 @@ class Monolith:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
-
-
-class _Alarm:
-    """Cuts the connection at the deadline: a socket's own time-out begins anew with every byte that trickles in."""
-
-    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
-        self.rang = False
-        self._socket: socket.socket = connection.sock
-        self._timer = threading.Timer(max(0.0, seconds), self._ring)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-
-    def _ring(self) -> None:
-        self.rang = True
-        try:
-            # not SSLSocket's: it would take the TLS object away from the thread that is reading
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        except OSError:
-            return  # closed meanwhile: the answer was in time

@@ -17,9 +17,9 @@ MODULES = sorted(Path(str(api_lambdas.__file__)).parent.glob("*.py"))
 SHELLS = {
     "boto3": set[str](),
     "botocore": set[str](),
-    "http.client": {"aws_service.py", "dynamodb.py", "jwks.py", "monolith.py"},
-    "socket": {"monolith.py"},
-    "ssl": {"aws_service.py", "jwks.py", "monolith.py"},
+    "http.client": {"aws_service.py", "deadline.py", "dynamodb.py", "forward.py", "jwks.py", "monolith.py"},
+    "socket": {"deadline.py"},
+    "ssl": {"aws_service.py", "forward.py", "jwks.py", "monolith.py"},
     "yaml": {"access_file.py", "commands_file.py", "yaml_file.py"},
     "os": {"query.py", "command.py"},
     "sys": {"log.py", "package.py"},

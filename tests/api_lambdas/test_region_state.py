@@ -1,0 +1,112 @@
+"""What a dispatcher may do with a command, from what is known of the regions."""
+
+from __future__ import annotations
+
+import pytest
+
+from api_lambdas.region_state import (
+    Closed,
+    Confirmations,
+    Execute,
+    Forward,
+    Instant,
+    Reason,
+    Way,
+    to_be_asked,
+    way_of,
+)
+from contract.regions import NO_END, Facts, Health, Override, Primary, State
+
+A, B, C = "eu-west-1", "us-east-1", "ap-south-1"
+PRIMARY = Primary(A, 3, "https://a")
+SICK = Health(State.FAILOVER, 1, "", 1)
+FENCE = Override(State.FENCED, 3, NO_END, "", "")
+OPEN = Override(State.ACTIVE, 3, 100, "", "")
+
+
+def closed(reason: Reason) -> Closed:
+    return Closed(reason)
+
+
+@pytest.mark.parametrize(
+    ("region", "facts", "way"),
+    [
+        (A, Facts(PRIMARY), Execute(3)),
+        (B, Facts(PRIMARY), Forward(PRIMARY)),
+        (A, None, closed(Reason.STATE_UNKNOWN)),
+        (A, Facts(), closed(Reason.NO_PRIMARY)),
+        (A, Facts(PRIMARY, overrides={A: FENCE}), closed(Reason.FENCED)),
+        (B, Facts(PRIMARY, overrides={A: FENCE}), closed(Reason.PRIMARY_FENCED)),
+        (B, Facts(PRIMARY, overrides={B: FENCE}), closed(Reason.FENCED)),
+        (A, Facts(PRIMARY, {A: SICK}), closed(Reason.FAILOVER)),
+        (B, Facts(PRIMARY, {A: SICK}), closed(Reason.PRIMARY_FAILOVER)),
+        (C, Facts(PRIMARY, {B: SICK}, {B: FENCE}), Forward(PRIMARY)),
+        (B, Facts(PRIMARY, {A: SICK}, {A: OPEN}), Forward(PRIMARY)),
+    ],
+)
+def test_a_command_goes_where_the_facts_say(region: str, facts: Facts | None, way: Way) -> None:
+    assert way_of(region, facts, 50) == way
+
+
+def test_an_override_counts_until_it_expires() -> None:
+    facts = Facts(PRIMARY, {A: SICK}, {A: OPEN})
+
+    assert way_of(A, facts, 99) == Execute(3)
+    assert way_of(A, facts, 100) == closed(Reason.FAILOVER)
+
+
+@pytest.mark.parametrize(
+    ("region", "epoch", "way"),
+    [
+        (A, 3, Execute(3)),
+        (A, 2, closed(Reason.OLD_EPOCH)),
+        (A, 4, closed(Reason.OLD_EPOCH)),
+        (B, 3, closed(Reason.NOT_PRIMARY)),
+        (B, 2, closed(Reason.OLD_EPOCH)),
+    ],
+)
+def test_what_was_sent_on_once_goes_no_further_and_counts_for_its_epoch_only(region: str, epoch: int, way: Way) -> None:
+    assert way_of(region, Facts(PRIMARY), 1, forwarded_epoch=epoch) == way
+
+
+def test_a_confirmation_counts_from_when_it_was_asked_for_and_must_outlast_the_command() -> None:
+    known = Confirmations()
+    known.granted(B, 3, Instant(100, 1000))
+
+    assert known.hold(3, [B], Instant(120, 1020), fence_seconds=30, needed_seconds=10)
+    assert not known.hold(3, [B], Instant(121, 1021), fence_seconds=30, needed_seconds=10)
+
+
+def test_all_peers_must_have_confirmed_this_epoch() -> None:
+    known = Confirmations()
+    now = Instant(100, 1000)
+    known.granted(B, 3, now)
+
+    assert not known.hold(3, [B, C], now, 30, 10)
+    assert not known.hold(4, [B], now, 30, 10)
+    known.granted(C, 4, now)
+    assert not known.hold(4, [B, C], now, 30, 10), "what was said of an older epoch counts no longer"
+
+
+def test_a_denial_ends_what_was_confirmed_before() -> None:
+    known = Confirmations()
+    known.granted(B, 3, Instant(100, 1000))
+
+    known.denied(B)
+
+    assert not known.hold(3, [B], Instant(100, 1000), 30, 10)
+
+
+@pytest.mark.parametrize("later", [Instant(100, 1050), Instant(150, 1000), Instant(99, 1001), Instant(101, 999)])
+def test_the_clock_that_says_more_counts_and_one_that_went_back_counts_as_too_much(later: Instant) -> None:
+    """A function that was frozen, and a time that was corrected."""
+    known = Confirmations()
+    known.granted(B, 3, Instant(100, 1000))
+
+    assert not known.hold(3, [B], later, 30, 10)
+
+
+def test_a_peer_that_a_person_has_closed_is_not_asked() -> None:
+    facts = Facts(PRIMARY, {C: SICK}, {B: FENCE})
+
+    assert to_be_asked(A, [A, B, C], facts, 1) == (C,)
