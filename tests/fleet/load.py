@@ -48,15 +48,20 @@ class Load:
         now = len(self.sent)
         wait_for("more records sent", lambda: len(self.sent) >= now + 2 * KEYS)
         wanted = set(self.sent[now : now + KEYS])
-        wait_for("records processed", lambda: wanted <= set(noted(workers)))
+        _wait_processed("records processed", wanted, workers)
 
     def assert_all_processed(self, workers: Sequence[Worker]) -> Counter[str]:
         """End the load; everything was processed, each key in its order. How often each record was."""
         sent = set(self.end())
-        wait_for("everything processed", lambda: sent <= set(noted(workers)))
+        _wait_processed("everything processed", sent, workers)
         for worker in workers:
             assert in_order(worker.noted()), worker.folder
         return Counter(noted(workers))
+
+
+def _wait_processed(what: str, wanted: set[str], workers: Sequence[Worker]) -> None:
+    """Return when all of these were; a worker that makes its way through them may take its time."""
+    wait_for(what, lambda: wanted <= set(noted(workers)), moves=lambda: len(wanted & set(noted(workers))))
 
 
 def noted(workers: Sequence[Worker]) -> list[str]:

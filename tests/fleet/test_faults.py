@@ -52,10 +52,9 @@ def test_a_daemon_that_dies_is_followed_by_another(start_worker: Start, load: Lo
 
 @pytest.mark.long
 def test_a_leader_that_is_lost_with_its_host_is_followed_with_production_settings(
-    stage: Stage, start_worker: Start, load: Load, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, start_worker: Start, load: Load
 ) -> None:
     """Nobody starts it again. Its lock is freed long before KCL's two minutes are over."""
-    monkeypatch.setattr("tests.worker.supervisor.real_worker.PATIENCE_SECONDS", 180.0)
     workers = [start_worker(name, **PRODUCTION) for name in ("w1", "w2")]
 
     def all_lead() -> bool:
@@ -81,9 +80,8 @@ def test_a_leader_that_is_lost_with_its_host_is_followed_with_production_setting
 
 @pytest.mark.long
 def test_lease_tables_that_are_throttled_for_a_while_cost_no_record(
-    stage: Stage, start_worker: Start, load: Load, throttled: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, start_worker: Start, load: Load, throttled: Path
 ) -> None:
-    monkeypatch.setattr("tests.worker.supervisor.real_worker.PATIENCE_SECONDS", 180.0)  # KCL tries for 50 seconds
     worker = start_worker("w1")
     load.passed([worker])
     throttled.write_text(

@@ -75,7 +75,7 @@ def test_a_live_fleet_goes_back_beyond_a_split_and_reads_parents_before_children
     load.passed([worker])
 
     sent = set(load.end())
-    wait_for("everything processed", lambda: sent <= set(worker.noted()))
+    wait_for("everything processed", lambda: sent <= set(worker.noted()), lambda: len(sent & set(worker.noted())))
     # to see the end, ask for what came last once more
     again = set(worker.noted()[before:])
     of_the_parent = {text for text in load.sent[mark:] if text.partition("-")[0] in _keys_of(worker, parent, children)}
