@@ -114,8 +114,10 @@ def worker_check(online: bool) -> None:
         bad += [f"mapping: {line}" for line in mappings]
         good += [] if mappings else [f"mappings: {settings.mappings} has no problem"]
         if online:
-            missing = [*aws.missing_resources(aws.clients(settings), settings), *unusable_key(settings)]
-            bad += [f"aws: {line}" for line in missing]
+            found = aws.clients(settings)
+            missing = [*aws.missing_resources(found, settings)]
+            missing += [] if missing else aws.newer_format(found, settings)
+            bad += [f"aws: {line}" for line in (*missing, *unusable_key(settings))]
     for line in good:
         click.echo(f"ok       {line}")
     for line in bad:

@@ -27,6 +27,7 @@ from worker.parked_items import ParkedItem
 from worker.parked_keys import sealer
 from worker.parked_settings import KEYS, LOOKS, RETRIES, environment, open_parked
 from worker.parking import Parking
+from worker.rebuild.stored_format import claim_patiently
 from worker.repair import RepairError, RowStore
 from worker.settings import Settings
 from worker.source_settings import read_mapping
@@ -65,12 +66,18 @@ def retry_command(dry_run: bool, as_json: bool, **options: Any) -> None:
     if dry_run:
         report.print_dry_run(tried, Counter(item.reason for item in ready), as_json=as_json)
         raise SystemExit(EXIT_NOT_ALL if records or documents else EXIT_DONE)
+    _claim_format(settings)
     if ready:
         tried.stayed.update(_retry_records(settings, place, ready))
     if documents:
         tried.documents_stayed = _retry_documents(settings, place, documents)
     report.print_tried(tried, as_json=as_json)
     raise SystemExit(EXIT_DONE if tried.is_clean else EXIT_NOT_ALL)
+
+
+def _claim_format(settings: Settings) -> None:
+    client = dynamodb_client(settings.region, settings.endpoint_url)
+    claim_patiently(client, settings.rows_table, Log("error"))
 
 
 def _retry_records(settings: Settings, place: Parked, items: list[ParkedItem]) -> Iterator[str]:
@@ -171,10 +178,11 @@ def import_command(path: Path, dry_run: bool, as_json: bool) -> None:
 
     Exit codes: 0 all of them parked, 2 could not be done; a file with a line that is none is not begun with.
     """
-    settings = environment((*LOOKS, *KEYS))
+    settings = environment((*LOOKS, "rows_table", *KEYS))
     place, keys = open_parked(settings), sealer(settings)
     total = sum(1 for _ in _lines(path))
     if not dry_run:
+        _claim_format(settings)
         for done, (where, text) in enumerate(_lines(path), start=1):
             place.put(to_items(from_line(text, where), keys))
             report.tell_progress(done, total, "records parked")

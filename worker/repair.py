@@ -21,8 +21,9 @@ from worker.projection.operations import Condition, Get, Operation, Steps, Table
 from worker.projection.overflow import DEFAULT_DOCUMENT_BYTES
 from worker.projection.plan import make_plan
 from worker.projection.roots import Root
+from worker.rebuild.stored_format import claim_patiently
 from worker.records.errors import TableLacks
-from worker.store.dynamodb import DynamoStore
+from worker.store.dynamodb import DynamoStore, dynamodb_client
 from worker.store.engine import engine_store
 
 _NO_FINGERPRINT: Final = text(FORGOTTEN)
@@ -52,9 +53,12 @@ class RowStore:
     def open(
         mapping: Mapping, rows: str, documents: str, environ: Environ[str, str], *, region: str, endpoint_url: str
     ) -> RowStore:
-        """With the tables' names; `environ` may say how large documents may be. Raises RepairError."""
+        """With the tables' names; `environ` may say how large documents may be. Raises RepairError, as with data of a
+        newer version.
+        """
         try:
             limit = operator_settings(environ, ("max_document_bytes",)).max_document_bytes
+            claim_patiently(dynamodb_client(region, endpoint_url), rows, Log("warning"))
             store = engine_store(region, endpoint_url, rows, documents, Log("warning"))
             return RowStore(mapping, store, limit)
         except SettingsError as error:

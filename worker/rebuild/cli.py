@@ -25,7 +25,7 @@ from worker.projection.plan import Plan, make_plan
 from worker.rebuild.run import Rebuild, Result
 from worker.rebuild.scan import DocumentScan, RowScan
 from worker.rebuild.state import COVERING, TAKING_OVER, Progress
-from worker.rebuild.stored_format import claim
+from worker.rebuild.stored_format import claim_patiently
 from worker.rebuild.sweep import Found, Holders, Swept, look, sweep
 from worker.records.errors import TableLacks
 from worker.settings import Settings
@@ -149,9 +149,8 @@ def _opened(settings: Settings, mapping: Mapping) -> Iterator[tuple[Plan, Dynamo
     """The tables for one run; closed afterwards. That a newer mapping is at work becomes a FatalError."""
     log = Log(settings.log_level)
     client = dynamodb_client(settings.region, settings.endpoint_url)
-    rows = Patience("the rows table", log, attempts=ATTEMPTS)
-    rows.all(lambda table: claim(client, table), [settings.rows_table])
-    scan = RowScan(client, settings.rows_table, rows)
+    claim_patiently(client, settings.rows_table, log, ATTEMPTS)
+    scan = RowScan(client, settings.rows_table, Patience("the rows table", log, attempts=ATTEMPTS))
     documents = DocumentScan(client, settings.documents_table, Patience("the documents table", log, attempts=ATTEMPTS))
     store = engine_store(
         settings.region,

@@ -13,7 +13,7 @@ from worker.patience import Patience
 from worker.projection.generations import GENERATIONS_PK, GENERATIONS_SK, Generations
 from worker.projection.operations import text
 from worker.projection.plan import make_plan
-from worker.rebuild.stored_format import claim
+from worker.rebuild.stored_format import claim_patiently
 from worker.rebuild.token_key import hold_to
 from worker.settings import Settings
 from worker.source_settings import read_mapping, source
@@ -32,7 +32,7 @@ def note_first_start(settings: Settings, log: Log) -> None:
     relations = make_plan(mapping).relations
     patience = Patience("the rows table", log, attempts=ATTEMPTS)
     patience.all(lambda table: _note(client, table, relations), [settings.rows_table])
-    patience.all(lambda table: claim(client, table), [settings.rows_table])
+    claim_patiently(client, settings.rows_table, log, ATTEMPTS)
     key = source(settings, mapping).protection.key
     if key is not None:
         patience.all(lambda table: hold_to(client, table, key), [settings.rows_table])

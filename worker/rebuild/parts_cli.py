@@ -16,6 +16,7 @@ from worker.pace import Pace
 from worker.patience import Patience
 from worker.rebuild.parts import Parts, look_for_parts
 from worker.rebuild.scan import PartScan
+from worker.rebuild.stored_format import claim_patiently
 from worker.store.dynamodb import dynamodb_client
 from worker.store.engine import engine_store
 
@@ -48,6 +49,8 @@ def sweep_parts_command(yes: bool, per_second: float, as_json: bool) -> None:
     settings = operator_settings(os.environ, NEEDED)
     log = Log(settings.log_level)
     client = dynamodb_client(settings.region, settings.endpoint_url)
+    if yes:
+        claim_patiently(client, settings.rows_table, log, ATTEMPTS)
     scan = PartScan(client, settings.documents_table, Patience("the documents table", log, attempts=ATTEMPTS))
     store = engine_store(settings.region, settings.endpoint_url, settings.rows_table, settings.documents_table, log)
     try:

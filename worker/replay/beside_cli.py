@@ -19,6 +19,7 @@ from worker.log import Log
 from worker.operator_cli import EXIT_DONE, operator_settings
 from worker.parked_settings import DECODES, LOOKS
 from worker.parking import Parking
+from worker.rebuild.stored_format import claim_patiently
 from worker.replay import beside_state
 from worker.replay.beside import Beside, Unparked
 from worker.replay.beside_filter import make_filter
@@ -103,7 +104,9 @@ def beside(request: Request, now_millis: int, options: dict[str, Any]) -> None:
     oldest = min((shard.start_millis for shard in state.shards.values()), default=None)
     check_horizon(horizon_millis(found.dynamodb, settings.rows_table), oldest, "the replay")
     log = Log("warning")
-    parking = Parking(dynamodb_client(settings.region, settings.endpoint_url), settings.parked_table, log)
+    client = dynamodb_client(settings.region, settings.endpoint_url)
+    claim_patiently(client, settings.rows_table, log)
+    parking = Parking(client, settings.parked_table, log)
     run = Beside(
         stream,
         shards,

@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from worker.rebuild.stored_format import refusal
 from worker.settings import Settings
 
 AwsError = (BotoCoreError, ClientError)
@@ -56,6 +57,16 @@ def missing_resources(found: Clients, settings: Settings) -> Iterator[str]:
         found.kinesis.describe_stream_summary(StreamName=settings.stream)
     except AwsError as error:
         yield _line("NEARVIEW_STREAM", f"stream {settings.stream}", where, reason(error))
+
+
+def newer_format(found: Clients, settings: Settings) -> Iterator[str]:
+    """One line if a newer version has written to the tables, or if that cannot be known. Nothing is written."""
+    try:
+        line = refusal(found.dynamodb, settings.rows_table)
+    except AwsError as error:
+        line = f"NEARVIEW_ROWS_TABLE: table {settings.rows_table} cannot be read in {settings.region}: {reason(error)}"
+    if line:
+        yield line
 
 
 def _line(setting: str, thing: str, where: str, code: str) -> str:
