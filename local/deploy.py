@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local import deployed, templates
-from local.ministack import REGION, MiniStack
+from local.ministack import MiniStack
 from local.processes import ProcessError, wait_until
 
 PROJECT = "nearview"
@@ -33,6 +33,11 @@ class Storage:
     commands_table: str
     application: str  # of KCL, and its lease table
     stream: str
+
+    @property
+    def global_tables(self) -> tuple[str, ...]:
+        """The tables with a replica in every region."""
+        return (self.documents_table, self.rows_table, self.parked_table, self.commands_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,10 @@ def _upload(ministack: MiniStack, bucket: str, code: bytes) -> str:
     """Store the zip file under its hash, so that other code is another key and the functions are updated."""
     s3 = ministack.client("s3")
     if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        if ministack.region == "us-east-1":  # the one region that must not be named
+            s3.create_bucket(Bucket=bucket)
+        else:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": ministack.region})
     key = f"lambda/{hashlib.sha256(code).hexdigest()}.zip"
     s3.put_object(Bucket=bucket, Key=key, Body=code)
     return key

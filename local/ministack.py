@@ -31,6 +31,7 @@ class MiniStack:
     """A running MiniStack and how to reach it."""
 
     port: int
+    region: str = REGION
 
     @property
     def url(self) -> str:
@@ -42,8 +43,8 @@ class MiniStack:
         proxyless = ",".join(filter(None, (os.environ.get("NO_PROXY"), _NO_PROXY)))
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_SESSION_TOKEN": "",
@@ -52,12 +53,14 @@ class MiniStack:
             "no_proxy": proxyless,
         }
 
-    def client(self, service: str, region: str = REGION) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client of this MiniStack; the machine's own AWS settings and proxies play no part."""
-        return _client(self.url, service, region)
+        return _client(self.url, service, region or self.region)
 
 
-def start(processes: Processes, port: int | None = None, program: Sequence[str] = PROGRAM) -> MiniStack:
+def start(
+    processes: Processes, port: int | None = None, program: Sequence[str] = PROGRAM, region: str = REGION
+) -> MiniStack:
     """Start MiniStack on the port (default: a free one) and return when it answers; ProcessError if it does not.
 
     `program` is what Python runs: MiniStack as it is, or as a test changes it.
@@ -65,7 +68,7 @@ def start(processes: Processes, port: int | None = None, program: Sequence[str] 
     installed = metadata.version("ministack")
     if installed != VERSION:
         raise ProcessError(f"ministack {installed} is installed, {VERSION} is needed")
-    ministack = MiniStack(port or free_port())
+    ministack = MiniStack(port or free_port(), region)
     if port and _listens(port):  # else the other server's answers would be taken for ours
         raise ProcessError(f"port {port} of 127.0.0.1 is in use: choose another one for MiniStack")
     temporary = _temporary_folder(processes)
@@ -79,7 +82,7 @@ def start(processes: Processes, port: int | None = None, program: Sequence[str] 
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(ministack.port),
             "MINISTACK_HOST": "localhost",
-            "MINISTACK_REGION": REGION,
+            "MINISTACK_REGION": region,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "LOG_LEVEL": "WARNING",
             "PERSIST_STATE": "0",

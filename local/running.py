@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.deploy import Storage
-from local.ministack import MiniStack
+from local.ministack import REGION, MiniStack
 from local.processes import REPOSITORY
 
 
@@ -35,6 +35,7 @@ class Options:
     postgres_port: int | None = None
     http_port: int | None = None
     heartbeats: bool = True
+    regions: tuple[str, ...] = (REGION,)
 
     @property
     def has_heartbeat(self) -> bool:
@@ -63,11 +64,20 @@ class Running:
     collection: str = ""
     api_url: str | None = None
     api_direct_url: str | None = None
+    region: str = REGION
+    captured_url: str | None = None
+    """The source as this region's DMS task reaches it, if that differs from `source_url`."""
+
+    public_url: str | None = None
+    """The API as the rest of the world reaches it: over a line that can be cut."""
+
+    other_region: str | None = None
+    """The second region's name; it has a folder of its own in `regions/`."""
 
     @property
     def ministack(self) -> MiniStack:
         """The AWS stand-in."""
-        return MiniStack(self.ministack_port)
+        return MiniStack(self.ministack_port, self.region)
 
     @property
     def settings(self) -> dict[str, str]:

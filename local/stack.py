@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import sys
 import urllib.error
@@ -19,21 +18,18 @@ import psycopg2
 
 from api_lambdas.package import PackageError
 from contract.mapping import Mapping
-from local import heartbeat
+from local import heartbeat, regions
 from local import ministack as ministack_process
 from local.api_package import packed
-from local.deploy import DeployError, Storage, deploy_api, deploy_storage
+from local.deploy import PROJECT, DeployError, Storage, deploy_api, deploy_storage
 from local.ministack import MiniStack
 from local.postgres import Postgres
 from local.postgres_files import PostgresError
 from local.processes import ProcessError, Processes, free_port, state_folder
+from local.readable import check_settings, readable_mapping
 from local.running import Options, Running, StackError
 from local.source import check_mapping, fill
 from local.standin import DMS, StandIn, make_task
-from worker.errors import SettingsError
-from worker.mapping.loader import load_mappings
-from worker.operator_cli import operator_settings
-from worker.source_settings import source
 
 DATABASE: Final = "source"
 MONOLITH: Final = "monolith"
@@ -45,8 +41,6 @@ WORKER_GRACE_SECONDS: Final = 12
 
 NOWHERE: Final = "http://127.0.0.1:9"
 """The discard port: without a monolith every command is answered as `cannot be reached`."""
-
-READING: Final = ("source_engine", "change_sequence_column", "token_key", "token_key_file", "token_key_id")
 
 # KCL's production times make a first start slow; on a laptop nothing is far away and nothing costs.
 FAST_WORKER: Final = {
@@ -66,10 +60,10 @@ Say = Callable[[str], None]
 class Stack:
     """One local stack per state folder."""
 
-    def __init__(self, folder: Path | None = None, say: Say = lambda _: None) -> None:
+    def __init__(self, folder: Path | None = None, say: Say = lambda _: None, task_name: str = PROJECT) -> None:
         self.folder = folder or state_folder()
         self.processes = Processes(self.folder)
-        self.stand_in = StandIn(self.folder / "dms", self.processes)
+        self.stand_in = StandIn(self.folder / "dms", self.processes, task_name)
         self._say = say
         self._file = self.folder / "stack.json"
         self._started_postgres: Postgres | None = None
@@ -80,6 +74,10 @@ class Stack:
 
     def _postgres(self, port: int) -> Postgres:
         return Postgres(self.folder / "postgres", port, log=self.processes.log_path("postgres"))
+
+    def second(self, region: str) -> Stack:
+        """The second region's part, which has a folder of its own."""
+        return Stack(regions.folder_of(self.folder, region), self._say, f"{PROJECT}-{region}")
 
     def running(self) -> Running | None:
         """The stack as it was started, None if there is none."""
@@ -113,18 +111,18 @@ class Stack:
 
     def up(self, options: Options) -> Running:
         """Start everything; what a crashed earlier run left is cleared first. Raises StackError with one clear text."""
-        mapping = _mapping(options.mappings)
-        _check_settings(mapping)
+        mapping = readable_mapping(options.mappings)
+        check_settings(mapping)
         task = make_task(options, (*mapping.tables, *([heartbeat.TABLE] if options.has_heartbeat else [])))
         with self.locked():
-            self._clear()
+            self.clear()
             try:
                 return self._start(options, mapping, task)
             except (ProcessError, PostgresError, DeployError, PackageError, psycopg2.Error, OSError) as error:
-                self._clear()
+                self.clear()
                 raise StackError(str(error).strip()) from error
             except BaseException:
-                self._clear()  # Ctrl-C in the middle leaves nothing behind
+                self.clear()  # Ctrl-C in the middle leaves nothing behind
                 raise
 
     def deploy(self, running: Running) -> None:
@@ -132,8 +130,8 @@ class Stack:
 
         Raises StackError; nothing was changed then, unless its text is about a process or a stack.
         """
-        mapping = _mapping(Path(running.mappings))
-        _check_settings(mapping)
+        mapping = readable_mapping(Path(running.mappings))
+        check_settings(mapping)
         if new := sorted(mapping.tables.keys() - {*running.tables}):
             raise StackError(
                 f"the DMS task does not capture {', '.join(new)}: `nearview local down`, then `nearview local up`"
@@ -154,10 +152,13 @@ class Stack:
         """Stop everything and remove its data; the logs stay. Returns whether there was anything."""
         with self.locked():
             found = bool(self.processes.names()) or self.running() is not None
-            self._clear()
+            self.clear()
             return found
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Stop everything and remove its data."""
+        for region in regions.others(self.folder):
+            self.second(region).clear()
         self.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
         self.stand_in.stop()
         self.processes.stop(MONOLITH, grace_seconds=4)
@@ -169,7 +170,8 @@ class Stack:
             self.postgres().destroy()
             self._started_postgres = None
         self._file.unlink(missing_ok=True)
-        shutil.rmtree(self.folder / "dms", ignore_errors=True)
+        for name in ("dms", regions.LINES):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _leave_source(self) -> None:
         """Remove slot and publication from a user's own database: an unread slot keeps its log for ever."""
@@ -185,13 +187,15 @@ class Stack:
     def _start(self, options: Options, mapping: Mapping, task: dict[str, Any]) -> Running:
         url, postgres_port = self._source(options)
         check_mapping(mapping, url)
-        ministack = ministack_process.start(self.processes, options.ministack_port)
+        ministack = ministack_process.start(self.processes, options.ministack_port, region=options.regions[0])
         self._say(f"MiniStack (the AWS stand-in) at {ministack.url}")
         storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
         self._say("tables and stream deployed from cloudformation/20-data.yaml and 30-stream.yaml")
         monolith_url = self._monolith(url) if options.is_shop else None
         code = packed(mapping, options.mappings)
-        api = deploy_api(ministack, lambda _: None, code, monolith_url or NOWHERE)
+        second = regions.prepare(self, options, ministack, storage, postgres_port, monolith_url)
+        ways = regions.ways(self.folder, ministack.region, url, monolith_url)
+        api = deploy_api(ministack, lambda _: None, code, ways.monolith_url or NOWHERE)
         self._say(f"API deployed from cloudformation/50-api.yaml: {api.url}")
         port = options.http_port or free_port()
         running = Running(
@@ -207,8 +211,14 @@ class Stack:
             collection=mapping.aggregates[0].collection,
             api_url=api.url,
             api_direct_url=api.direct_url,
+            region=ministack.region,
+            captured_url=ways.source_url,
+            public_url=ways.public(ministack, api),
+            other_region=second.region if second else None,
         )
-        self._keep(running)
+        self.keep(running)
+        if second is not None:
+            self._say(regions.start_second(self.second(second.region), second, running, code, task))
         self.stand_in.write_task(task)
         self.stand_in.start(running)
         self._say("DMS stand-in: full load, then changes from the replication slot")
@@ -248,7 +258,8 @@ class Stack:
         self._say(f"the monolith's HTTP service at {address}")
         return address
 
-    def _keep(self, running: Running) -> None:
+    def keep(self, running: Running) -> None:
+        """Remember where everything is, readable by the owner only."""
         draft = self._file.with_suffix(".draft")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(asdict(running), indent=1))
@@ -277,21 +288,6 @@ def _worker_environment(ministack: MiniStack, storage: Storage, options: Options
         **heartbeats,
         **FAST_WORKER,
     }
-
-
-def _mapping(folder: Path) -> Mapping:
-    mapping, problems = load_mappings(folder)
-    if mapping is None:
-        raise StackError("\n".join(map(str, problems)))
-    return mapping
-
-
-def _check_settings(mapping: Mapping) -> None:
-    """What the worker needs of this shell's settings to read records, known now instead of when all else runs."""
-    try:
-        source(operator_settings(os.environ, READING), mapping)
-    except SettingsError as error:
-        raise StackError("\n".join(error.problems)) from None
 
 
 def _answers(url: str) -> bool:

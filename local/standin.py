@@ -31,6 +31,7 @@ class StandIn:
 
     folder: Path
     processes: Processes
+    task_name: str = "nearview"
 
     def write_task(self, task: dict[str, Any]) -> None:
         """Keep the task file that every start uses."""
@@ -52,7 +53,17 @@ class StandIn:
 
         Raises StackError.
         """
-        command, environment = self._command("drop", running)
+        self._once("drop", running)
+
+    def stand_by(self, running: Running) -> None:
+        """Keep a position of the source's log from which a later start sends changes, without a load.
+
+        Raises StackError.
+        """
+        self._once("stand-by", running)
+
+    def _once(self, action: str, running: Running) -> None:
+        command, environment = self._command(action, running)
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
         if done.returncode != 0:
             raise StackError(done.stderr.decode(errors="replace").strip())
@@ -99,10 +110,10 @@ class StandIn:
     def _command(self, command: str, running: Running) -> tuple[list[str], dict[str, str]]:
         environment = {
             **running.ministack.environment(),
-            "NEARVIEW_SOURCE_URL": running.source_url,
+            "NEARVIEW_SOURCE_URL": running.captured_url or running.source_url,
             "NEARVIEW_STREAM": running.storage.stream,
         }
-        task = ["--task", str(self._task_file), "--state", str(self.folder)]
+        task = ["--task", str(self._task_file), "--state", str(self.folder), "--name", self.task_name]
         return [sys.executable, "-m", "local.dms", command, *task], environment
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +12,13 @@ import psycopg2
 from click.core import ParameterSource
 from psycopg2.extensions import parse_dsn
 
+from local.ministack import REGION
 from local.postgres import HOST, USER
 from local.running import Options
 from local.stack import DATABASE
 
 _PATH: Final = click.Path(path_type=Path, exists=True)
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _OPTIONS: Final = (
     click.option(
         "--mappings", type=_PATH, default=Options().mappings, show_default=True, help="Folder of mapping files."
@@ -39,6 +42,13 @@ _OPTIONS: Final = (
     click.option("--seed", default=1, show_default=True, help="Seed of the demo's data."),
     click.option(
         "--shards", default=2, show_default=True, help="Shards of the stream; each gets a child of the worker."
+    ),
+    click.option(
+        "--regions",
+        default=REGION,
+        show_default=True,
+        metavar="PRIMARY[,SECONDARY]",
+        help="The regions of the installation; with two, the demo's shop only.",
     ),
     click.option("--ministack-port", type=int, help="Port of the AWS stand-in (default: a free one)."),
     click.option("--postgres-port", type=int, help="Port of PostgreSQL (default: a free one)."),
@@ -66,7 +76,13 @@ def chosen_options(options: dict[str, Any], say: Callable[[str], None]) -> Optio
     if url is not None and not given and (schema is not None or _is_of_a_local_stack(url)):
         say("NEARVIEW_SOURCE_URL is not used: " + ("--schema" if schema else "it is that of a local stack"))
         url = None
-    return Options(**{**options, "source_url": url})
+    regions = tuple(options["regions"].split(","))
+    if len(regions) > 2 or len(set(regions)) != len(regions) or not all(_REGION.fullmatch(r) for r in regions):
+        raise click.UsageError("--regions: one or two names of regions, as eu-west-1,us-east-1")
+    chosen = Options(**{**options, "source_url": url, "regions": regions})
+    if len(regions) == 2 and not chosen.is_shop:
+        raise click.UsageError("--regions: two regions need the demo's shop, without --schema and --source-url")
+    return chosen
 
 
 def _is_of_a_local_stack(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The command line of the stand-in: `python -m local.dms run`, `reload` and `drop`."""
+"""The command line of the stand-in: `python -m local.dms run`, `stand-by`, `reload` and `drop`."""
 
 import os
 import signal
@@ -77,6 +77,13 @@ def run(**options: Any) -> None:
 def drop(**options: Any) -> None:
     """Remove the replication slot, the publication and the task's state."""
     _task(**options).drop()
+
+
+@main.command("stand-by")
+@_with_options
+def stand_by(**options: Any) -> None:
+    """Make slot and publication for changes only; a later run sends all changes from now on, without a load."""
+    _task(**options).stand_by()
 
 
 @main.command("reload")

@@ -152,6 +152,19 @@ class Task:
             self._request.remove()
             self._progress.folder.remove()
 
+    def stand_by(self) -> None:
+        """Keep the log from now on; the next run sends its changes and loads nothing. Replaces what was there."""
+        with self._progress.folder.locked(), connection(self._options.source_url) as connected:
+            catalog = Catalog(connected)
+            catalog.check()
+            tables = catalog.tables(self._settings.table_mappings)
+            refuse_large_keys(tables, self._settings)
+            self._begin(catalog, tables)
+            state = self._progress.state
+            state.phase = CHANGES
+            state.loaded_tables = list(state.tables)
+            self._progress.save()
+
     def _prepare(self) -> tuple[Table, ...]:
         stored = self._progress.folder.read()
         with connection(self._options.source_url) as connected:

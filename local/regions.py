@@ -1,0 +1,172 @@
+"""A second region on this machine: a MiniStack of its own, lines that can be cut, global tables between the two.
+
+The first region keeps the stack's folder; the second has one of its own under `regions/`, with the same layout. What
+enters or leaves a region goes over a line of that region: calls of its API (edge), its way to the monolith, its DMS
+task's way to the source, and the replication of global tables (link). Inside a region nothing is cut.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from local import ministack as ministack_process
+from local.deploy import Api, Storage, deploy_api, deploy_storage
+from local.line import HOST, Line, Lines
+from local.ministack import MiniStack
+from local.processes import Processes, free_port
+from local.replication import Settings as ReplicationSettings
+from local.running import Options, Running
+
+if TYPE_CHECKING:
+    from local.stack import Stack
+
+LINES: Final = "lines"
+REPLICATION: Final = "replication"
+START_SECONDS: Final = 30
+LAG_MILLIS: Final = 200.0
+"""Global tables usually take less than a second."""
+
+EDGE, MONOLITH, SOURCE, LINK = "edge", "monolith", "source", "link"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a region reaches what is outside of it, and is reached; without lines all of it is direct."""
+
+    source_url: str
+    monolith_url: str | None
+    edge_port: int | None = None
+    link_port: int | None = None
+
+    def public(self, ministack: MiniStack, api: Api) -> str | None:
+        """The API as the rest of the world reaches it."""
+        if self.edge_port is None:
+            return None
+        return api.direct_url.replace(f":{ministack.port}/", f":{self.edge_port}/", 1)
+
+
+def folder_of(folder: Path, region: str) -> Path:
+    """Where a second region keeps everything."""
+    return folder / "regions" / region
+
+
+def others(folder: Path) -> list[str]:
+    """The second regions that have a folder."""
+    return sorted(path.name for path in (folder / "regions").glob("*") if path.is_dir())
+
+
+def lines_of(folder: Path) -> Lines:
+    """The lines of a stack."""
+    return Lines(folder / LINES)
+
+
+def ways(folder: Path, region: str, source_url: str, monolith_url: str | None) -> Ways:
+    """The ways of a region over its lines."""
+    ports = {line.name: line.port for line in lines_of(folder).laid() if line.region == region}
+    if not ports:
+        return Ways(source_url, monolith_url)
+    targets = {line.name: line.to_port for line in lines_of(folder).laid() if line.region == region}
+    over_line = source_url.replace(f":{targets[SOURCE]}/", f":{ports[SOURCE]}/", 1)
+    monolith = None if monolith_url is None else f"http://{HOST}:{ports[MONOLITH]}"
+    return Ways(over_line, monolith, ports[EDGE], ports[LINK])
+
+
+def prepare(
+    stack: Stack,
+    options: Options,
+    first: MiniStack,
+    storage: Storage,
+    postgres_port: int | None,
+    monolith_url: str | None,
+) -> MiniStack | None:
+    """The second region's services, the lines and the replication, before a row is loaded; None with one region."""
+    if len(options.regions) == 1 or postgres_port is None or monolith_url is None:
+        return None
+    second = ministack_process.start(stack.second(options.regions[1]).processes, region=options.regions[1])
+    deploy_storage(second, lambda _: None, shard_count=options.shards)
+    lay(stack.processes, (first, second), postgres_port, monolith_url)
+    replicate(stack.processes, (first, second), storage)
+    return second
+
+
+def lay(processes: Processes, ministacks: Sequence[MiniStack], postgres_port: int, monolith_url: str) -> None:
+    """Start the lines of all regions; ProcessError if they cannot be."""
+    lines = []
+    for ministack in ministacks:
+        targets = {
+            EDGE: ministack.port,
+            LINK: ministack.port,
+            SOURCE: postgres_port,
+            MONOLITH: int(monolith_url.rpartition(":")[2]),
+        }
+        lines += [Line(name, ministack.region, free_port(), port) for name, port in targets.items()]
+    folder = processes.folder / LINES
+    (folder / "serving").unlink(missing_ok=True)
+    Lines(folder).lay(lines)
+    processes.start(LINES, [sys.executable, "-m", "local.line", str(folder)])
+    processes.wait_until((folder / "serving").exists, START_SECONDS, "the lines between the regions", [LINES])
+
+
+def replicate(processes: Processes, ministacks: Sequence[MiniStack], storage: Storage) -> None:
+    """Join the tables of the regions as replicas of global tables."""
+    tables = storage.global_tables
+    for ministack in ministacks:
+        _stream(ministack, tables)
+    folder = processes.folder
+    links = {m.region: f"http://{HOST}:{ways(folder, m.region, '', None).link_port}" for m in ministacks}
+    settings = ReplicationSettings(links, tables, LAG_MILLIS, str(folder / "replication.status.json"))
+    file = folder / "replication.json"
+    file.write_text(json.dumps(asdict(settings), indent=1))
+    processes.start(REPLICATION, [sys.executable, "-m", "local.replication", str(file)])
+
+
+def _stream(ministack: MiniStack, tables: Sequence[str]) -> None:
+    """Global tables have streams with both images; a table of one region only may have none."""
+    client = ministack.client("dynamodb")
+    for table in tables:
+        if not client.describe_table(TableName=table)["Table"].get("StreamSpecification", {}).get("StreamEnabled"):
+            wanted = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+            client.update_table(TableName=table, StreamSpecification=wanted)
+
+
+def replication_status(folder: Path) -> dict[str, Any]:
+    """What the replication says of itself; empty before it has said anything."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "replication.status.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def start_second(second: Stack, ministack: MiniStack, first: Running, code: bytes, task: dict[str, Any]) -> Running:
+    """Deploy the second region, whose MiniStack runs, and keep its place in the source's log.
+
+    Its worker and its DMS task stand by: a promotion starts them. Returns a line that says so.
+    Raises DeployError, ProcessError, StackError.
+    """
+    there = ways(second.folder.parents[1], ministack.region, first.source_url, first.monolith_url)
+    api = deploy_api(ministack, lambda _: None, code, there.monolith_url or first.api_direct_url or "")
+    port = free_port()
+    running = replace(
+        first,
+        ministack_port=ministack.port,
+        region=ministack.region,
+        captured_url=there.source_url,
+        worker_url=f"http://{HOST}:{port}",
+        environment={**first.environment, **ministack.environment(), "NEARVIEW_HTTP_PORT": str(port)},
+        api_url=api.url,
+        api_direct_url=api.direct_url,
+        public_url=there.public(ministack, api),
+        other_region=first.region,
+    )
+    second.keep(running)
+    second.stand_in.write_task(task)
+    second.stand_in.stand_by(running)
+    return f"second region {ministack.region}: API {running.public_url}; its worker and DMS task stand by"
