@@ -7,7 +7,8 @@ alike. A region's stream also shows what the replication wrote there: such an ec
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
+import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,55 +42,68 @@ class Apply:
     change: Change
 
 
+@dataclass(slots=True)
+class _Echo:
+    text: str
+    since: int
+    until: float = math.inf
+
+
 class LastWriter:
     """Decides what has to be written where. `conflicts` counts writes that lost against one that they did not know."""
 
     def __init__(self, regions: tuple[str, ...]) -> None:
         self._regions = regions
         self._standing: dict[Key, Change] = {}
-        self._echoes: dict[tuple[str, Key], deque[str]] = defaultdict(deque)
+        self._content: dict[tuple[str, Key], str] = {}
+        self._echoes: dict[tuple[str, Key], deque[_Echo]] = {}
         self.conflicts = 0
 
     def seen(self, change: Change) -> list[Apply]:
         """What follows from a change that a region's stream shows, in the order of that stream."""
-        if self._is_echo(change):
+        place = change.region, change.address
+        if self._is_echo(place, change):
             return []
+        # what was written into its own region and is not yet seen there has covered this change
+        covered = place in self._echoes
+        if not covered:
+            self._content[place] = _text(change.item)
         stands = self._standing.get(change.address)
         if stands is None or (change.millis, change.region) >= (stands.millis, stands.region):
             self._standing[change.address] = change
-            # what was written into its own region and is not yet seen there has covered this change
-            covered = (change.region, change.address) in self._echoes
             return [Apply(region, change) for region in self._regions if region != change.region or covered]
         self.conflicts += 1
         # the region that lost shows its own write until it is given the one that stands
         return [Apply(change.region, stands)]
 
-    def stands(self, apply: Apply) -> bool:
-        """Whether it is still to be applied: a later write may have come meanwhile."""
-        return self._standing.get(apply.change.address) is apply.change
+    def is_due(self, apply: Apply) -> bool:
+        """Whether it is to be written: no later write has come meanwhile, and the region does not have it already."""
+        address = apply.change.address
+        is_so = self._content.get((apply.region, address), _text(None)) == _text(apply.change.item)
+        return self._standing.get(address) is apply.change and not is_so
 
-    def applied(self, apply: Apply) -> None:
-        """The item is now so in that region, and its stream will show it."""
-        self._echoes[apply.region, apply.change.address].append(_text(apply.change.item))
+    def begin(self, apply: Apply, millis: int) -> None:
+        """It is about to be written, maybe repeatedly; the region's stream shows it once, or not if it was so."""
+        place, text = (apply.region, apply.change.address), _text(apply.change.item)
+        self._content[place] = text
+        self._echoes.setdefault(place, deque()).append(_Echo(text, millis))
 
-    def unchanged(self, apply: Apply) -> None:
-        """It was so already: a stream does not show writes that change nothing."""
-        place = apply.region, apply.change.address
-        if awaited := self._echoes.get(place):
-            awaited.pop()
-            if not awaited:
-                del self._echoes[place]
+    def end(self, apply: Apply, millis: int) -> None:
+        """It is written: nothing that is newer is its echo."""
+        for echo in self._echoes.get((apply.region, apply.change.address), ()):
+            echo.until = min(echo.until, millis)
 
-    def _is_echo(self, change: Change) -> bool:
-        awaited = self._echoes.get((change.region, change.address))
-        text = _text(change.item)
-        if awaited is None or text not in awaited:
-            return False
-        while awaited.popleft() != text:  # what wrote the same twice is shown once
-            pass
+    def _is_echo(self, place: tuple[str, Key], change: Change) -> bool:
+        awaited = self._echoes.get(place, deque())
+        while awaited and awaited[0].until < change.millis:  # a write that changed nothing is not shown
+            awaited.popleft()
+        # the region itself may have written the same before
+        found = bool(awaited) and awaited[0].since <= change.millis and awaited[0].text == _text(change.item)
+        if found:
+            awaited.popleft()
         if not awaited:
-            del self._echoes[change.region, change.address]
-        return True
+            self._echoes.pop(place, None)
+        return found
 
 
 def _text(value: Item | None) -> str:

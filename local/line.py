@@ -28,10 +28,10 @@ FILL: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A way into `region`: who connects to `port` reaches host:to_port."""
+    """Who connects to `port` reaches host:to_port, unless one of the regions that it joins is cut off."""
 
     name: str
-    region: str
+    regions: tuple[str, ...]
     port: int
     to_port: int
     host: str = HOST
@@ -60,7 +60,10 @@ class Lines:
     def laid(self) -> tuple[Line, ...]:
         """All lines; none where none were laid."""
         with suppress(OSError):
-            return tuple(Line(**line) for line in json.loads((self.folder / "lines.json").read_text()))
+            return tuple(
+                Line(**{**line, "regions": tuple(line["regions"])})
+                for line in json.loads((self.folder / "lines.json").read_text())
+            )
         return ()
 
     def set(self, state: LineState) -> None:
@@ -115,8 +118,8 @@ class Server:
 
     def follow(self, state: LineState) -> None:
         """Become what the state says."""
-        self.one_way_seconds = state.one_way_millis.get(self.line.region, 0.0) / 1000
-        is_cut = self.line.region in state.cut
+        self.one_way_seconds = max(state.one_way_millis.get(region, 0.0) for region in self.line.regions) / 1000
+        is_cut = not set(self.line.regions).isdisjoint(state.cut)
         if is_cut and self._open.is_set():
             self._open.clear()
             self._socket.listen(0)

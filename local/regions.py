@@ -2,7 +2,8 @@
 
 The first region keeps the stack's folder; the second has one of its own under `regions/`, with the same layout. What
 enters or leaves a region goes over a line of that region: calls of its API (edge), its way to the monolith, its DMS
-task's way to the source, and the replication of global tables (link). Inside a region nothing is cut.
+task's way to the source, the replication of global tables (link), and its functions' way to the other region's tables
+(peer). Inside a region nothing is cut.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +33,7 @@ START_SECONDS: Final = 30
 LAG_MILLIS: Final = 200.0
 """Global tables usually take less than a second."""
 
-EDGE, MONOLITH, SOURCE, LINK = "edge", "monolith", "source", "link"
+EDGE, MONOLITH, SOURCE, LINK, PEER = "edge", "monolith", "source", "link", "peer"
 
 Say = Callable[[str], None]
 
@@ -44,6 +46,7 @@ class Ways:
     monolith_url: str | None
     edge_port: int | None = None
     link_port: int | None = None
+    peer_port: int | None = None
 
     def public(self, ministack: MiniStack, api: Api) -> str | None:
         """The API as the rest of the world reaches it."""
@@ -69,13 +72,12 @@ def lines_of(folder: Path) -> Lines:
 
 def ways(folder: Path, region: str, source_url: str, monolith_url: str | None) -> Ways:
     """The ways of a region over its lines."""
-    ports = {line.name: line.port for line in lines_of(folder).laid() if line.region == region}
-    if not ports:
+    lines = {line.name: line for line in lines_of(folder).laid() if line.regions[0] == region}
+    if not lines:
         return Ways(source_url, monolith_url)
-    targets = {line.name: line.to_port for line in lines_of(folder).laid() if line.region == region}
-    over_line = source_url.replace(f":{targets[SOURCE]}/", f":{ports[SOURCE]}/", 1)
-    monolith = None if monolith_url is None else f"http://{HOST}:{ports[MONOLITH]}"
-    return Ways(over_line, monolith, ports[EDGE], ports[LINK])
+    over_line = source_url.replace(f":{lines[SOURCE].to_port}/", f":{lines[SOURCE].port}/", 1)
+    monolith = None if monolith_url is None else f"http://{HOST}:{lines[MONOLITH].port}"
+    return Ways(over_line, monolith, lines[EDGE].port, lines[LINK].port, lines[PEER].port)
 
 
 def prepare(
@@ -106,7 +108,9 @@ def lay(processes: Processes, ministacks: Sequence[MiniStack], postgres_port: in
             SOURCE: postgres_port,
             MONOLITH: int(monolith_url.rpartition(":")[2]),
         }
-        lines += [Line(name, ministack.region, free_port(), port) for name, port in targets.items()]
+        lines += [Line(name, (ministack.region,), free_port(), port) for name, port in targets.items()]
+    for one, other in permutations(ministacks):
+        lines.append(Line(PEER, (one.region, other.region), free_port(), other.port))
     folder = processes.folder / LINES
     (folder / "serving").unlink(missing_ok=True)
     Lines(folder).lay(lines)
@@ -145,7 +149,7 @@ def replication_status(folder: Path) -> dict[str, Any]:
     return found
 
 
-def start_second(second: Stack, ministack: MiniStack, first: Running, code: bytes, task: dict[str, Any]) -> Running:
+def start_second(second: Stack, ministack: MiniStack, first: Running, code: bytes, task: dict[str, Any]) -> str:
     """Deploy the second region, whose MiniStack runs, and keep its place in the source's log.
 
     Its worker and its DMS task stand by: a promotion starts them. Returns a line that says so.

@@ -20,11 +20,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.last_writer import Apply, Change, LastWriter
+from local.last_writer import Apply, Change, Key, LastWriter
 
 POLL_SECONDS: Final = 0.1
 REACH_SECONDS: Final = 2
 PAGE: Final = 1000
+BATCH: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Replication:
         }
         self._waiting: dict[str, deque[tuple[float, Apply]]] = {region: deque() for region in settings.endpoints}
         self._carried = 0
-        self._begun: Apply | None = None
+        self._batch: dict[str, list[Apply]] = {region: [] for region in settings.endpoints}
 
     def run(self) -> None:
         """Replicate until the process ends."""
@@ -139,35 +140,48 @@ class Replication:
         return True
 
     def _apply(self, region: str) -> None:
+        """Write what is due, in batches: it stays first in the queue until it is known to be written."""
         waiting = self._waiting[region]
-        while waiting and waiting[0][0] <= time.monotonic():
-            apply = waiting[0][1]
-            if self._writer.stands(apply):
-                self._write(region, apply)
-                self._carried += 1
-            waiting.popleft()
-            self._begun = None
+        while self._batch[region] or (waiting and waiting[0][0] <= time.monotonic()):
+            if not self._batch[region]:
+                self._batch[region] = self._next_batch(region)
+            requests: dict[str, list[Any]] = {}
+            for apply in self._batch[region]:
+                requests.setdefault(apply.change.table, []).append(_request(apply.change))
+            while requests:
+                requests = self._dynamodb[region].batch_write_item(RequestItems=requests).get("UnprocessedItems", {})
+            for apply in self._batch[region]:
+                self._writer.end(apply, int(time.time() * 1000))
+            self._carried += len(self._batch[region])
+            self._batch[region] = []
 
-    def _write(self, region: str, apply: Apply) -> None:
-        """Put or delete. A write whose reply was lost may have been done; doing it again changes nothing then."""
-        change, client, again = apply.change, self._dynamodb[region], self._begun is apply
-        if not again:
-            self._writer.applied(apply)  # before it is done: its echo must not be taken for a write of that region
-            self._begun = apply
-        if change.item is None:
-            answer = client.delete_item(TableName=change.table, Key=change.key, ReturnValues="ALL_OLD")
-        else:
-            answer = client.put_item(TableName=change.table, Item=change.item, ReturnValues="ALL_OLD")
-        if answer.get("Attributes") == change.item and not again:
-            self._writer.unchanged(apply)
+    def _next_batch(self, region: str) -> list[Apply]:
+        """Up to 25 writes of different items; a batch must not name one twice."""
+        waiting, batch, named = self._waiting[region], list[Apply](), set[Key]()
+        while waiting and waiting[0][0] <= time.monotonic() and len(batch) < BATCH:
+            apply = waiting[0][1]
+            if apply.change.address in named:
+                break
+            waiting.popleft()
+            if self._writer.is_due(apply):
+                self._writer.begin(apply, int(time.time() * 1000))
+                named.add(apply.change.address)
+                batch.append(apply)
+        return batch
 
     def _tell(self, unreachable: tuple[str, ...]) -> None:
-        waiting = sum(map(len, self._waiting.values()))
+        waiting = sum(len(self._waiting[region]) + len(self._batch[region]) for region in self._waiting)
         status = Status(self._carried, self._writer.conflicts, waiting, unreachable, time.time())
         file = Path(self._settings.status_file)
         draft = file.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(status)))
         draft.replace(file)
+
+
+def _request(change: Change) -> dict[str, Any]:
+    if change.item is None:
+        return {"DeleteRequest": {"Key": change.key}}
+    return {"PutRequest": {"Item": change.item}}
 
 
 def read_settings(file: Path) -> Settings:
