@@ -74,17 +74,23 @@ class Gate:
         self._make_claims = make_claims
         self._claims: Claims | None = None
 
-    def admit(self, request: Request, *routes: str) -> None:
-        """Let a request for a route pass (the most special name of it first). Raises Problem."""
+    def admit(self, request: Request, *routes: str) -> str:
+        """Let a request for a route pass (the most special name of it first); returns who it is, empty if unsaid.
+
+        On public routes everybody is the same. Raises Problem.
+        """
         rule = self._access.rule(*routes)
         if rule.kind == PUBLIC:
-            return
+            return PUBLIC
         if rule.kind == JWT:
-            self._check_token(request, rule)
-        elif not request.signed:
+            claims = self._check_token(request, rule)
+            subject = claims.get("sub")
+            return f"{JWT} {claims.get('iss')} {subject}" if isinstance(subject, str) and subject else ""
+        if not request.signed:
             raise Problem(Kind.FORBIDDEN, "the request must have an AWS signature")
+        return f"{IAM} {request.signer}" if request.signer else ""
 
-    def _check_token(self, request: Request, rule: Rule) -> None:
+    def _check_token(self, request: Request, rule: Rule) -> Mapping[str, Any]:
         header = request.headers.get("authorization", "")
         if header[: len(_BEARER)].lower() != _BEARER:
             challenge = {"www-authenticate": "Bearer"}
@@ -99,6 +105,7 @@ class Gate:
         if missing := [scope for scope in rule.scopes if scope not in scopes_of(claims)]:
             challenge = {"www-authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(rule.scopes)}"'}
             raise Problem(Kind.FORBIDDEN, f"the token lacks scope {missing[0]}", headers=challenge)
+        return claims
 
 
 def scopes_of(claims: Mapping[str, Any]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The command Lambda: `POST /commands/{name}`, checked, dispatched to the monolith once per Idempotency-Key."""
+"""The command Lambda: `POST /commands/{name}`, executed once per Idempotency-Key, and `GET` of how a key stands."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from api_lambdas import declared
 from api_lambdas.access import Gate
 from api_lambdas.composed import composed_gate
-from api_lambdas.declared import Command, Dispatch, InvalidBody
-from api_lambdas.dynamodb import DynamoDB, StoreError
+from api_lambdas.declared import Command, Dispatch, Idempotency, InvalidBody
+from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import respond, settings_problem
+from api_lambdas.execution import Accepted, Executions, NotExecuted, Outcome, State
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.idempotency import Claimed, IdempotencyRecords, InProgress, OtherRequest
+from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
 from api_lambdas.json_text import NotJson, dumps, loads
-from api_lambdas.log import Event, Log
+from api_lambdas.log import Log
 from api_lambdas.monolith import Monolith
 from api_lambdas.settings import CommandSettings, SettingsError, command_settings
-from api_lambdas.verdict import Answer, NoVerdict, verdict
+from api_lambdas.verdict import ACCEPTED, Answer
 
 MAX_BODY_BYTES: Final = 64 * 1024
-# A holder may be slow before it dispatches and while it stores; only then may a repeat take its claim over.
-CLAIM_MARGIN_SECONDS: Final = 5.0
+MAX_WAIT_SECONDS: Final = 5  # a caller that waits is told to look again at least so often
 _PREFIX: Final = "/commands/"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_NO_STORE: Final = {"content-type": JSON, "cache-control": "no-store"}
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  the runtime's signature
@@ -49,77 +50,69 @@ def _composed() -> tuple[CommandSettings, CommandApi]:
     records = IdempotencyRecords(DynamoDB(settings.access), settings.commands_table, time.time)
     log = Log(settings.log_level)
     monolith = Monolith(settings.monolith_url)
-    gate = composed_gate(settings)
-    return settings, CommandApi(commands, records, monolith, settings.dispatch_timeout_seconds, log, gate)
+    executions = Executions(records, monolith, settings.dispatch_timeout_seconds, log)
+    return settings, CommandApi(commands, records, executions, composed_gate(settings))
 
 
 class CommandApi:
-    """Answers commands. The order is: check all, claim the key, dispatch, store the answer, answer."""
+    """Answers commands and questions after them."""
 
     def __init__(
-        self,
-        commands: Mapping[str, Command],
-        records: IdempotencyRecords,
-        monolith: Monolith,
-        timeout_seconds: float,
-        log: Log,
-        gate: Gate,
+        self, commands: Mapping[str, Command], records: IdempotencyRecords, executions: Executions, gate: Gate
     ) -> None:
         self._commands = commands
         self._records = records
-        self._monolith = monolith
-        self._timeout_seconds = timeout_seconds
-        self._log = log
+        self._executions = executions
         self._gate = gate
 
     def answer(self, request: Request) -> Response:
-        """The answer to one request. Raises Problem, or StoreError before anything was dispatched."""
-        command = self._command(request)
+        """The answer to one request. Raises Problem, or StoreError before anything was sent."""
+        name, slash, key = request.path.removeprefix(_PREFIX).partition("/")
+        if not request.path.startswith(_PREFIX):
+            name = ""
+        return self._status(request, unquote(name), key) if slash else self._command(request, unquote(name))
+
+    def _command(self, request: Request, name: str) -> Response:
+        """The order is: check all, claim the key, send the command and store its answer, answer."""
+        command, caller = self._admitted(request, name, "POST")
         key = _idempotency_key(request)
         dispatch, request_hash = _checked(command, request)
-        timeout_seconds = command.timeout_seconds or self._timeout_seconds
-        claim = self._records.claim(key, request_hash, timeout_seconds + CLAIM_MARGIN_SECONDS)
-        if isinstance(claim, OtherRequest):
-            raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "use a new key for a new request")
-        if isinstance(claim, InProgress):
-            wait = {"retry-after": str(max(1, math.ceil(claim.millis / 1000)))}
-            raise Problem(Kind.IN_PROGRESS, "repeat the request with the same key later", headers=wait)
-        if isinstance(claim, Answer):
-            return _response(claim, replayed=True)
-        return _response(self._execute(command, dispatch, claim, timeout_seconds), replayed=False)
+        forgets = command.idempotency is Idempotency.HEADER
+        asked = Asked(key, command.name, caller, request_hash, forgets)
+        claim = self._records.claim(asked, self._executions.claim_seconds(command))
+        if isinstance(claim, Claimed):
+            return _response(command, key, self._executions.run(command, dispatch, claim), replayed=False)
+        return _response(command, key, claim, replayed=True)
 
-    def _command(self, request: Request) -> Command:
-        name = unquote(request.path.removeprefix(_PREFIX)) if request.path.startswith(_PREFIX) else ""
+    def _status(self, request: Request, name: str, path: str) -> Response:
+        """Who may send a command may ask after those that they sent; of others' keys nobody learns anything."""
+        command, caller = self._admitted(request, name, "GET")
+        try:
+            key = unquote(unquote(path, errors="strict"), errors="strict")  # encoded twice, as a document's key is
+        except UnicodeDecodeError:
+            key = ""
+        state = self._executions.state(command, Asked(key, command.name, caller, "")) if is_key(key) else None
+        if state is None:
+            raise Problem(Kind.NOT_FOUND, "no such command was sent with this key, or it is forgotten")
+        return _state_response(state)
+
+    def _admitted(self, request: Request, name: str, method: str) -> tuple[Command, str]:
+        """The command, and who asks, as the records know them. The rules are those of `POST`, whatever is asked."""
+        caller = self._gate.admit(request, f"POST {_PREFIX}{name}", f"POST {_PREFIX}{{name}}")
         command = self._commands.get(name)
-        self._gate.admit(request, f"POST {_PREFIX}{name}", f"POST {_PREFIX}{{name}}")
         if command is None:
             raise Problem(Kind.NOT_FOUND, "there is no such command")
-        if request.method != "POST":
-            raise Problem(Kind.METHOD_NOT_ALLOWED, "commands are posted", headers={"allow": "POST"})
-        return command
+        if request.method != method:
+            about = "commands are posted" if method == "POST" else "the status of a command is read"
+            raise Problem(Kind.METHOD_NOT_ALLOWED, about, headers={"allow": method})
+        if not caller:
+            raise Problem(Kind.FORBIDDEN, "commands need a caller with a name: a token with sub, a signature of a user")
+        return command, hashlib.sha256(caller.encode()).hexdigest()
 
-    def _execute(self, command: Command, dispatch: Dispatch, claimed: Claimed, timeout_seconds: float) -> Answer:
-        try:
-            answer = verdict(self._monolith.send(dispatch, claimed.key, timeout_seconds))
-        except NoVerdict as none:
-            self._log.write(Event.DISPATCH_FAILED, command=command.name, reason=none.reason)
-            self._release(claimed)
-            raise none.problem() from none
-        return self._stored(claimed, answer)
 
-    def _stored(self, claimed: Claimed, answer: Answer) -> Answer:
-        try:
-            return self._records.store(claimed, answer)
-        except StoreError as error:
-            # executed and answered: saying so is right, and a repeat gets the same answer from the monolith
-            self._log.write(Event.ANSWER_NOT_STORED, operation=error.operation, code=error.code)
-            return answer
-
-    def _release(self, claimed: Claimed) -> None:
-        try:
-            self._records.release(claimed)
-        except StoreError as error:  # then the claim ends by itself
-            self._log.write(Event.ANSWER_NOT_STORED, operation=error.operation, code=error.code)
+def is_key(text: str) -> bool:
+    """Whether it can be an Idempotency-Key; dot segments cannot stand in the path of a status."""
+    return bool(_KEY.fullmatch(text)) and text not in (".", "..")
 
 
 def _idempotency_key(request: Request) -> str:
@@ -127,7 +120,7 @@ def _idempotency_key(request: Request) -> str:
     key = request.headers.get("idempotency-key", "").strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise Problem(
             Kind.IDEMPOTENCY_KEY_MISSING,
             "send a header Idempotency-Key: 1 to 255 visible ASCII characters, best a UUID",
@@ -149,6 +142,35 @@ def _checked(command: Command, request: Request) -> tuple[Dispatch, str]:
     return dispatch, hashlib.sha256(dumps([command.name, body], sort_keys=True).encode()).hexdigest()
 
 
-def _response(answer: Answer, *, replayed: bool) -> Response:
-    headers = {"content-type": answer.content_type, "cache-control": "no-store"}
-    return Response(answer.status, answer.body, {**headers, "idempotent-replayed": "true"} if replayed else headers)
+def _response(command: Command, key: str, outcome: Outcome, *, replayed: bool) -> Response:
+    """What a command is answered with. Raises Problem."""
+    again = {"idempotent-replayed": "true"} if replayed else {}
+    if isinstance(outcome, Answer):
+        headers = {**_NO_STORE, "content-type": outcome.content_type, **again}
+        return Response(outcome.status, outcome.body, headers)
+    if isinstance(outcome, OutcomeUnknown):
+        about = "the monolith cannot tell; do not send the command again before you have looked"
+        raise Problem(Kind.OUTCOME_UNKNOWN, about, headers=again)
+    if isinstance(outcome, OtherRequest):
+        raise Problem(Kind.IDEMPOTENCY_KEY_REUSED, "use a new key for a new request")
+    if isinstance(outcome, InProgress):
+        raise Problem(Kind.IN_PROGRESS, "repeat the request with the same key later", headers=_wait(outcome.millis))
+    # relative to the request's own path, which may stand below a stage or a base path that nobody told us
+    place = f"{command.name}/{quote(quote(key, safe=''), safe='')}"
+    return Response(ACCEPTED, dumps({"state": "in-progress"}), {**_NO_STORE, "location": place, **_wait(1000)})
+
+
+def _state_response(state: State) -> Response:
+    """How a command stands."""
+    if isinstance(state, Answer):
+        text = f'{{"state":"finished","status":{state.status},"answer":{state.body or "null"}}}'
+        return Response(200, text, _NO_STORE)
+    if isinstance(state, InProgress | Accepted):
+        wait = _wait(state.millis if isinstance(state, InProgress) else 1000)
+        return Response(200, dumps({"state": "in-progress"}), {**_NO_STORE, **wait})
+    name = "unknown" if isinstance(state, OutcomeUnknown) else "unsettled"
+    return Response(200, dumps({"state": "not-executed" if isinstance(state, NotExecuted) else name}), _NO_STORE)
+
+
+def _wait(millis: int) -> dict[str, str]:
+    return {"retry-after": str(min(MAX_WAIT_SECONDS, max(1, math.ceil(millis / 1000))))}

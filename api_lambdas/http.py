@@ -37,6 +37,7 @@ class Kind(Enum):
     IDEMPOTENCY_KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key belongs to another request")
     TOO_MANY_REQUESTS = ("too-many-requests", 429, "Too many requests")
     INTERNAL = ("internal", 500, "Internal error")
+    OUTCOME_UNKNOWN = ("outcome-unknown", 502, "Nobody knows whether the command was executed")
     MONOLITH_UNAVAILABLE = ("monolith-unavailable", 502, "The monolith did not give a usable answer")
     STORE_UNAVAILABLE = ("store-unavailable", 503, "The store is not available")
     KEYS_UNAVAILABLE = ("keys-unavailable", 503, "Tokens cannot be checked")
@@ -100,7 +101,8 @@ class Response:
 class Request:
     """A request; `path` begins with `/` and may still hold percent escapes, header names are lower-case.
 
-    `signed`: the gateway has checked an AWS signature; no caller can say so itself.
+    `signed`: the gateway has checked an AWS signature; no caller can say so itself. `signer`: whose it was, a user or a
+    role; sessions of one role are one signer, because a retry may come from another.
     """
 
     method: str
@@ -109,6 +111,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     signed: bool = False
+    signer: str = ""
 
     @staticmethod
     def parse(event: Mapping[str, Any]) -> Request:
@@ -129,7 +132,8 @@ class Request:
             query=tuple(parameters),
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
             body=body,
-            signed=bool((context.get("authorizer") or {}).get("iam")),
+            signed=bool(iam := (context.get("authorizer") or {}).get("iam")),
+            signer=_signer(iam or {}),
         )
 
     def parameters(self) -> dict[str, str]:
@@ -142,6 +146,15 @@ class Request:
     def all_of(self, name: str) -> tuple[str, ...]:
         """The values of a parameter that may come several times, in order."""
         return tuple(value for given, value in self.query if given == name)
+
+
+def _signer(iam: Mapping[str, Any]) -> str:
+    """A user, a role without the name of its session, or an identity of Cognito, whose users share one role."""
+    arn = str(iam.get("userArn") or "")
+    if ":assumed-role/" in arn:
+        arn = arn.rpartition("/")[0]
+    identity = (iam.get("cognitoIdentity") or {}).get("identityId") or ""
+    return f"{arn} {identity}".strip()
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -34,7 +34,7 @@ class Monolith:
         try:
             connection.connect()
         except TimeoutError as error:
-            raise NoVerdict(Failure.TIMED_OUT) from error
+            raise NoVerdict(Failure.NOT_REACHED_IN_TIME) from error
         except OSError as error:
             raise NoVerdict(Failure.NOT_REACHED) from error
         alarm = Alarm(connection, deadline - time.monotonic())
@@ -58,7 +58,7 @@ class Monolith:
             "Idempotency-Key": idempotency_key,
             "User-Agent": "nearview",
         }
-        connection.request(dispatch.method, self._base + dispatch.path, dispatch.body, headers)
+        connection.request(dispatch.method, self._base + dispatch.path, dispatch.body or None, headers)
         answer = connection.getresponse()
         body = answer.read(MAX_ANSWER_BYTES + 1)  # one more shows that it is too large
         if answer.length and len(body) <= MAX_ANSWER_BYTES:  # read(n) does not mind a missing end

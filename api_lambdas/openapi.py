@@ -17,7 +17,7 @@ from api_lambdas.catalog import Collection, Index
 from api_lambdas.declared import Command
 from api_lambdas.http import JSON, Kind
 from api_lambdas.lists import DEFAULT_LIMIT, MAX_KEYS, MAX_LIMIT, ORDERS
-from api_lambdas.openapi_commands import command_operation
+from api_lambdas.openapi_commands import STATUS, STATUS_SCHEMA, command_operation, status_operation
 from api_lambdas.openapi_documents import document_schema, example, field_schema
 from api_lambdas.openapi_parts import (
     HEADERS,
@@ -46,7 +46,7 @@ _ONE_VALUE: Final = "Exactly one attribute of an index, or `key`, must be given.
 
 
 def routes(mapping: CompiledMapping, commands: Iterable[Command]) -> tuple[str, ...]:
-    """Every route of the API, as rules of access name them."""
+    """Every route that rules of access may name; the status of a command has the rule of the command."""
     collections = [aggregate.collection for aggregate in mapping.aggregates]
     return (
         *(f"GET /{name}" for name in collections),
@@ -77,7 +77,8 @@ def document(
     for command in commands:
         operation, found = command_operation(command, access)
         operations[f"/commands/{command.name}"] = {"post": operation}
-        schemas.update(found)
+        operations[f"/commands/{command.name}/{{key}}"] = {"get": status_operation(command, access)}
+        schemas.update({**found, STATUS: STATUS_SCHEMA})
     for path, what in ((OPENAPI, "This description"), (DOCS, "This description, as a page")):
         operations[path] = {"get": _static_operation(path, what, access)}
     described: Schema = {

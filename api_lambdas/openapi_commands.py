@@ -13,8 +13,34 @@ from api_lambdas.openapi_parts import Schema, header_refs, problems, sample, sec
 _KINDS: Final = (
     *(Kind.INVALID_REQUEST, Kind.INVALID_BODY, Kind.IDEMPOTENCY_KEY_MISSING, Kind.IN_PROGRESS, Kind.BODY_TOO_LARGE),
     *(Kind.URL_TOO_LONG, Kind.UNSUPPORTED_MEDIA_TYPE, Kind.IDEMPOTENCY_KEY_REUSED, Kind.TOO_MANY_REQUESTS),
-    *(Kind.INTERNAL, Kind.MONOLITH_UNAVAILABLE, Kind.STORE_UNAVAILABLE, Kind.MONOLITH_BUSY, Kind.MONOLITH_TIMEOUT),
+    *(
+        Kind.INTERNAL,
+        Kind.OUTCOME_UNKNOWN,
+        Kind.MONOLITH_UNAVAILABLE,
+        Kind.STORE_UNAVAILABLE,
+        Kind.MONOLITH_BUSY,
+        Kind.MONOLITH_TIMEOUT,
+    ),
 )
+_STATUS_KINDS: Final = (
+    *(Kind.INVALID_REQUEST, Kind.NOT_FOUND, Kind.URL_TOO_LONG, Kind.TOO_MANY_REQUESTS, Kind.INTERNAL),
+    *(Kind.MONOLITH_UNAVAILABLE, Kind.STORE_UNAVAILABLE, Kind.MONOLITH_BUSY, Kind.MONOLITH_TIMEOUT),
+)
+STATUS: Final = "commandStatus"
+STATUS_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "description": "How a command stands. `finished`: `status` and `answer` are what sending it was, or will be, "
+    "answered. `unknown`: nobody can tell whether it was executed. `not-executed`: it was not and will not be; "
+    "`unsettled`: perhaps it was; after either, the request repeated with the same key has one effect.",
+    "required": ["state"],
+    "additionalProperties": False,
+    "properties": {
+        "state": {"enum": ["in-progress", "finished", "unknown", "not-executed", "unsettled"]},
+        "status": {"type": "integer", "minimum": 200, "maximum": 499},
+        "answer": {"description": "The body of the monolith's answer; null if it had none"},
+    },
+    "dependentRequired": {"status": ["answer"], "answer": ["status"]},
+}
 _KEY: Final[Schema] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -52,6 +78,7 @@ def command_operation(command: Command, access: Access) -> tuple[Schema, dict[st
                 "headers": header_refs("X-Region", "Idempotent-Replayed"),
                 "content": {JSON: {"schema": {}}},
             },
+            **({} if command.lookup is None else {"202": _accepted()}),
             "4XX": {
                 "description": "Refused by the monolith, in its own words",
                 "headers": header_refs("X-Region", "Idempotent-Replayed"),
@@ -63,6 +90,46 @@ def command_operation(command: Command, access: Access) -> tuple[Schema, dict[st
         "x-codeSamples": [sample(rule, f"/commands/{command.name}", "curl", options)],
     }
     return operation, {name: schema}
+
+
+def status_operation(command: Command, access: Access) -> Schema:
+    """Asking how a command stands that one has sent."""
+    rule = access.rule(f"POST /commands/{command.name}", "POST /commands/{name}")
+    key = str(_KEY["example"])
+    return {
+        "operationId": f"{command.name}-status",
+        "summary": f"How a command {command.name} stands",
+        "description": "Who may send the command may ask after those that they sent.",
+        "tags": ["commands"],
+        "parameters": [
+            {
+                "name": "key",
+                "in": "path",
+                "required": True,
+                "description": "The `Idempotency-Key` it was sent with, percent-encoded, and that once more.",
+                "schema": {"type": "string", "minLength": 1},
+                "example": key,
+            }
+        ],
+        "responses": {
+            "200": {
+                "description": "How it stands",
+                "headers": header_refs("X-Region", "Retry-After"),
+                "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{STATUS}"}}},
+            },
+            **problems(_STATUS_KINDS, rule),
+        },
+        "security": security(rule),
+        "x-codeSamples": [sample(rule, f"/commands/{command.name}/{key}")],
+    }
+
+
+def _accepted() -> Schema:
+    return {
+        "description": "The monolith is at it; `Location` says how it stands",
+        "headers": header_refs("X-Region", "Location", "Retry-After"),
+        "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{STATUS}"}}},
+    }
 
 
 def _moved(schema: Any, place: str) -> Any:

@@ -49,6 +49,10 @@ HEADERS: Final[dict[str, Schema]] = {
     "Vary": {"description": "The body depends on this.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "What is wrong with the token.", "schema": {"type": "string"}},
+    "Location": {
+        "description": "Where the command's status is, relative to the address of the request.",
+        "schema": {"type": "string", "minLength": 1},
+    },
     "Idempotent-Replayed": {
         "description": "The answer was given before.",
         "schema": {"const": "true"},

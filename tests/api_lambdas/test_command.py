@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import threading
@@ -15,7 +16,7 @@ import pytest
 from api_lambdas import command
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.http import Request
-from api_lambdas.idempotency import RECORD_SECONDS
+from api_lambdas.idempotency import RECORD_SECONDS, Asked
 from local.ministack import MiniStack
 from local.processes import free_port
 from tests.api_lambdas.monolith_double import (
@@ -150,12 +151,12 @@ def test_after_an_unknown_outcome_a_repeat_gives_one_effect(
     """502 or 504 says so; the same key dispatches again, and the monolith executes once."""
     key = fresh("k")
     monolith.faults.append(fault)
-    api = command._composed()[1]
-    patient = api._timeout_seconds
+    executions = command._composed()[1]._executions
+    patient = executions._timeout_seconds
 
-    api._timeout_seconds = 0.3 if fault in (stall, trickle) else patient
+    executions._timeout_seconds = 0.3 if fault in (stall, trickle) else patient
     failed = post(key)
-    api._timeout_seconds = patient
+    executions._timeout_seconds = patient
     repeat = post(key)
 
     expected = (504, "monolith-timeout") if fault in (stall, trickle) else (502, "monolith-unavailable")
@@ -297,7 +298,8 @@ def test_the_claim_of_a_dead_lambda_is_taken_over(post: Post, monolith: Monolith
     now = 1_000_000.0
     records._clock = lambda: now
     checked = command._checked(command._composed()[1]._commands["cancel-order"], _request(CANCEL))
-    records.claim(key, checked[1], 5)
+    caller = hashlib.sha256(b"public").hexdigest()
+    records.claim(Asked(key, "cancel-order", caller, checked[1]), 5)
 
     blocked = post(key)
     now += 6
@@ -325,7 +327,7 @@ def test_each_key_has_one_effect_and_one_answer(
     monolith.faults.extend(
         chance.choices([lose_request, lose_reply, cut_reply, reply(500, PROBLEM, b"{}"), answer], k=4)
     )
-    for owner, name in ((api._monolith, "send"), (api._records, "store"), (api._records, "release")):
+    for owner, name in ((api._executions._monolith, "send"), (api._records, "store"), (api._records, "release")):
         monkeypatch.setattr(owner, name, _mortal(getattr(owner, name), chance))
     answers: list[tuple[int, str]] = []
 

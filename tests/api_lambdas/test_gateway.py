@@ -45,7 +45,11 @@ def call(ministack: MiniStack, _created: Tables, monolith: MonolithDouble) -> It
             ["GET /{collection}", "GET /{collection}/{key}", "GET /openapi.json", "GET /openapi.html"],
             {"DOCUMENTS_TABLE": _created.documents},
         ),
-        ("command", ["POST /commands/{name}"], {"COMMANDS_TABLE": _created.commands, "MONOLITH_URL": monolith.url}),
+        (
+            "command",
+            ["POST /commands/{name}", "GET /commands/{name}/{key}"],
+            {"COMMANDS_TABLE": _created.commands, "MONOLITH_URL": monolith.url},
+        ),
     ):
         names.append(f"api-lambdas-{module}-{uuid.uuid4().hex[:8]}")
         function = functions.create_function(

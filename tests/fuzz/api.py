@@ -16,8 +16,9 @@ from api_lambdas.command import CommandApi
 from api_lambdas.commands_file import read_commands
 from api_lambdas.cursors import InvalidCursor, open_cursor, sign
 from api_lambdas.entry import respond
+from api_lambdas.execution import Executions
 from api_lambdas.freshness import Freshness
-from api_lambdas.idempotency import Claimed
+from api_lambdas.idempotency import Asked, Claimed
 from api_lambdas.log import Log
 from api_lambdas.package import COMMANDS_FILE
 from api_lambdas.pages import Pages
@@ -86,10 +87,14 @@ class Table:
 class Keys:
     """Every Idempotency-Key is new."""
 
-    def claim(self, key: str, *_: Any) -> Claimed:
+    def claim(self, asked: Asked, *_: Any) -> Claimed:
         """As the table would."""
-        storable({"pk": {"S": key}})
+        storable({"pk": {"S": asked.key}})
         raise Claimable
+
+    def read(self, asked: Asked) -> None:
+        """Nothing is known of it."""
+        storable({"pk": {"S": asked.key}})
 
 
 class Claimable(Exception):
@@ -113,7 +118,8 @@ def command() -> CommandApi:
     assert not problems
     unused: Any = None
     claims: Any = Keys()
-    return CommandApi({one.name: one for one in commands}, claims, unused, 1.0, Log("error"), EVERYBODY)
+    executions = Executions(claims, unused, 1.0, Log("error"))
+    return CommandApi({one.name: one for one in commands}, claims, executions, EVERYBODY)
 
 
 def check(data: bytes) -> None:
@@ -209,6 +215,7 @@ def seeds() -> Iterator[bytes]:
         b"[]",
     ):
         yield join(b"\2", [b"POST", b"commands/cancel-order", good, body])
+        yield join(b"\2", [b"GET", b"commands/cancel-order/%2541%25", good, body])
     yield join(b"\6", [b"POST", b"commands/cancel%2Dorder", good, b"eyJvcmRlcl9pZCI6IDd9"])
     yield join(b"\3", [b"", b"", b"", COMMANDS.encode()])
     yield join(
