@@ -1,13 +1,14 @@
 """Deploys the templates of cloudformation/ into MiniStack, the same as on AWS, and proves that all is there."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local import deployed, templates
+from local import deployed, partial, templates
 from local.ministack import MiniStack
 from local.processes import ProcessError, wait_until
 
@@ -31,13 +32,14 @@ class Storage:
     parked_table: str
     parked_key: str  # alias of the key that seals parked payloads
     commands_table: str
+    regions_table: str
     application: str  # of KCL, and its lease table
     stream: str
 
     @property
     def global_tables(self) -> tuple[str, ...]:
         """The tables with a replica in every region."""
-        return (self.documents_table, self.rows_table, self.parked_table, self.commands_table)
+        return (self.documents_table, self.rows_table, self.parked_table, self.commands_table, self.regions_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def deploy_storage(
     data = _deploy(
         ministack, say, f"{project}-data", "20-data.yaml", {"Project": project, "DeletionProtection": "false"}
     )
+    own = {"Project": project, "DeletionProtection": "false", "ParkedKeyArn": data["ParkedKeyArn"]}
+    leases = _deploy(ministack, say, f"{project}-leases", "25-leases.yaml", own)
     stream = _deploy(
         ministack,
         say,
@@ -70,7 +74,8 @@ def deploy_storage(
         parked_table=data["ParkedTable"],
         parked_key=data["ParkedKeyAlias"],
         commands_table=data["CommandsTable"],
-        application=data["LeasesTable"],
+        regions_table=data["RegionsTableName"],
+        application=leases["LeasesTable"],
         stream=stream["StreamName"],
     )
 
@@ -119,7 +124,9 @@ def _upload(ministack: MiniStack, bucket: str, code: bytes) -> str:
 def _deploy(ministack: MiniStack, say: Say, stack: str, file: str, parameters: Mapping[str, str]) -> dict[str, str]:
     """Create or update one stack, check what it made, return its outputs."""
     body = (templates.FOLDER / file).read_text()
-    template = templates.parse(body)
+    template, gone = partial.without(templates.parse(body), partial.not_deployed())
+    if gone:
+        body = json.dumps(template)
     if unchecked := deployed.unchecked(template):
         raise DeployError(f"{file}: cannot be deployed here: {'; '.join(unchecked)}")
     try:
@@ -129,7 +136,8 @@ def _deploy(ministack: MiniStack, say: Say, stack: str, file: str, parameters: M
         raise DeployError(f"stack {stack} of {file}: {error.response['Error']['Message']}") from error
     if problems := deployed.problems(ministack, stack, template, parameters):
         raise DeployError(f"stack {stack} is {status}, but: " + "; ".join(problems))
-    say(f"stack {stack}: {len(template['Resources'])} resources of {file}, {status}")
+    left_out = f", without {', '.join(gone)}" if gone else ""
+    say(f"stack {stack}: {len(template['Resources'])} resources of {file}, {status}{left_out}")
     return outputs
 
 

@@ -84,6 +84,7 @@ ROOTS = {
     "worker.verify.cli",
     "worker.verify.target",
     "api_lambdas.command",
+    "api_lambdas.link_probe",
     "api_lambdas.query",
 }
 

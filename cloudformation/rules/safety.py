@@ -6,7 +6,14 @@ from typing import Any
 from cfnlint.rules import CloudFormationLintRule, RuleMatch
 from cfnlint.template import Template
 
-STATEFUL = ["AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::Kinesis::Stream"]
+STATEFUL = [
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::ECR::Repository",
+    "AWS::Kinesis::Stream",
+    "AWS::Route53::HostedZone",
+    "AWS::S3::Bucket",
+]
 
 # Actions for which IAM knows no resource, or only ones that do not exist yet; nothing else may have Resource "*".
 RESOURCELESS = {

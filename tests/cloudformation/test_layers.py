@@ -16,7 +16,7 @@ WHERE: Final = {"each", "each-and-global", "primary", "not-primary", "global", "
 OF: Final = {"same", "primary", "secondary", "tertiary", "peer", "pair", "global"}
 FACTS: Final = {
     "account", "cidr", "code_key", "image", "peer_cidr", "peer_region", "primary_region", "project", "region",
-    "secondary_region", "tertiary_region",
+    "secondary_region", "tertiary_region", "transit_gateway_route_table",
 }  # fmt: skip
 STEPS: Final = {"upload-code", "copy-image", "accept-peering", "large-integers"}
 

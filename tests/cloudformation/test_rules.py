@@ -23,6 +23,11 @@ class Planted:
 
 OWN_REPLICA = "        - Region: !Ref AWS::Region\n          Point"
 PITR = "Region: !Ref AWS::Region\n          PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}"
+OWN_KEY = (
+    "          SSESpecification: !If\n            - HasKey\n"
+    "            - KMSMasterKeyId: !Sub arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/${KeyId}\n"
+    "            - !Ref AWS::NoValue\n"
+)
 DELETION = "DeletionPolicy: Retain\n    UpdateReplacePolicy: Retain"
 MYSQL_SECRET = (
     "SecretsManagerSecretId: !Ref SourceSecretArn\n          SecretsManagerAccessRoleArn: !GetAtt SourceRole.Arn\n"
@@ -39,7 +44,7 @@ PLANTED = [
         "E9102", "20-data.yaml", "      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}\n", "", "needs Stream"
     ),
     Planted("E9102", "20-data.yaml", PITR, "Region: !Ref AWS::Region", "no point-in-time recovery"),
-    Planted("E9102", "20-data.yaml", PITR, PITR + "\n          SSESpecification: {KMSMasterKeyId: k}", "some replicas"),
+    Planted("E9102", "20-data.yaml", OWN_KEY, "", "some replicas"),
     Planted(
         "E9103",
         "20-data.yaml",

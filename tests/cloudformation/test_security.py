@@ -18,10 +18,14 @@ RESOURCES: Final = [
 ]
 DOCKERFILE: Final = (REPOSITORY / "Dockerfile").read_text("utf-8")
 # kinds that hold data, and the property that encrypts them; what is not named here holds none
+KEYS_OF_QUEUES: Final = ["KmsMasterKeyId", "SqsManagedSseEnabled"]
+KMS_BUCKET: Final = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}
 ENCRYPTED: Final = {
     "AWS::DynamoDB::Table": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS"}),
     "AWS::DynamoDB::GlobalTable": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS"}),
+    "AWS::ECR::Repository": ("EncryptionConfiguration", {"EncryptionType": "KMS"}),
     "AWS::Kinesis::Stream": ("StreamEncryption", {"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"}),
+    "AWS::S3::Bucket": ("BucketEncryption", {"ServerSideEncryptionConfiguration": [KMS_BUCKET]}),
 }
 
 
@@ -67,11 +71,18 @@ def test_everything_that_holds_data_is_encrypted(kind: str) -> None:
 
 def test_no_other_kind_of_resource_holds_data() -> None:
     """A new kind must be looked at: encrypted, or named here as holding none."""
-    holds = re.compile(r"AWS::(S3|SQS|SNS::Topic|RDS|EFS|OpenSearch|ElastiCache|DMS::ReplicationInstance)")
-    assert sorted({body["Type"] for _, _, body in RESOURCES if holds.match(body["Type"])}) in (
-        [],
-        ["AWS::DMS::ReplicationInstance"],
+    holds = re.compile(
+        r"AWS::(S3::Bucket|SQS::Queue|SNS::Topic|RDS|EFS|OpenSearch|ElastiCache|DMS::ReplicationInstance)$"
     )
+    found = {body["Type"] for _, _, body in RESOURCES if holds.match(body["Type"])}
+    assert found <= {"AWS::DMS::ReplicationInstance", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("AWS::SNS::Topic", ["KmsMasterKeyId"]), ("AWS::SQS::Queue", KEYS_OF_QUEUES)]
+)
+def test_messages_are_encrypted_while_they_wait(kind: str, names: list[str]) -> None:
+    assert [where for where, properties in of_type(kind) if not set(names) & set(properties)] == []
 
 
 def test_connections_to_the_source_are_encrypted_unless_it_is_said_otherwise() -> None:

@@ -70,7 +70,9 @@ def test_every_output_is_described_and_no_stack_imports_from_another(path: Path)
 
 def test_tables_and_stream_are_named_alike_everywhere() -> None:
     """Who uses a name by convention must use one that a template gives."""
-    given = set(re.findall(r"(?:TableName|Name): !Sub (\$\{Project\}-[\w-]+)", all_text("20") + all_text("30")))
+    given = set(
+        re.findall(r"(?:TableName|Name): !Sub (\$\{Project\}-[\w-]+)", all_text("20") + all_text("25") + all_text("30"))
+    )
     used = set(
         re.findall(r":(?:table|stream)/(\$\{Project\}-[\w-]+)", all_text("35") + all_text("40") + all_text("50"))
     )

@@ -138,11 +138,11 @@ def test_a_resource_type_that_nobody_can_look_up_is_refused(
 def test_a_refused_template_names_stack_file_and_reason(
     ministack: MiniStack, project: str, said: list[str], folder: Path
 ) -> None:
-    spoil(folder / "20-data.yaml", "AWS::DynamoDB::Table", "AWS::DynamoDB::Tables")
+    spoil(folder / "25-leases.yaml", "AWS::DynamoDB::Table", "AWS::DynamoDB::Tables")
     deployed_types = {**deployed.CHECKS, "AWS::DynamoDB::Tables": deployed.CHECKS["AWS::DynamoDB::Table"]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deployed, "CHECKS", deployed_types)
-        with pytest.raises(DeployError, match=rf"stack {project}-data of 20-data\.yaml: .*AWS::DynamoDB::Tables"):
+        with pytest.raises(DeployError, match=rf"stack {project}-leases of 25-leases\.yaml: .*AWS::DynamoDB::Tables"):
             deploy.deploy_storage(ministack, said.append, project)
 
 
@@ -196,7 +196,7 @@ def test_every_kind_of_resource_is_looked_up(ministack: MiniStack, project: str,
             "MonolithUrl": "u",
         }
         found = {line.split(":")[0] for line in deployed.problems(ministack, stack, template, parameters)}
-        spared = {"LeasesTable", "CoordinatorStateTable", "WorkerMetricStatsTable", "RowsTable", "ParkedTable"}
+        spared = {"RowsTable", "ParkedTable", "RegionsTable"}
         assert found == set(template["Resources"]) - spared
 
 
