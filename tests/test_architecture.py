@@ -24,7 +24,7 @@ ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}, "worker.mapping.cli": {"
 # modules, or packages that are one shell; the local stand-ins are left out, they talk to whatever they stand for
 IMPORTERS = {
     "boto3": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
-    "botocore": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
+    "botocore": {"worker.failover.table", "worker.store", "worker.supervisor.aws", "worker.verify.target"},
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.console.samples", "worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},
@@ -49,14 +49,14 @@ IMPORTERS = {
         *("worker.dms.cli", "worker.explain.cli", "worker.explain.report"),
         *("worker.examples.cli", "worker.examples.report", "worker.mapping.cli"),
         *("worker.evolve.cli", "worker.evolve.report", "worker.init.cli", "worker.rebuild.cli"),
-        "worker.rebuild.parts_cli",
+        *("worker.rebuild.parts_cli", "worker.failover.cli"),
         *("worker.status.cli", "worker.trace.cli"),
         *("worker.replay.cli", "worker.replay.beside_cli"),
     },
     "rich": {
         "worker.grid",
         *("worker.status.cli", "worker.status.show", "worker.trace.cli", "worker.trace.show"),
-        "worker.dms.cli",
+        *("worker.dms.cli", "worker.failover.cli"),
         "worker.parked_report",
         "worker.verify.show",
         "worker.examples.report",
@@ -75,6 +75,7 @@ ROOTS = {
     "worker.parked_settings",
     "worker.source_cli",
     "worker.explain.cli",
+    "worker.failover.cli",
     "worker.rebuild.cli",
     "worker.replay.cli",
     "worker.replay.beside_cli",

@@ -25,6 +25,7 @@ OWN = (
     EntryPoint("plan", "worker.evolve.cli:plan", GROUP),
     EntryPoint("init", "worker.init.cli:init", GROUP),
     EntryPoint("rebuild", "worker.rebuild.cli:rebuild", GROUP),
+    EntryPoint("failover", "worker.failover.cli:failover", GROUP),
     EntryPoint("replay", "worker.replay.cli:replay", GROUP),
     EntryPoint("console", "worker.console.cli:console", GROUP),
     EntryPoint("heartbeat", "worker.heartbeat.cli:heartbeat", GROUP),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from contract.frozen import frozen
@@ -124,6 +124,12 @@ def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts, *, settled
 def cover(plan: Plan, row_ids: Iterable[RowId], counts: Counts) -> Steps[None]:
     """Put the edges that stored rows lack for this mapping, and say so in their images."""
     yield from _store(plan, {row_id: Folded([], set()) for row_id in row_ids}, counts, [], False)
+
+
+def put_edges(plan: Plan, images: Mapping[RowId, Image]) -> Steps[None]:
+    """Put every edge of stored rows, whatever their images say: a replica may have an image without its edges."""
+    links = {row_id: plan.links(row_id[0], image.row) for row_id, image in images.items()}
+    yield from _put_edges(plan, {row_id: Write(image, None, links[row_id]) for row_id, image in images.items()})
 
 
 def _store(

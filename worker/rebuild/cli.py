@@ -50,10 +50,13 @@ _rate_option = click.option(
 @click.argument("aggregates", nargs=-1, metavar="AGGREGATE...")
 @click.option("--all", "every", is_flag=True, help="Every aggregate of the mappings.")
 @click.option("--restart", is_flag=True, help="Begin anew instead of going on where an unfinished run stopped.")
+@click.option("--edges", is_flag=True, help="Put every edge again: of rows that a replication brought, in no order.")
 @_rate_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress stays on stderr.")
 @one_line_errors("rebuild")
-def rebuild(aggregates: tuple[str, ...], every: bool, restart: bool, per_second: float, as_json: bool) -> None:
+def rebuild(
+    aggregates: tuple[str, ...], every: bool, restart: bool, edges: bool, per_second: float, as_json: bool
+) -> None:
     """Rebuild the documents of aggregates from the row store, beside live traffic.
 
     Run it after workers with a changed mapping are deployed: it stops workers of the older generation, puts the edges
@@ -68,7 +71,7 @@ def rebuild(aggregates: tuple[str, ...], every: bool, restart: bool, per_second:
     results: dict[str, Result] = {}
     with _opened(settings, mapping) as (plan, store, scan, documents):
         for aggregate in chosen:
-            run = Rebuild(plan, store, scan, Pace(per_second), _teller(aggregate), documents)
+            run = Rebuild(plan, store, scan, Pace(per_second), _teller(aggregate), documents, edges)
             results[aggregate.name] = run.run(aggregate, restart=restart)
     if as_json:
         click.echo(json.dumps({name: _as_json(result) for name, result in results.items()}, indent=1))

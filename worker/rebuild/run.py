@@ -20,7 +20,7 @@ from contract.mapping import Aggregate
 from worker.pace import Pace
 from worker.projection.engine import project, rebuild_roots
 from worker.projection.flat_documents import claim, filed_holders, gone, renew
-from worker.projection.images import Counts, cover, covers
+from worker.projection.images import Counts, cover, covers, put_edges
 from worker.projection.plan import Plan
 from worker.rebuild.scan import DocumentScan, RowScan
 from worker.rebuild.state import (
@@ -65,6 +65,8 @@ class Rebuild:
     pace: Pace
     told: Callable[[Progress], None]
     documents: DocumentScan | None = None
+    every_edge: bool = False
+    """Put also edges that images say are there: a replica may lack them."""
 
     def run(self, aggregate: Aggregate, *, restart: bool = False) -> Result:
         """Do what is left to do. Raises NewerGeneration, FatalError."""
@@ -129,6 +131,8 @@ class Rebuild:
             counts = Counts()
             for part in _parts(lacking):
                 self.store.drive(cover(self.plan, part, counts))
+            for part in _parts([(table, key) for table, key in page.images] if self.every_edge else []):
+                self.store.drive(put_edges(self.plan, {row_id: page.images[row_id] for row_id in part}))
             for (table, _), image in page.images.items():
                 unseen = () if image.row is None else self.plan.columns[table] - image.row.keys()
                 result.lacking.update((table, column) for column in unseen)
