@@ -7,25 +7,30 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from api_lambdas import declared
 from api_lambdas.access import Gate
 from api_lambdas.composed import composed_gate
+from api_lambdas.composed_regions import composed_dispatching
 from api_lambdas.declared import Command, Dispatch, Idempotency, InvalidBody
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import respond, settings_problem
-from api_lambdas.execution import Accepted, Executions, NotExecuted, Outcome, State
+from api_lambdas.execution import CLAIM_MARGIN_SECONDS, Accepted, Executions, NotExecuted, Outcome, State
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
 from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
 from api_lambdas.json_text import NotJson, dumps, loads
 from api_lambdas.log import Log
 from api_lambdas.monolith import Monolith
+from api_lambdas.sent import Sent
 from api_lambdas.settings import CommandSettings, SettingsError, command_settings
 from api_lambdas.verdict import ACCEPTED, Answer
+
+if TYPE_CHECKING:
+    from api_lambdas.dispatching import Dispatching
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_WAIT_SECONDS: Final = 5  # a caller that waits is told to look again at least so often
@@ -49,17 +54,26 @@ def _composed() -> tuple[CommandSettings, CommandApi]:
     commands = declared.from_json(settings.commands_file.read_text("utf-8"))
     records = IdempotencyRecords(DynamoDB(settings.access), settings.commands_table, time.time)
     log = Log(settings.log_level)
-    monolith = Monolith(settings.monolith_url)
+    seconds = max([settings.dispatch_timeout_seconds, *(one.timeout_seconds or 0 for one in commands.values())])
+    dispatching = composed_dispatching(os.environ, settings, seconds + CLAIM_MARGIN_SECONDS)
+    monolith = Monolith(settings.monolith_url) if dispatching is None else dispatching.monolith
     executions = Executions(records, monolith, settings.dispatch_timeout_seconds, log)
-    return settings, CommandApi(commands, records, executions, composed_gate(settings))
+    return settings, CommandApi(commands, records, executions, composed_gate(settings), dispatching)
 
 
 class CommandApi:
     """Answers commands and questions after them."""
 
     def __init__(
-        self, commands: Mapping[str, Command], records: IdempotencyRecords, executions: Executions, gate: Gate
+        self,
+        commands: Mapping[str, Command],
+        records: IdempotencyRecords,
+        executions: Executions,
+        gate: Gate,
+        dispatching: Dispatching | None = None,
     ) -> None:
+        """`dispatching` says in which region commands are executed; without it, all are executed here."""
+        self._dispatching = dispatching
         self._commands = commands
         self._records = records
         self._executions = executions
@@ -73,16 +87,20 @@ class CommandApi:
         return self._status(request, unquote(name), key) if slash else self._command(request, unquote(name))
 
     def _command(self, request: Request, name: str) -> Response:
-        """The order is: check all, claim the key, send the command and store its answer, answer."""
+        """The order is: check all, see which region, claim the key, send the command and store its answer, answer."""
         command, caller = self._admitted(request, name, "POST")
         key = _idempotency_key(request)
         dispatch, request_hash = _checked(command, request)
         forgets = command.idempotency is Idempotency.HEADER
         asked = Asked(key, command.name, caller, request_hash, forgets)
-        claim = self._records.claim(asked, self._executions.claim_seconds(command))
-        if isinstance(claim, Claimed):
-            return _response(command, key, self._executions.run(command, dispatch, claim), replayed=False)
-        return _response(command, key, claim, replayed=True)
+
+        def here() -> Response:
+            claim = self._records.claim(asked, self._executions.claim_seconds(command))
+            if isinstance(claim, Claimed):
+                return _response(command, key, self._executions.run(command, dispatch, claim), replayed=False)
+            return _response(command, key, claim, replayed=True)
+
+        return self._dispatched(request, command, asked, f"{_PREFIX}{command.name}", here)
 
     def _status(self, request: Request, name: str, path: str) -> Response:
         """Who may send a command may ask after those that they sent; of others' keys nobody learns anything."""
@@ -91,10 +109,27 @@ class CommandApi:
             key = unquote(unquote(path, errors="strict"), errors="strict")  # encoded twice, as a document's key is
         except UnicodeDecodeError:
             key = ""
-        state = self._executions.state(command, Asked(key, command.name, caller, "")) if is_key(key) else None
-        if state is None:
-            raise Problem(Kind.NOT_FOUND, "no such command was sent with this key, or it is forgotten")
-        return _state_response(state)
+        unknown = Problem(Kind.NOT_FOUND, "no such command was sent with this key, or it is forgotten")
+        if not is_key(key):
+            raise unknown
+        asked = Asked(key, command.name, caller, "")
+
+        def here() -> Response:
+            state = self._executions.state(command, asked)
+            if state is None:
+                raise unknown
+            return _state_response(state)
+
+        return self._dispatched(request, command, asked, f"{_PREFIX}{_place(command, key)}", here)
+
+    def _dispatched(
+        self, request: Request, command: Command, asked: Asked, path: str, here: Callable[[], Response]
+    ) -> Response:
+        """What the region answers that executes commands: the records of keys are written there alone."""
+        if self._dispatching is None:
+            return here()
+        way = Sent(path, asked.key, asked.caller, self._executions.claim_seconds(command))
+        return self._dispatching.answer(request, way, here)
 
     def _admitted(self, request: Request, name: str, method: str) -> tuple[Command, str]:
         """The command, and who asks, as the records know them. The rules are those of `POST`, whatever is asked."""
@@ -107,7 +142,8 @@ class CommandApi:
             raise Problem(Kind.METHOD_NOT_ALLOWED, about, headers={"allow": method})
         if not caller:
             raise Problem(Kind.FORBIDDEN, "commands need a caller with a name: a token with sub, a signature of a user")
-        return command, hashlib.sha256(caller.encode()).hexdigest()
+        hashed = hashlib.sha256(caller.encode()).hexdigest()
+        return command, hashed if self._dispatching is None else self._dispatching.caller(request, hashed)
 
 
 def is_key(text: str) -> bool:
@@ -156,8 +192,12 @@ def _response(command: Command, key: str, outcome: Outcome, *, replayed: bool) -
     if isinstance(outcome, InProgress):
         raise Problem(Kind.IN_PROGRESS, "repeat the request with the same key later", headers=_wait(outcome.millis))
     # relative to the request's own path, which may stand below a stage or a base path that nobody told us
-    place = f"{command.name}/{quote(quote(key, safe=''), safe='')}"
-    return Response(ACCEPTED, dumps({"state": "in-progress"}), {**_NO_STORE, "location": place, **_wait(1000)})
+    headers = {**_NO_STORE, "location": _place(command, key), **_wait(1000)}
+    return Response(ACCEPTED, dumps({"state": "in-progress"}), headers)
+
+
+def _place(command: Command, key: str) -> str:
+    return f"{command.name}/{quote(quote(key, safe=''), safe='')}"
 
 
 def _state_response(state: State) -> Response:

@@ -39,9 +39,12 @@ class Kind(Enum):
     INTERNAL = ("internal", 500, "Internal error")
     OUTCOME_UNKNOWN = ("outcome-unknown", 502, "Nobody knows whether the command was executed")
     MONOLITH_UNAVAILABLE = ("monolith-unavailable", 502, "The monolith did not give a usable answer")
+    PRIMARY_UNAVAILABLE = ("primary-unavailable", 502, "The region that executes commands gave no usable answer")
     STORE_UNAVAILABLE = ("store-unavailable", 503, "The store is not available")
     KEYS_UNAVAILABLE = ("keys-unavailable", 503, "Tokens cannot be checked")
+    COMMANDS_CLOSED = ("commands-closed", 503, "Commands are not taken at the moment")
     MONOLITH_BUSY = ("monolith-busy", 503, "The monolith asks to wait")
+    PRIMARY_TIMEOUT = ("primary-timeout", 504, "The region that executes commands did not answer in time")
     MONOLITH_TIMEOUT = ("monolith-timeout", 504, "The monolith did not answer in time")
 
     @property
@@ -61,18 +64,26 @@ class Kind(Enum):
 
 
 class Problem(Exception):
-    """An answer that is an error; `detail` is for the caller and holds nothing of tables, versions or rows."""
+    """An answer that is an error; `detail` is for the caller and holds nothing of tables, versions or rows.
 
-    def __init__(self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+    `reason` tells programs more than the kind does.
+    """
+
+    def __init__(
+        self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(f"{kind.value[0]}: {detail}")
         self.kind = kind
         self.detail = detail
         self.headers = dict(headers or {})
+        self.reason = reason
 
     def response(self) -> Response:
         """The problem as application/problem+json."""
         kind = self.kind
         body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": self.detail}
+        if self.reason is not None:
+            body["reason"] = self.reason
         return Response(
             kind.status, dumps(body), {"content-type": PROBLEM_JSON, "cache-control": "no-store", **self.headers}
         )

@@ -20,6 +20,9 @@ from api_lambdas.settings import (
     level_of_log,
 )
 
+PAUSE_SECONDS: Final = 1.0
+"""What may pass between the last look at the confirmations and the first byte to the monolith."""
+
 _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 
 
@@ -27,8 +30,9 @@ _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 class RegionSettings:
     """What the command function needs to know of regions.
 
-    `peers`: the other regions, each with the endpoint of its DynamoDB. `fence_seconds`: for how long a confirmation
-    counts. `cache_seconds`: the age of what is known, before it is read again; `stale_seconds`: while it cannot be.
+    `peers`: the other regions, each with the endpoint of its DynamoDB. `forwarders`: the signers, roles of their
+    functions, whose word counts about who has called. `fence_seconds`: for how long a confirmation counts.
+    `cache_seconds`: the age of what is known, before it is read again; `stale_seconds`: while it cannot be.
     """
 
     table: str
@@ -38,6 +42,7 @@ class RegionSettings:
     fence_seconds: float
     breaker_failures: int
     breaker_open_seconds: float
+    forwarders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,16 @@ def region_settings(environment: Mapping[str, str], access: Access) -> RegionSet
     fence_seconds = read.value("FENCE_SECONDS", "40", partial(_number, 1, 600))
     failures = read.value("BREAKER_FAILURES", "5", partial(_number, 1, 1000))
     open_seconds = read.value("BREAKER_OPEN_SECONDS", "30", partial(_number, 1, 3600))
+    forwarders = frozenset(one.strip() for one in read.optional("FORWARDERS").split(",") if one.strip())
     if not table:
         return None
     if peers is None or cache_seconds is None or stale_seconds is None or fence_seconds is None:
         raise SettingsError(tuple(read.problems))
     if failures is None or open_seconds is None:
         raise SettingsError(tuple(read.problems))
-    return RegionSettings(table, peers, cache_seconds, stale_seconds, fence_seconds, int(failures), open_seconds)
+    return RegionSettings(
+        table, peers, cache_seconds, stale_seconds, fence_seconds, int(failures), open_seconds, forwarders
+    )
 
 
 def alarm_settings(environment: Mapping[str, str]) -> AlarmSettings:

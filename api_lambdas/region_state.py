@@ -25,6 +25,7 @@ class Reason(Enum):
     PRIMARY_FENCED = ("primary-fenced", "commands are closed by an operator")
     PRIMARY_FAILOVER = ("primary-failover", "the region that executes commands is not healthy")
     BREAKER_OPEN = ("breaker-open", "what executes commands did not answer the last ones")
+    PRIMARY_UNREACHABLE = ("primary-unreachable", "the region that executes commands was not reached")
     NO_PRIMARY = ("no-primary", "no region executes commands at the moment")
     NOT_PRIMARY = ("not-primary", "the command was sent on to a region that does not execute commands")
     OLD_EPOCH = ("old-epoch", "the command was sent on by a region that does not know the same primary")

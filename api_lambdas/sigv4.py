@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for requests with a body to the root path of a service. Pure."""
+"""AWS Signature Version 4 for requests without a query. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _NO_QUERY: Final = ""
@@ -22,11 +23,19 @@ class Credentials:
 
 
 def signed_headers(
-    credentials: Credentials, region: str, service: str, moment: str, headers: Mapping[str, str], body: bytes
+    credentials: Credentials,
+    region: str,
+    service: str,
+    moment: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    path: str = "/",
+    method: str = "POST",
 ) -> dict[str, str]:
-    """The headers to send with `POST /`: those given (lower-case names, `host` among them), date, token, signature.
+    """The headers to send: those given (lower-case names, `host` among them), date, token, signature.
 
-    `moment` is in UTC, like 20260102T030405Z. All headers given are signed, so none may be changed on the way.
+    `path` is as it is sent; it is escaped once more, as every service but S3 asks for. `moment` is in UTC, like
+    20260102T030405Z. All headers given are signed, so none may be changed on the way.
     """
     sent = {**headers, "x-amz-date": moment}
     if credentials.session_token:
@@ -34,8 +43,8 @@ def signed_headers(
     names = ";".join(sorted(sent))
     canonical = "\n".join(
         [
-            "POST",
-            "/",
+            method,
+            quote(path, safe="/-_.~"),
             _NO_QUERY,
             *(f"{name}:{' '.join(sent[name].split())}" for name in sorted(sent)),
             "",

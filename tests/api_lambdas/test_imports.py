@@ -21,11 +21,11 @@ SHELLS = {
     "socket": {"deadline.py", "link_probe.py"},
     "ssl": {"aws_service.py", "forward.py", "jwks.py", "monolith.py"},
     "yaml": {"access_file.py", "commands_file.py", "yaml_file.py"},
-    "os": {"query.py", "command.py", "link_probe.py"},
+    "os": {"query.py", "command.py", "health_alarm.py", "link_probe.py"},
     "sys": {"link_probe.py", "log.py", "package.py"},
     "time": {
         *("aws_service.py", "composed.py", "entry.py", "command.py", "dynamodb.py", "link_probe.py"),
-        *("monolith.py", "query.py"),
+        *("monolith.py", "query.py", "composed_regions.py", "forward.py", "health_alarm.py"),
     },
     "worker": set[str](),
     "local": set[str](),

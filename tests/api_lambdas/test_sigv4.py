@@ -25,16 +25,27 @@ HEADER_TEXT = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126
     token=st.just("") | PRINTABLE,
     region=st.sampled_from(["eu-west-1", "us-gov-east-1", "cn-north-1"]),
     host=HOSTS,
+    method=st.sampled_from(["POST", "GET"]),
+    path=st.sampled_from(["/", "/commands/cancel-order", "/stage/~a_b.c/commands/x", "/a%20b/c"]),
     target=HEADER_TEXT,
     body=st.binary(max_size=200),
     now=st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
 )
 def test_the_signature_is_that_of_the_sdk(
-    key_id: str, secret: str, token: str, region: str, host: str, target: str, body: bytes, now: datetime
+    key_id: str,
+    secret: str,
+    token: str,
+    region: str,
+    host: str,
+    method: str,
+    path: str,
+    target: str,
+    body: bytes,
+    now: datetime,
 ) -> None:
     """Whatever the credentials, the headers, the body and the time."""
     headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": target}
-    request = AWSRequest("POST", f"https://{host}/", data=body, headers={**headers, "Host": host})
+    request = AWSRequest(method, f"https://{host}{path}", data=body, headers={**headers, "Host": host})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.auth, "get_current_datetime", lambda: now.replace(tzinfo=None))
         SigV4Auth(SdkCredentials(key_id, secret, token or None), "dynamodb", region).add_auth(request)
@@ -46,6 +57,8 @@ def test_the_signature_is_that_of_the_sdk(
         now.strftime("%Y%m%dT%H%M%SZ"),
         {"host": host, **headers},
         body,
+        path,
+        method,
     )
 
     assert signed == {name.lower(): value for name, value in request.headers.items()}
