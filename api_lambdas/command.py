@@ -16,12 +16,14 @@ from api_lambdas import declared
 from api_lambdas.access import Gate
 from api_lambdas.composed import composed_gate
 from api_lambdas.composed_regions import composed_dispatching
+from api_lambdas.consistency import TOKEN_HEADER
 from api_lambdas.declared import Command, Dispatch, Idempotency, InvalidBody
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import respond, settings_problem
 from api_lambdas.execution import CLAIM_MARGIN_SECONDS, Accepted, Executions, NotExecuted, Outcome, State
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
 from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
+from api_lambdas.issuing import Issuer
 from api_lambdas.json_text import NotJson, dumps, loads
 from api_lambdas.log import Log
 from api_lambdas.monolith import Monolith
@@ -57,7 +59,8 @@ def _composed() -> tuple[CommandSettings, CommandApi]:
     seconds = max([settings.dispatch_timeout_seconds, *(one.timeout_seconds or 0 for one in commands.values())])
     dispatching = composed_dispatching(os.environ, settings, seconds + CLAIM_MARGIN_SECONDS)
     monolith = Monolith(settings.monolith_url) if dispatching is None else dispatching.monolith
-    executions = Executions(records, monolith, settings.dispatch_timeout_seconds, log)
+    issuer = Issuer(settings.cursor_secret, log)
+    executions = Executions(records, monolith, settings.dispatch_timeout_seconds, log, issuer)
     return settings, CommandApi(commands, records, executions, composed_gate(settings), dispatching)
 
 
@@ -182,7 +185,7 @@ def _response(command: Command, key: str, outcome: Outcome, *, replayed: bool) -
     """What a command is answered with. Raises Problem."""
     again = {"idempotent-replayed": "true"} if replayed else {}
     if isinstance(outcome, Answer):
-        headers = {**_NO_STORE, "content-type": outcome.content_type, **again}
+        headers = {**_NO_STORE, "content-type": outcome.content_type, **_token(outcome), **again}
         return Response(outcome.status, outcome.body, headers)
     if isinstance(outcome, OutcomeUnknown):
         about = "the monolith cannot tell; do not send the command again before you have looked"
@@ -204,12 +207,16 @@ def _state_response(state: State) -> Response:
     """How a command stands."""
     if isinstance(state, Answer):
         text = f'{{"state":"finished","status":{state.status},"answer":{state.body or "null"}}}'
-        return Response(200, text, _NO_STORE)
+        return Response(200, text, {**_NO_STORE, **_token(state)})
     if isinstance(state, InProgress | Accepted):
         wait = _wait(state.millis if isinstance(state, InProgress) else 1000)
         return Response(200, dumps({"state": "in-progress"}), {**_NO_STORE, **wait})
     name = "unknown" if isinstance(state, OutcomeUnknown) else "unsettled"
     return Response(200, dumps({"state": "not-executed" if isinstance(state, NotExecuted) else name}), _NO_STORE)
+
+
+def _token(answer: Answer) -> dict[str, str]:
+    return {TOKEN_HEADER: answer.token} if answer.token else {}
 
 
 def _wait(millis: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Final
 from api_lambdas.declared import Command, Dispatch, Idempotency
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.idempotency import Asked, Claimed, Ended, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
+from api_lambdas.issuing import Issuer
 from api_lambdas.log import Event, Log
 from api_lambdas.monolith import Monolith
 from api_lambdas.verdict import ACCEPTED, Answer, Failure, Lookup, NoVerdict, looked_up, verdict
@@ -39,11 +40,14 @@ State = Ended | InProgress | Accepted | NotExecuted | Unsettled
 class Executions:
     """Sends commands and asks after them. `timeout_seconds`: for commands that declare no other."""
 
-    def __init__(self, records: IdempotencyRecords, monolith: Monolith, timeout_seconds: float, log: Log) -> None:
+    def __init__(
+        self, records: IdempotencyRecords, monolith: Monolith, timeout_seconds: float, log: Log, issuer: Issuer
+    ) -> None:
         self._records = records
         self._monolith = monolith
         self._timeout_seconds = timeout_seconds
         self._log = log
+        self._issuer = issuer
 
     def claim_seconds(self, command: Command) -> float:
         """How long a claim has to hold."""
@@ -61,6 +65,7 @@ class Executions:
             if not isinstance(begun, Claimed):
                 return begun
             claimed = begun
+        sent_millis = self._records.now_millis()
         try:
             answer = verdict(self._monolith.send(dispatch, claimed.key, self._wait_seconds(command)))
         except NoVerdict as none:
@@ -68,7 +73,7 @@ class Executions:
         if answer.status == ACCEPTED and command.lookup is not None:
             self._release(claimed, sent=True)
             return Accepted()
-        return self._stored(claimed.key, answer)
+        return self._stored(command, claimed.key, answer, sent_millis)
 
     def state(self, command: Command, asked: Asked) -> State | None:
         """How it stands with a key of this caller's; sends no command. Raises Problem, StoreError."""
@@ -90,7 +95,7 @@ class Executions:
             self._failed(command, none)
             raise none.problem(in_doubt=True) from none
         if isinstance(found, Answer):
-            return self._stored(asked.key, found)
+            return self._stored(command, asked.key, found, self._records.now_millis())
         # a monolith that knows keys needs no time to come to rest, so that "not executed" may be too early
         return Unsettled() if isinstance(found, NotExecuted) and command.idempotency is Idempotency.HEADER else found
 
@@ -110,8 +115,9 @@ class Executions:
             return Accepted()
         return InProgress(rest) if rest > 0 else NotExecuted()
 
-    def _stored(self, key: str, answer: Answer) -> Ended:
-        """Keep the answer; the one that was first is given."""
+    def _stored(self, command: Command, key: str, answer: Answer, sent_millis: int) -> Ended:
+        """Keep the answer and its token; those that were first are given."""
+        answer = replace(answer, token=self._issuer.token(command, answer, sent_millis))
         try:
             return self._records.store(key, answer)
         except StoreError as error:
@@ -132,7 +138,7 @@ class Executions:
             self._release(claimed, sent=True)
             raise none.problem(in_doubt=True) from none
         if isinstance(found, Answer):
-            return self._stored(claimed.key, found)
+            return self._stored(command, claimed.key, found, self._records.now_millis())
         if isinstance(found, NotExecuted):
             return replace(claimed, doubt_until=None)
         self._release(claimed, sent=True)

@@ -6,11 +6,13 @@ a moment ago still holds: it is kept for a while, and most answers cost no read 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 from api_lambdas.dynamodb import StoreError
+from api_lambdas.marks import MICROS, Mark
 from api_lambdas.repository import Repository
 
 KEPT_SECONDS: Final = 2.0
@@ -34,23 +36,30 @@ class Freshness:
 
         To be asked for before the documents are read: what it says must hold for what is read after it.
         """
-        micros = self._micros(tables)
+        return self._headers(self._micros(tables))
+
+    def headers_of(self, marks: Mapping[str, Mark], tables: tuple[str, ...]) -> dict[str, str]:
+        """The same, of marks that were read just now."""
+        return self._headers(_oldest(marks, tables))
+
+    def _headers(self, micros: int | None) -> dict[str, str]:
         if micros is None:
             return {}
-        age = max(0, int(self._now() - micros / 1_000_000))
+        age = max(0, int(self._now() - micros / MICROS))
         return {"x-complete-up-to": time_text(micros), "x-staleness": str(age)}
 
     def _micros(self, tables: tuple[str, ...]) -> int | None:
         moment = self._monotonic()
         until, micros = self._kept.get(tables, (moment, None))
         if moment >= until:
-            try:
-                marks = self._repository.marks(tables)
-                micros = min(marks.values()) if len(marks) == len(tables) else None
-            except StoreError:  # what was known still holds, and no document is kept back for a header
-                pass
+            with suppress(StoreError):  # what was known still holds, and no document is kept back for a header
+                micros = _oldest(self._repository.marks(tables), tables)
             self._kept[tables] = moment + (NONE_KEPT_SECONDS if micros is None else KEPT_SECONDS), micros
         return micros
+
+
+def _oldest(marks: Mapping[str, Mark], tables: tuple[str, ...]) -> int | None:
+    return min(mark.commit_micros for mark in marks.values()) if len(marks) == len(tables) else None
 
 
 def time_text(micros: int) -> str:

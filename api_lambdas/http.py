@@ -23,6 +23,7 @@ class Kind(Enum):
 
     INVALID_REQUEST = ("invalid-request", 400, "The request is not valid")
     INVALID_CURSOR = ("invalid-cursor", 400, "The cursor does not belong to this query")
+    INVALID_CONSISTENCY_TOKEN = ("invalid-consistency-token", 400, "The consistency token is not valid")
     INVALID_BODY = ("invalid-body", 400, "The body is not valid")
     IDEMPOTENCY_KEY_MISSING = ("idempotency-key-missing", 400, "An Idempotency-Key is required")
     ANSWER_TOO_LARGE = ("answer-too-large", 400, "The answer would be too large")
@@ -41,6 +42,7 @@ class Kind(Enum):
     MONOLITH_UNAVAILABLE = ("monolith-unavailable", 502, "The monolith did not give a usable answer")
     PRIMARY_UNAVAILABLE = ("primary-unavailable", 502, "The region that executes commands gave no usable answer")
     STORE_UNAVAILABLE = ("store-unavailable", 503, "The store is not available")
+    NOT_CONSISTENT = ("not-consistent", 503, "The command's effect cannot be shown yet")
     KEYS_UNAVAILABLE = ("keys-unavailable", 503, "Tokens cannot be checked")
     COMMANDS_CLOSED = ("commands-closed", 503, "Commands are not taken at the moment")
     MONOLITH_BUSY = ("monolith-busy", 503, "The monolith asks to wait")

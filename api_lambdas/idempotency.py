@@ -136,14 +136,15 @@ class IdempotencyRecords:
         return self._end(
             key,
             answer,
-            "SET answer = :answer, #status = :status, content_type = :type, expires_at = :expires",
+            "SET answer = :answer, #status = :status, content_type = :type, #token = :token, expires_at = :expires",
             {
                 ":answer": answer.body,
                 ":status": answer.status,
                 ":type": answer.content_type,
+                ":token": answer.token,
                 ":expires": self.now_millis() // 1000 + RECORD_SECONDS,
             },
-            names={"#status": "status"},
+            names={"#status": "status", "#token": "token"},
         )
 
     def store_unknown(self, key: str) -> Ended:
@@ -257,7 +258,7 @@ def _record(item: Item | None) -> Record:
     stored = from_item(item or {})
     ended: Ended | None = None
     if "answer" in stored:
-        ended = Answer(stored["status"], stored["content_type"], stored["answer"])
+        ended = Answer(stored["status"], stored["content_type"], stored["answer"], stored.get("token", ""))
     elif "outcome_unknown" in stored:
         ended = OutcomeUnknown()
     return Record(ended, stored.get("claimed_until", 0), stored.get("doubt_until"))

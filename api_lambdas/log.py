@@ -16,6 +16,7 @@ class Event(Enum):
     ANSWERED = ("answered", "info")
     DISPATCH_FAILED = ("dispatch_failed", "warning")
     ANSWER_NOT_STORED = ("answer_not_stored", "warning")
+    POSITION_UNKNOWN = ("position_unknown", "warning")
     KEYS_NOT_FETCHED = ("keys_not_fetched", "error")
     STORE_FAILED = ("store_failed", "error")
     REGIONS_NOT_READ = ("regions_not_read", "error")

@@ -22,6 +22,7 @@ from api_lambdas.openapi_documents import document_schema, example, field_schema
 from api_lambdas.openapi_parts import (
     HEADERS,
     PROBLEM,
+    TOKEN_PARAMETERS,
     Schema,
     header_refs,
     problems,
@@ -123,7 +124,7 @@ def _document_operation(aggregate: Aggregate, collection: Collection, access: Ac
     route = f"GET /{collection.name}/{{key}}"
     rule = access.rule(route, "GET /{collection}/{key}")
     parts = ", ".join(aggregate.root.key)
-    kinds = (Kind.INVALID_REQUEST, Kind.ANSWER_TOO_LARGE, Kind.NOT_FOUND, Kind.URL_TOO_LONG, *_STORE)
+    kinds = (Kind.INVALID_REQUEST, Kind.ANSWER_TOO_LARGE, Kind.NOT_FOUND, Kind.URL_TOO_LONG, *_OF_TOKENS, *_STORE)
     return {
         "operationId": f"get-{aggregate.name}",
         "summary": f"One {aggregate.name}",
@@ -139,6 +140,7 @@ def _document_operation(aggregate: Aggregate, collection: Collection, access: Ac
             },
             _fields_parameter(collection),
             _known_parameter(),
+            *TOKEN_PARAMETERS,
         ],
         "responses": {
             "200": {
@@ -154,13 +156,15 @@ def _document_operation(aggregate: Aggregate, collection: Collection, access: Ac
     }
 
 
-_FRESH: Final = ("X-Region", "X-Complete-Up-To", "X-Staleness", "Vary")
+_FRESH: Final = ("X-Region", "X-Complete-Up-To", "X-Staleness", "X-Consistency", "X-Behind", "Vary")
+_OF_TOKENS: Final = (Kind.INVALID_CONSISTENCY_TOKEN, Kind.NOT_CONSISTENT)
 
 
 def _list_operation(aggregate: Aggregate, collection: Collection, access: Access, key: str, shown: Any) -> Schema:
     route = f"GET /{collection.name}"
     rule = access.rule(route, "GET /{collection}")
-    kinds = (Kind.INVALID_REQUEST, Kind.INVALID_CURSOR, Kind.ANSWER_TOO_LARGE, Kind.URL_TOO_LONG, *_STORE)
+    listed = (Kind.INVALID_REQUEST, Kind.INVALID_CURSOR, Kind.ANSWER_TOO_LARGE, Kind.URL_TOO_LONG)
+    kinds = (*listed, *_OF_TOKENS, *_STORE)
     samples = [sample(rule, f"/{collection.name}?key={key}&key=another", "several by their keys")]
     for index in collection.indexes:
         value = shown.get(index.partition) if isinstance(shown, Mapping) else None
@@ -184,6 +188,7 @@ def _list_operation(aggregate: Aggregate, collection: Collection, access: Access
             },
             _fields_parameter(collection),
             _known_parameter(),
+            *TOKEN_PARAMETERS,
         ],
         "responses": {
             "200": {

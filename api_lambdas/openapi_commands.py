@@ -51,6 +51,10 @@ _KEY: Final[Schema] = {
 }
 
 
+def _token_header(command: Command) -> tuple[str, ...]:
+    return () if command.position is None else ("X-Consistency-Token",)
+
+
 def command_operation(command: Command, access: Access) -> tuple[Schema, dict[str, Schema]]:
     """A command's operation, and the schemas it refers to."""
     name = f"command.{command.name}"
@@ -75,7 +79,7 @@ def command_operation(command: Command, access: Access) -> tuple[Schema, dict[st
         "responses": {
             "2XX": {
                 "description": "Executed; the body is the monolith's",
-                "headers": header_refs("X-Region", "Idempotent-Replayed"),
+                "headers": header_refs("X-Region", "Idempotent-Replayed", *_token_header(command)),
                 "content": {JSON: {"schema": {}}},
             },
             **({} if command.lookup is None else {"202": _accepted()}),

@@ -46,6 +46,19 @@ HEADERS: Final[dict[str, Schema]] = {
         "description": "Seconds since then.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "X-Consistency-Token": {
+        "description": "Send it with a read that is to show the command's effect.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "X-Consistency": {
+        "description": "To a request with a token: `reached`, the answer shows the command's effect; `behind`, not yet "
+        "(as far as it is known); `unproven`, it should, but that cannot be proven here.",
+        "schema": {"enum": ["reached", "behind", "unproven"]},
+    },
+    "X-Behind": {
+        "description": "Seconds that the documents are behind the command.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Vary": {"description": "The body depends on this.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "What is wrong with the token.", "schema": {"type": "string"}},
@@ -58,6 +71,22 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": {"const": "true"},
     },
 }
+
+TOKEN_PARAMETERS: Final[tuple[Schema, ...]] = (
+    {
+        "name": "X-Consistency-Token",
+        "in": "header",
+        "description": "Of a command's answer: wait a moment until its effect shows.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "Prefer",
+        "in": "header",
+        "description": "With a token (RFC 7240): `wait=3`, at most so many seconds; `handling=strict`, then an error "
+        "instead of what there is.",
+        "schema": {"type": "string"},
+    },
+)
 
 _OWN_HEADERS: Final = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
 

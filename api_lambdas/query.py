@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from api_lambdas import catalog, cursors
 from api_lambdas.access import Gate
+from api_lambdas.awaiting import Awaited, Awaiting
 from api_lambdas.catalog import Collection
 from api_lambdas.composed import composed_gate
 from api_lambdas.dynamodb import DynamoDB
@@ -43,9 +44,11 @@ def _composed() -> tuple[QuerySettings, QueryApi]:
     collections = catalog.from_json(settings.mapping_file.read_text("utf-8"))
     repository = Repository(DynamoDB(settings.access), settings.documents_table)
     freshness = Freshness(repository, time.monotonic, time.time)
+    waits = settings.consistency_wait_seconds
+    awaiting = Awaiting(repository.marks, settings.cursor_secret, settings.region, waits, time.monotonic, time.sleep)
     pages = Pages(settings.openapi_file, CODE_FOLDER / "openapi.html")
     gate = composed_gate(settings)
-    return settings, QueryApi(collections, repository, freshness, settings.cursor_secret, gate, pages)
+    return settings, QueryApi(collections, repository, freshness, awaiting, settings.cursor_secret, gate, pages)
 
 
 class QueryApi:
@@ -56,6 +59,7 @@ class QueryApi:
         collections: Mapping[str, Collection],
         repository: Repository,
         freshness: Freshness,
+        awaiting: Awaiting,
         cursor_secret: bytes,
         gate: Gate,
         pages: Pages,
@@ -63,6 +67,7 @@ class QueryApi:
         self._collections = collections
         self._repository = repository
         self._freshness = freshness
+        self._awaiting = awaiting
         self._cursor_secret = cursor_secret
         self._gate = gate
         self._pages = pages
@@ -92,10 +97,11 @@ class QueryApi:
         parts = key_parts(key, collection.key_parts) if key else None
         if parts is None:
             raise Problem(Kind.NOT_FOUND, "there is no document with this key")
-        freshness = self._freshness.headers(collection.tables)
-        document = self._repository.get(collection.aggregate, key_text(parts))
+        awaited, freshness = self._known(collection, request)
+        document = self._repository.get(collection.aggregate, key_text(parts), consistent=awaited is not None)
         if document is not None and document.item and not _is_known(request, document.entity_tag):
             (document,) = self._repository.whole([document], chosen)
+        freshness |= _consistency(awaited, [] if document is None else [document])
         if document is None:
             raise Problem(Kind.NOT_FOUND, "there is no document with this key", headers=freshness)
         headers = {"etag": document.entity_tag, "cache-control": "no-cache", **freshness}
@@ -114,11 +120,13 @@ class QueryApi:
         chosen = _chosen(collection, others, "documents by keys")
         parts = [parameter_key_parts(value, collection.key_parts) for value in given]
         keys = [None if part is None else key_text(part) for part in parts]
-        freshness = self._freshness.headers(collection.tables)
+        awaited, freshness = self._known(collection, request)
         wanted = [key for key in keys if key]
-        found = self._repository.get_many(collection.aggregate, wanted) if wanted else {}
+        consistent = awaited is not None
+        found = self._repository.get_many(collection.aggregate, wanted, consistent=consistent) if wanted else {}
         wholes = self._repository.whole(list(found.values()), chosen)
         found = {key: document for key, document in zip(found, wholes, strict=True) if document is not None}
+        freshness |= _consistency(awaited, found.values())
         documents = [found.get(key) if key else None for key in keys]
         texts = ["null" if document is None else document.text(chosen) for document in documents]
         tag = _tag(["" if document is None else document.entity_tag for document in documents])
@@ -129,7 +137,8 @@ class QueryApi:
         query = list_query(collection, request.parameters())
         signed = collection.aggregate, *query.signed
         after = None if query.cursor is None else self._position(signed, query.cursor)
-        freshness = self._freshness.headers(collection.tables)
+        awaited, freshness = self._known(collection, request, listed=True)
+        freshness |= _consistency(awaited, (), listed=True)
         if query.between is not None and query.between.low > query.between.high:
             page = Page((), None)
         else:
@@ -149,6 +158,18 @@ class QueryApi:
         tag = _tag([*(document.entity_tag for document in documents), cursor or ""])
         headers = {"etag": tag, "cache-control": "no-cache", **freshness, **_parked(documents)}
         return _unless_known(request, f'{{"items":[{",".join(texts)}],"next":{dumps(cursor)}}}', headers)
+
+    def _known(
+        self, collection: Collection, request: Request, *, listed: bool = False
+    ) -> tuple[Awaited | None, dict[str, str]]:
+        """What must be known before documents are read; waits where the request wants to see a command's effect."""
+        wish = self._awaiting.wish(request)
+        if wish is None:
+            return None, self._freshness.headers(collection.tables)
+        if wish.strict and listed:
+            raise Problem(Kind.INVALID_REQUEST, "of a list nothing can be proven: ask without handling=strict")
+        awaited = self._awaiting.wait(wish, collection.tables)
+        return awaited, self._freshness.headers_of(awaited.marks, collection.tables)
 
     def _position(self, signed: tuple[str, ...], cursor: str) -> Position:
         try:
@@ -174,6 +195,13 @@ def _chosen(collection: Collection, parameters: Mapping[str, str], what: str) ->
 
 def _parked(documents: Iterable[Document]) -> dict[str, str]:
     return {"x-parked": "true"} if any(document.parked for document in documents) else {}
+
+
+def _consistency(awaited: Awaited | None, documents: Iterable[Document], *, listed: bool = False) -> dict[str, str]:
+    """An index follows the documents in its own time, and a parked document stays as it was while marks go on."""
+    if awaited is None:
+        return {}
+    return awaited.headers(provable=not listed and not any(document.parked for document in documents))
 
 
 def _tag(parts: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from api_lambdas import wholes
 from api_lambdas.catalog import Index
 from api_lambdas.dynamodb import THROTTLED, DynamoDB, StoreError
 from api_lambdas.item_text import item_text
+from api_lambdas.marks import Mark, mark_of
 from api_lambdas.ranges import Between
 from api_lambdas.selection import Selection, select
 from contract.keys import DOCUMENT_SK, document_pk
@@ -65,21 +66,25 @@ class Page:
 
 
 class Repository:
-    """Reads of the documents table (eventually consistent). Raises StoreError."""
+    """Reads of the documents table, eventually consistent where nothing else is said. Raises StoreError.
+
+    `consistent`: with all that this region has stored before; no index can be read so.
+    """
 
     def __init__(self, client: DynamoDB, table: str) -> None:
         self._client = client
         self._table = table
 
-    def get(self, aggregate: str, key: str) -> Document | None:
+    def get(self, aggregate: str, key: str, *, consistent: bool = False) -> Document | None:
         """The document with this key text; None if there is none, or no longer."""
-        wanted = {"TableName": self._table, "Key": _key(document_pk(aggregate, key))}
+        wanted = {"TableName": self._table, "Key": _key(document_pk(aggregate, key)), **_reading(consistent)}
         answer = self._client.call("GetItem", wanted)
         return _document(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, aggregate: str, keys: Sequence[str]) -> dict[str, Document]:
+    def get_many(self, aggregate: str, keys: Sequence[str], *, consistent: bool = False) -> dict[str, Document]:
         """The documents with these key texts (MOST_AT_ONCE at most), by key; those that are not there are left out."""
-        found = self._items(_key(document_pk(aggregate, key)) for key in dict.fromkeys(keys))
+        wanted = (_key(document_pk(aggregate, key)) for key in dict.fromkeys(keys))
+        found = self._items(wanted, consistent=consistent)
         documents = {item["pk"]["S"].removeprefix(document_pk(aggregate, "")): _document(item) for item in found}
         return {key: document for key, document in documents.items() if document is not None}
 
@@ -108,17 +113,17 @@ class Repository:
 
         return fetch
 
-    def marks(self, tables: Sequence[str]) -> dict[str, int]:
-        """Up to which commit time (microseconds since 1970) the documents hold all changes of these source tables."""
+    def marks(self, tables: Sequence[str]) -> dict[str, Mark]:
+        """Up to where the documents hold all changes of these source tables, as far as that is known."""
         marks = [
             item
             for start in range(0, len(tables), MOST_AT_ONCE)
             for item in self._items(_key(document_pk(_MARK, table)) for table in tables[start : start + MOST_AT_ONCE])
         ]
-        return {item["pk"]["S"].removeprefix(document_pk(_MARK, "")): int(item["commit_micros"]["N"]) for item in marks}
+        return {item["pk"]["S"].removeprefix(document_pk(_MARK, "")): mark_of(item) for item in marks}
 
     def _items(self, keys: Iterable[Item], *, consistent: bool = False) -> list[Item]:
-        wanted: dict[str, Any] = {self._table: {"Keys": list(keys), **({"ConsistentRead": True} if consistent else {})}}
+        wanted: dict[str, Any] = {self._table: {"Keys": list(keys), **_reading(consistent)}}
         found: list[Item] = []
         for _ in range(BATCH_ROUNDS):
             answer = self._client.call("BatchGetItem", {"RequestItems": wanted})
@@ -169,6 +174,10 @@ class Repository:
             documents=tuple(document for document in documents if document is not None),
             next=None if last is None else _position(aggregate, names[1], last),
         )
+
+
+def _reading(consistent: bool) -> dict[str, Any]:
+    return {"ConsistentRead": True} if consistent else {}
 
 
 def _key(pk: str) -> Item:

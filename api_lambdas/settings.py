@@ -16,6 +16,8 @@ MIN_SECRET_CHARACTERS: Final = 32
 # An HTTP API gives up on its integration after 30 seconds; storing the answer needs some of them.
 MAX_DISPATCH_TIMEOUT_SECONDS: Final = 25.0
 DEFAULT_DISPATCH_TIMEOUT_SECONDS: Final = "10"
+MAX_CONSISTENCY_WAIT_SECONDS: Final = 5.0
+DEFAULT_CONSISTENCY_WAIT_SECONDS: Final = "1.5"
 # by a region's first letters; all other regions have the last one
 _DNS_SUFFIXES: Final = (
     ("cn-", "amazonaws.com.cn"),
@@ -66,6 +68,7 @@ class QuerySettings:
     access_file: Path
     tokens: TokenSettings | None
     cursor_secret: bytes
+    consistency_wait_seconds: float
     access: Access
     region: str
     log_level: str
@@ -81,6 +84,7 @@ class CommandSettings:
     tokens: TokenSettings | None
     monolith_url: str
     dispatch_timeout_seconds: float
+    cursor_secret: bytes | None
     access: Access
     region: str
     log_level: str
@@ -95,15 +99,25 @@ def query_settings(environment: Mapping[str, str]) -> QuerySettings:
     access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), _file)
     tokens = _tokens(read)
     cursor_secret = read.value("CURSOR_SECRET", None, _secret)
+    wait_seconds = read.value("CONSISTENCY_WAIT_SECONDS", DEFAULT_CONSISTENCY_WAIT_SECONDS, _consistency_wait)
     region = read.text("AWS_REGION")
     access = access_of(read, region)
     log_level = read.value("LOG_LEVEL", "info", level_of_log)
     if read.problems or mapping_file is None or openapi_file is None or access_file is None:
         raise SettingsError(tuple(read.problems))
-    if cursor_secret is None or log_level is None:
+    if cursor_secret is None or wait_seconds is None or log_level is None:
         raise SettingsError(tuple(read.problems))
     return QuerySettings(
-        documents_table, mapping_file, openapi_file, access_file, tokens, cursor_secret, access, region, log_level
+        documents_table=documents_table,
+        mapping_file=mapping_file,
+        openapi_file=openapi_file,
+        access_file=access_file,
+        tokens=tokens,
+        cursor_secret=cursor_secret,
+        consistency_wait_seconds=wait_seconds,
+        access=access,
+        region=region,
+        log_level=log_level,
     )
 
 
@@ -116,6 +130,7 @@ def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     tokens = _tokens(read)
     monolith_url = read.value("MONOLITH_URL", None, http_url)
     timeout_seconds = read.value("DISPATCH_TIMEOUT_SECONDS", DEFAULT_DISPATCH_TIMEOUT_SECONDS, _dispatch_timeout)
+    cursor_secret = read.value("CURSOR_SECRET", "", _optional_secret)
     region = read.text("AWS_REGION")
     access = access_of(read, region)
     log_level = read.value("LOG_LEVEL", "info", level_of_log)
@@ -124,7 +139,16 @@ def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     if timeout_seconds is None or log_level is None:
         raise SettingsError(tuple(read.problems))
     return CommandSettings(
-        commands_table, commands_file, access_file, tokens, monolith_url, timeout_seconds, access, region, log_level
+        commands_table=commands_table,
+        commands_file=commands_file,
+        access_file=access_file,
+        tokens=tokens,
+        monolith_url=monolith_url,
+        dispatch_timeout_seconds=timeout_seconds,
+        cursor_secret=cursor_secret or None,
+        access=access,
+        region=region,
+        log_level=log_level,
     )
 
 
@@ -197,6 +221,10 @@ def _secret(text: str) -> bytes:
     return text.encode()
 
 
+def _optional_secret(text: str) -> bytes:
+    return _secret(text) if text else b""
+
+
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -239,13 +267,25 @@ def endpoint_url(text: str) -> str:
 
 def _dispatch_timeout(text: str) -> float:
     wanted = f"a number of seconds above 0 and up to {MAX_DISPATCH_TIMEOUT_SECONDS:g}"
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError(wanted) from None
+    seconds = _number(text, wanted)
     if not 0 < seconds <= MAX_DISPATCH_TIMEOUT_SECONDS:
         raise ValueError(wanted)
     return seconds
+
+
+def _consistency_wait(text: str) -> float:
+    wanted = f"a number of seconds from 0 to {MAX_CONSISTENCY_WAIT_SECONDS:g}"
+    seconds = _number(text, wanted)
+    if not 0 <= seconds <= MAX_CONSISTENCY_WAIT_SECONDS:
+        raise ValueError(wanted)
+    return seconds
+
+
+def _number(text: str, wanted: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(wanted) from None
 
 
 def level_of_log(text: str) -> str:

@@ -30,11 +30,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A final answer to a command."""
+    """A final answer to a command; `token`: what a read needs that is to show its effect, "" if there is none."""
 
     status: int
     content_type: str
     body: str
+    token: str = ""
 
 
 class Lookup(Enum):

@@ -9,6 +9,7 @@ import pytest
 
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.freshness import KEPT_SECONDS, NONE_KEPT_SECONDS, Freshness, time_text
+from api_lambdas.marks import Mark
 from api_lambdas.repository import Repository
 
 MICROS = 1_767_323_045_000_006
@@ -23,11 +24,11 @@ class Marks:
         self.fails = False
         self.now = 0.0
 
-    def __call__(self, tables: Sequence[str]) -> dict[str, int]:
+    def __call__(self, tables: Sequence[str]) -> dict[str, Mark]:
         self.read += 1
         if self.fails:
             raise StoreError("BatchGetItem", "InternalServerError", retryable=True)
-        return {table: mark for table, mark in self.marks.items() if table in tables}
+        return {table: Mark(micros) for table, micros in self.marks.items() if table in tables}
 
 
 @pytest.fixture

@@ -132,6 +132,7 @@ def test_credentials_are_those_that_lambda_sets(existing: str) -> None:
         ("DISPATCH_TIMEOUT_SECONDS", "nan"),
         ("DISPATCH_TIMEOUT_SECONDS", "26"),
         ("DISPATCH_TIMEOUT_SECONDS", "soon"),
+        ("CURSOR_SECRET", "hunter2"),
     ],
 )
 def test_wrong_command_settings_are_refused(existing: str, name: str, text: str) -> None:
@@ -157,6 +158,22 @@ def test_a_short_secret_is_refused_without_being_shown(existing: str) -> None:
         query_settings({"DOCUMENTS_TABLE": "t", **files(existing), "CURSOR_SECRET": "hunter2", "AWS_REGION": "r"})
 
     assert str(caught.value) == "CURSOR_SECRET must be at least 32 characters long"
+
+
+def test_commands_give_tokens_only_where_there_is_a_secret(existing: str) -> None:
+    environment = {"COMMANDS_TABLE": "t", **files(existing), "MONOLITH_URL": "http://host", "AWS_REGION": "eu-west-1"}
+
+    assert command_settings(environment).cursor_secret is None
+    assert command_settings({**environment, "CURSOR_SECRET": SECRET}).cursor_secret == SECRET.encode()
+
+
+@pytest.mark.parametrize("text", ["-0.1", "5.1", "nan", "inf", "long"])
+def test_a_read_waits_no_longer_than_its_function_has_time(existing: str, text: str) -> None:
+    assert _read(existing).consistency_wait_seconds == 1.5
+    assert _read(existing, CONSISTENCY_WAIT_SECONDS="0").consistency_wait_seconds == 0
+    with pytest.raises(SettingsError) as caught:
+        _read(existing, CONSISTENCY_WAIT_SECONDS=text)
+    assert caught.value.problems == ("CONSISTENCY_WAIT_SECONDS must be a number of seconds from 0 to 5",)
 
 
 TOKENS = {"JWT_ISSUER": "https://issuer.example/", "JWT_AUDIENCE": "a, b,"}

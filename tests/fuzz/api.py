@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from api_lambdas.access import Access, Claims, Gate, Rule
+from api_lambdas.awaiting import Awaiting
 from api_lambdas.catalog import from_json
 from api_lambdas.command import CommandApi
 from api_lambdas.commands_file import read_commands
@@ -19,6 +20,7 @@ from api_lambdas.entry import respond
 from api_lambdas.execution import Executions
 from api_lambdas.freshness import Freshness
 from api_lambdas.idempotency import Asked, Claimed
+from api_lambdas.issuing import Issuer
 from api_lambdas.log import Log
 from api_lambdas.package import COMMANDS_FILE
 from api_lambdas.pages import Pages
@@ -108,7 +110,8 @@ def query() -> QueryApi:
     repository = Repository(table, "documents")
     freshness = Freshness(repository, time.monotonic, time.time)
     pages = Pages(PACKAGE / "openapi.html", PACKAGE / "openapi.html")
-    return QueryApi(from_json(MAPPING.to_json()), repository, freshness, SECRET, EVERYBODY, pages)
+    awaiting = Awaiting(repository.marks, SECRET, "eu-west-1", 0.0, time.monotonic, time.sleep)
+    return QueryApi(from_json(MAPPING.to_json()), repository, freshness, awaiting, SECRET, EVERYBODY, pages)
 
 
 @cache
@@ -118,7 +121,7 @@ def command() -> CommandApi:
     assert not problems
     unused: Any = None
     claims: Any = Keys()
-    executions = Executions(claims, unused, 1.0, Log("error"))
+    executions = Executions(claims, unused, 1.0, Log("error"), Issuer(SECRET, Log("error")))
     return CommandApi({one.name: one for one in commands}, claims, executions, EVERYBODY)
 
 

@@ -12,6 +12,7 @@ from contract.keys import COMPLETE, DOCUMENT_SK, document_pk
 from contract.values import Item
 from worker.projection.due import LISTED, held_since, list_due
 from worker.projection.operations import Condition, Get, Insert, Operation, Replace, Steps, TableName, number, text
+from worker.records.incarnations import FIRST
 from worker.records.mark import NOTHING, Mark, place
 from worker.watermark.progress import RELOAD_PAUSE_MICROS, Shard, TableNotes, known_shards, read_shards
 
@@ -123,7 +124,32 @@ def read_complete(tables: Sequence[str]) -> Steps[dict[str, Complete]]:
     return {table: _complete(item) for table, item in zip(tables, items, strict=True) if item is not None}
 
 
-def raise_complete(marks: Mapping[str, Mark], now_seconds: float) -> Steps[dict[str, Complete]]:
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Who tells it, for readers that compare a position of their own with a mark.
+
+    `region`: where the documents are written that the mark is about; a replica may have the mark before them. `order`:
+    what kind of positions they are. `starts`: from when on the second and each further incarnation holds.
+    """
+
+    region: str = ""
+    order: str = ""
+    starts: tuple[int, ...] = ()
+
+    def since(self, mark: Mark) -> int | None:
+        """From when on the mark's incarnation holds (epoch microseconds); None if that is not known here."""
+        if mark.incarnation <= FIRST:
+            return 0
+        at = mark.incarnation - FIRST - 1
+        return self.starts[at] if at < len(self.starts) else None
+
+
+NOBODY: Final = Teller()
+
+
+def raise_complete(
+    marks: Mapping[str, Mark], now_seconds: float, teller: Teller = NOBODY
+) -> Steps[dict[str, Complete]]:
     """Store what is complete; what is stored only rises. Returns what is stored then, as far as this worker knows."""
     stored = yield from read_complete(list(marks))
     writes: list[Operation] = []
@@ -134,7 +160,7 @@ def raise_complete(marks: Mapping[str, Mark], now_seconds: float) -> Steps[dict[
         if known is not None and higher == known.mark:
             continue
         pk = document_pk(COMPLETE, table)
-        item = _item(pk, higher, observed_at)
+        item = _item(pk, higher, observed_at) | _told(higher, teller)
         if known is None:
             writes.append(Insert(TableName.DOCUMENTS, pk, DOCUMENT_SK, item))
         else:
@@ -159,6 +185,12 @@ def _item(pk: str, mark: Mark, observed_at: str) -> Item:
         "incarnation": number(mark.incarnation),
         "observed_at": text(observed_at),
     }
+
+
+def _told(mark: Mark, teller: Teller) -> Item:
+    since = teller.since(mark)
+    named = {name: text(value) for name, value in (("region", teller.region), ("order", teller.order)) if value}
+    return named if since is None else {**named, "since": number(since)}
 
 
 def _complete(item: Item) -> Complete:

@@ -10,6 +10,7 @@ from worker.store.dynamodb import DynamoStore
 from worker.watermark.complete import (
     Complete,
     Part,
+    Teller,
     loaded_tables,
     look,
     raise_complete,
@@ -34,14 +35,17 @@ class Publisher:
         parked: Callable[[], Collection[str]],
         clock: Callable[[], float],
         period_millis: int,
+        teller: Callable[[int], Teller] = lambda _: Teller(),
     ) -> None:
-        """`parts`: the shards that are being read or are to be; `parked`: the tables that are stopped."""
+        """`parts`: the shards that are being read or are to be; `parked`: the tables that are stopped; `teller`: who
+        tells marks up to that incarnation."""
         self._store = store
         self._tables = tables
         self._parts = parts
         self._parked = parked
         self._clock = clock
         self._period_millis = period_millis
+        self._teller = teller
         self._read_at = float("-inf")
         self.complete: dict[str, Complete] = {}
 
@@ -54,7 +58,9 @@ class Publisher:
         now = self._clock()
         turn = self._store.drive(take_turn(int(now * 1000), self._period_millis))
         if turn:
-            self.complete = {**self.complete, **self._store.drive(raise_complete(self._marks(), now))}
+            marks = self._marks()
+            teller = self._teller(max((mark.incarnation for mark in marks.values()), default=0))
+            self.complete = {**self.complete, **self._store.drive(raise_complete(marks, now, teller))}
         if now - self._read_at >= READ_SECONDS:
             self._read_at = now
             self.complete = self._store.drive(read_complete(self._tables))

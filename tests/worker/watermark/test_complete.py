@@ -10,12 +10,14 @@ from tests.worker.projection.strict_store import StrictStore, one_by_one
 from worker.projection.due import Dues, put_due
 from worker.projection.operations import TableName
 from worker.projection.referrers import FanOut, Referrers
+from worker.records.incarnations import Incarnations
 from worker.records.mark import NOTHING, Mark, parse_mark, place
 from worker.watermark.complete import (
     ALL_HASH_KEYS,
     QUIET_MICROS,
     Part,
     Seen,
+    Teller,
     loaded_tables,
     look,
     raise_complete,
@@ -35,6 +37,7 @@ from worker.watermark.progress import (
     save_progress,
     take_turn,
 )
+from worker.watermark.telling import Tellers
 
 HALF = ALL_HASH_KEYS // 2
 ONE, TWO = Part("shard-1", (0, HALF - 1)), Part("shard-2", (HALF, ALL_HASH_KEYS - 1))
@@ -211,3 +214,24 @@ def test_a_clock_that_ran_ahead_stops_nobody() -> None:
 
     assert not store.drive(take_turn(10_000_000 - CLOCKS_APART_MILLIS, 1000))
     assert store.drive(take_turn(10_000_000 - CLOCKS_APART_MILLIS - 1, 1000))
+
+
+def test_a_mark_names_its_region_its_kind_of_positions_and_when_its_incarnation_began() -> None:
+    """What readers need who compare a position of their own with it; what is not known is left out."""
+    store = StrictStore()
+    teller = Teller("eu-west-1", "postgresql", (500,))
+
+    store.drive(raise_complete({"s.orders": mark(20), "s.people": Mark(7, place(2, 1))}, 1000.0, teller))
+    store.drive(raise_complete({"s.lines": Mark(9, place(3, 1))}, 1000.0, teller))
+
+    items = [store.items[TableName.DOCUMENTS, f"~complete#s.{name}", "#"] for name in ("orders", "people", "lines")]
+    assert {(item["region"]["S"], item["order"]["S"]) for item in items} == {("eu-west-1", "postgresql")}
+    assert [item.get("since") for item in items] == [{"N": "0"}, {"N": "500"}, None]
+
+
+def test_the_list_of_incarnations_is_read_when_a_mark_is_of_a_new_one() -> None:
+    reads: list[Incarnations] = [Incarnations((500,)), Incarnations((500, 900))]
+    tellers = Tellers(Teller("eu-west-1", "mysql"), lambda: reads.pop(0))
+
+    assert [tellers(number).starts for number in (0, 1, 2, 2, 3, 3)] == [(), (), (500,), (500,), *[(500, 900)] * 2]
+    assert reads == []
