@@ -118,7 +118,7 @@ def status_operation(command: Command, access: Access) -> Schema:
         "responses": {
             "200": {
                 "description": "How it stands",
-                "headers": header_refs("X-Region", "Retry-After"),
+                "headers": header_refs("X-Region", "Retry-After", *_token_header(command)),
                 "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{STATUS}"}}},
             },
             **problems(_STATUS_KINDS, rule),

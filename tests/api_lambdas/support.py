@@ -107,6 +107,7 @@ class Tables:
     documents: str
     commands: str
     operations: list[str] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     watching: list[Watched] = field(default_factory=list)
 
     def put_document(self, aggregate: Aggregate, key: tuple[Any, ...], body: dict[str, Any], **system: Any) -> None:
@@ -127,7 +128,7 @@ class Tables:
 
     def watched(self, access: Access) -> Watched:
         """The functions' own client, whose requests are noted."""
-        self.watching.append(Watched(access, self.operations))
+        self.watching.append(Watched(access, self.operations, self.requests))
         return self.watching[-1]
 
     def close(self) -> None:
@@ -143,15 +144,17 @@ def close_idle(client: DynamoDB) -> None:
 
 
 class Watched(DynamoDB):
-    """Notes the operations."""
+    """Notes the operations, and what was asked for."""
 
-    def __init__(self, access: Access, operations: list[str]) -> None:
+    def __init__(self, access: Access, operations: list[str], requests: list[tuple[str, dict[str, Any]]]) -> None:
         super().__init__(access)
         self._operations = operations
+        self._requests = requests
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """As DynamoDB's."""
         self._operations.append(operation)
+        self._requests.append((operation, request))
         return super().call(operation, request)
 
 

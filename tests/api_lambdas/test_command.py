@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from api_lambdas import command
+from api_lambdas.consistency import opened
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.http import Request
 from api_lambdas.idempotency import RECORD_SECONDS, Asked
@@ -35,6 +36,7 @@ from tests.api_lambdas.support import Tables, declarations, event
 Fresh = Callable[[str], str]
 Post = Callable[..., dict[str, Any]]
 
+SECRET = "c" * 32
 WRITES = {"PutItem", "UpdateItem"}
 PLACE = {"customer_id": 7, "lines": [{"sku": "A-1", "quantity": 2}], "note": "é"}
 CANCEL = {"order_id": 5}
@@ -59,6 +61,7 @@ def post(
         **declarations(tmp_path),
         "MONOLITH_URL": monolith.url,
         "DISPATCH_TIMEOUT_SECONDS": "20",
+        "CURSOR_SECRET": SECRET,
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(command, "DynamoDB", tables.watched)
@@ -95,6 +98,40 @@ def test_a_command_is_dispatched_and_its_answer_returned(post: Post, monolith: M
     assert answered["headers"]["x-region"] == "eu-west-1"
     assert "idempotent-replayed" not in answered["headers"]
     assert monolith.received == [Received("POST", "/base/orders", key, PLACE)]
+
+
+def test_an_answer_has_a_token_that_stays_the_same(post: Post, fresh: Fresh) -> None:
+    """It names the place of the first answer, whatever the monolith says to a repeat."""
+    key, before = fresh("k"), time.time()
+
+    first, again = post(key, PLACE, "place-order"), post(key, PLACE, "place-order")
+
+    token = opened(SECRET.encode(), first["headers"]["x-consistency-token"])
+    assert (token.order, token.position) == ("postgresql", 1)
+    assert before - 1 <= token.sent_micros / 1_000_000 <= time.time()
+    assert again["headers"]["x-consistency-token"] == first["headers"]["x-consistency-token"]
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        (200, "application/json", b'{"order_id": 1}'),
+        (200, "application/json", b'{"commit_position": "somewhere"}'),
+        (200, "application/json", b'{"commit_position": 7}'),
+        (204, "application/json", b""),
+        (409, PROBLEM, b'{"commit_position": "0/1"}'),
+    ],
+)
+def test_there_is_no_token_without_a_position(
+    post: Post, monolith: MonolithDouble, fresh: Fresh, answered: tuple[int, str, bytes]
+) -> None:
+    """The answer is given all the same; so is a refusal, which has changed nothing."""
+    monolith.faults.append(reply(*answered))
+
+    found = post(fresh("k"))
+
+    assert found["statusCode"] == answered[0]
+    assert "x-consistency-token" not in found["headers"]
 
 
 @pytest.mark.parametrize(

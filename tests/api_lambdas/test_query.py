@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_lambdas import query
+from api_lambdas.consistency import Token, signed
+from contract.keys import document_pk
 from contract.values import to_item
 from local.ministack import MiniStack
 from tests.api_lambdas.support import ADDRESS, ORDER, READS, Tables, event, querying
@@ -342,6 +344,92 @@ def test_logs_hold_no_keys_and_no_values(get: Get, tables: Tables, capsys: pytes
     log = capsys.readouterr().err
     assert [json.loads(line)["status"] for line in log.splitlines()] == [200, 400]
     assert "canary" not in log
+
+
+def put_mark(tables: Tables, position: int, **more: Any) -> None:
+    """What the worker tells of the only table of these collections."""
+    mark = {"commit_micros": SENT, "position": f"{position:032x}", "order": "postgresql", "since": 0, **more}
+    for table in ("shop.orders", "shop.addresses"):
+        item = {"pk": document_pk("~complete", table), "sk": "#", "region": "eu-west-1", **mark}
+        tables.client.put_item(TableName=tables.documents, Item=to_item(item))
+
+
+SENT = 1_767_323_045_000_006
+WITH_TOKEN = {"x-consistency-token": signed(b"c" * 32, Token("postgresql", 500, SENT))}
+
+
+@pytest.fixture
+def marked(tables: Tables) -> Iterator[Callable[..., None]]:
+    """Puts marks, and takes them away afterwards: other tests expect none."""
+    yield lambda position, **more: put_mark(tables, position, **more)
+    for table in ("shop.orders", "shop.addresses"):
+        key = to_item({"pk": document_pk("~complete", table), "sk": "#"})
+        tables.client.delete_item(TableName=tables.documents, Key=key)
+
+
+def test_a_read_with_a_token_says_whether_it_shows_the_write(
+    get: Get, tables: Tables, marked: Callable[..., None]
+) -> None:
+    """A document, one that is not there, several, a list; `304` too."""
+    body = {"status": "tokens"}
+    tables.put_document(ORDER, ("tokens",), body)
+    tables.put_document(ORDER, ("tokens parked",), body, _parked="too large")
+    urls = ["/orders/tokens", "/orders/no-tokens", "/orders?key=tokens", "/orders?status=tokens"]
+    no_wait = {**WITH_TOKEN, "prefer": "wait=0"}
+
+    def said(url: str, headers: dict[str, str]) -> tuple[Any, ...]:
+        found = get(url, headers=headers)["headers"]
+        return found.get("x-consistency"), found.get("x-behind"), found.get("x-complete-up-to", "")[:4]
+
+    marked(499)
+    assert [said(url, no_wait) for url in urls] == [("behind", "0", "2026")] * 4
+    assert problem_of(get(urls[0], headers={**no_wait, "prefer": "wait=0, handling=strict"})) == (503, "not-consistent")
+    marked(500)
+    assert [said(url, WITH_TOKEN)[0] for url in urls] == ["reached", "reached", "reached", "unproven"]
+    assert [said(url, {})[0] for url in urls] == [None] * 4
+    tag = get(urls[0])["headers"]["etag"]
+    assert said(urls[0], {**WITH_TOKEN, "if-none-match": tag})[0] == "reached"
+    assert said("/orders/tokens%20parked", WITH_TOKEN)[0] == "unproven"
+    assert said("/orders?key=tokens&key=tokens%20parked", WITH_TOKEN)[0] == "unproven"
+    marked(500, region="us-east-1")
+    assert [said(url, WITH_TOKEN)[0] for url in urls] == ["unproven"] * 4
+
+
+def test_what_proves_a_write_is_read_consistently_and_after_the_mark(
+    get: Get, tables: Tables, marked: Callable[..., None]
+) -> None:
+    """A read that may be older than the mark would prove nothing."""
+    marked(500)
+    tables.put_document(ORDER, ("tokens",), {"status": "tokens"})
+    for url, operation in (("/orders/tokens", "GetItem"), ("/orders?key=tokens", "BatchGetItem")):
+        before = len(tables.requests)
+        get(url, headers=WITH_TOKEN)
+        sent = tables.requests[before:]
+        assert [name for name, _ in sent] == ["BatchGetItem", operation]
+        (asked,) = [sent[1][1]] if operation == "GetItem" else sent[1][1]["RequestItems"].values()
+        assert asked["ConsistentRead"] is True
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "expected"),
+    [
+        ("/orders/1", {"x-consistency-token": "made up"}, (400, "invalid-consistency-token")),
+        ("/orders?key=1", {"x-consistency-token": "x" * 5000}, (400, "invalid-consistency-token")),
+        ("/orders?status=paid", {"x-consistency-token": "made up"}, (400, "invalid-consistency-token")),
+        ("/orders?status=paid", {**WITH_TOKEN, "prefer": "handling=strict"}, (400, "invalid-request")),
+    ],
+)
+def test_a_wrong_token_is_refused_before_anything_is_read(
+    get: Get, tables: Tables, url: str, headers: dict[str, str], expected: tuple[int, str]
+) -> None:
+    assert problem_of(get(url, headers=headers)) == expected
+    assert tables.operations == []
+
+
+def test_a_token_of_before_a_restore_is_refused(get: Get, marked: Callable[..., None]) -> None:
+    marked(500, since=SENT + 1_000_000)
+
+    assert problem_of(get("/orders/1", headers=WITH_TOKEN)) == (400, "invalid-consistency-token")
 
 
 def test_wrong_settings_are_logged_and_not_told(
