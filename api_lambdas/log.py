@@ -27,7 +27,7 @@ class Event(Enum):
     FORWARD_FAILED = ("forward_failed", "warning")
     COMMANDS_CLOSED = ("commands_closed", "warning")
     REGION_STATE = ("region_state", "warning")
-    ALARM_IGNORED = ("alarm_ignored", "info")
+    ALARM_OLD = ("alarm_old", "info")
     ALARM_NOT_UNDERSTOOD = ("alarm_not_understood", "error")
     SETTINGS_WRONG = ("settings_wrong", "error")
     FAILED = ("failed", "error")

@@ -56,7 +56,11 @@ def test_every_outside_system_has_one_shell(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "not_needed"),
-    [("query", SLOW | {"fastjsonschema", "contract.mapping"}), ("command", SLOW - {"uuid"} | {"contract.mapping"})],
+    [
+        ("query", SLOW | {"fastjsonschema", "contract.mapping"}),
+        ("command", SLOW - {"uuid"} | {"contract.mapping", "api_lambdas.regions"}),
+        ("health_alarm", SLOW | {"fastjsonschema", "contract.mapping"}),
+    ],
 )
 def test_a_start_imports_little(module: str, not_needed: set[str]) -> None:
     """In an interpreter of its own, without what site-packages add."""

@@ -34,7 +34,13 @@ def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
     names = set(zipfile.ZipFile(io.BytesIO(packed)).namelist())
 
     assert {name.partition("/")[0] for name in names} == {"api_lambdas", "contract", "fastjsonschema"}
-    assert {"api_lambdas/query.py", "api_lambdas/command.py", "contract/keys.py", "fastjsonschema/LICENSE"} <= names
+    assert {
+        "api_lambdas/query.py",
+        "api_lambdas/command.py",
+        "api_lambdas/health_alarm.py",
+        "contract/keys.py",
+        "fastjsonschema/LICENSE",
+    } <= names
     assert not names & {"api_lambdas/package.py", "api_lambdas/commands_file.py", "api_lambdas/commands.yaml"}
     assert not names & {
         "api_lambdas/openapi.py",
