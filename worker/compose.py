@@ -9,7 +9,7 @@ from pathlib import Path
 from worker.errors import SettingsError
 from worker.holding import Holding
 from worker.log import Event, Log
-from worker.metrics import observe_document_limit
+from worker.metrics import observe_document_limit, observe_retries
 from worker.parked_keys import problems, sealer
 from worker.parking import Parking
 from worker.parking_limit import ParkingLimit
@@ -32,7 +32,9 @@ def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) ->
     log = (log or Log(settings.log_level)).bind(shard=shard_id)
     holding = Holding(shard_id, log)
     client = dynamodb_client(settings.region, settings.endpoint_url)
-    parking = Parking(client, settings.parked_table, log, sealer=sealer(settings), telling=holding)
+    parking = Parking(
+        client, settings.parked_table, log, sealer=sealer(settings), telling=holding, retried=observe_retries
+    )
     limit = ParkingLimit(
         settings.parked_limit, settings.parked_window_seconds, lambda: parking.is_allowed(shard_id), holding
     )
@@ -70,9 +72,10 @@ def _pipeline(
             settings.documents_table,
             log,
             settings.conditional_writes,
+            observe_retries,
         ),
         parking=parking,
-        notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log)),
+        notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log, retried=observe_retries)),
         source=read_as,
         log=log,
         notes_tables=bool(shard_id),

@@ -29,7 +29,6 @@ class DueReport:
 
     counts: Counts
     outstanding: int
-    retries: int = 0
     read_units: Mapping[str, float] = field(default_factory=dict)
     write_units: Mapping[str, float] = field(default_factory=dict)
 
@@ -62,13 +61,12 @@ class DueWork:
             self._looked = now
         if not self._outstanding and not self._orphans:
             return None
-        retries = self._store.retries
         self._orphans_next = bool(self._orphans) and (self._orphans_next or not self._outstanding)
         done = self._slice_of_orphans() if self._orphans_next else self._slice_of_own()
         self._outstanding += 0 if self._orphans_next else done.counts.due  # what an orphan leads to is its owner's
         self._orphans_next = not self._orphans_next
         self._referrers = done.referrers
-        return DueReport(done.counts, self._outstanding, self._store.retries - retries)
+        return DueReport(done.counts, self._outstanding)
 
     def _slice_of_own(self) -> Slice:
         sort_keys = self._store.drive(next_due(self.dues.owner, self._last))

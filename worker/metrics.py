@@ -135,7 +135,6 @@ class BatchCounts(DocumentCounts, UnitCounts, Protocol):
     settled: int
     unchanged: int
     rows_written: int
-    retries: int
     newest_commit_micros: int | None
 
     @property
@@ -162,10 +161,6 @@ class DueCounts(UnitCounts, Protocol):
     def outstanding(self) -> int:
         """Items that the shard has left."""
 
-    @property
-    def retries(self) -> int:
-        """How often something had to be tried again."""
-
 
 def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: float) -> None:
     """Count one durable batch; `seconds` is what it took, `now_seconds` the time since the epoch."""
@@ -177,7 +172,6 @@ def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: f
         (SETTLED, batch.settled),
         (UNCHANGED, batch.unchanged),
         (ROW_WRITES, batch.rows_written),
-        (RETRIES, batch.retries),
     )
     _count_documents(batch)
     _count(CHANGES, batch.changes.items())
@@ -191,10 +185,15 @@ def observe_batch(shard: str, batch: BatchCounts, seconds: float, now_seconds: f
         _labelled(COMMIT_TIME, (shard,)).set(commit_seconds)
 
 
+def observe_retries(count: int) -> None:
+    """Count requests that are tried again, when they are: the batch they belong to may wait for long."""
+    RETRIES.inc(count)
+
+
 def observe_slice(shard: str, due: DueCounts) -> None:
     """Count one slice of what is due, beside the stream's batches."""
     _count_documents(due.counts)
-    _count_all((DUE_DOCUMENTS, due.counts.documents_written), (RETRIES, due.retries))
+    _count_all((DUE_DOCUMENTS, due.counts.documents_written))
     _count_units(due)
     observe_due(shard, due.outstanding)
 

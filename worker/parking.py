@@ -96,14 +96,15 @@ class Parking:
         sealer: Sealer | None = None,
         telling: Telling | None = None,
         clock: Callable[[], float] = time.time,
+        retried: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Payloads are sealed by `sealer`; `telling` hears that the shard waits for the table."""
+        """Payloads are sealed by `sealer`; `telling` hears that the shard waits for the table, `retried` of retries."""
         self._client = client
         self._table = table
         self._log = log
         self._sealer = sealer
         self._clock = clock
-        self._patience = Patience("the parking table", log, sleep, jitter, telling=telling)
+        self._patience = Patience("the parking table", log, sleep, jitter, telling=telling, retried=retried)
 
     @property
     def retries(self) -> int:

@@ -31,14 +31,18 @@ class Patience:
         jitter: Callable[[], float] = random.random,
         attempts: int | None = None,
         telling: Telling | None = None,
+        retried: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """With `attempts` it gives up after so many: where a person waits. `telling` hears of a wait that lasts."""
+        """With `attempts` it gives up after so many: where a person waits. `telling` hears of a wait that lasts,
+        `retried` of every call that is tried again.
+        """
         self._what = what
         self._log = log
         self._sleep = sleep
         self._jitter = jitter
         self._attempts = attempts
         self._telling = telling
+        self._retried = retried
         self.retries = 0
 
     def all(self, call: Callable[[Any], None], arguments: list[Any]) -> None:
@@ -60,6 +64,7 @@ class Patience:
                 return
             attempt += 1
             self.retries += len(arguments)
+            self._retried(len(arguments))
             trouble = next(problem for problem in problems if problem)
             if attempt == self._attempts:
                 raise trouble

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +18,7 @@ from tests.worker.dms_records import change, record
 from worker.compose import build_pipeline
 from worker.errors import FatalError, SettingsError
 from worker.log import Log
+from worker.metrics import RETRIES
 from worker.settings import Settings, parse
 
 MAPPING = "aggregate: order\nsource: shop.orders\nkey: order_id\nfields: [order_id]\n"
@@ -55,6 +60,46 @@ def test_the_pipeline_writes_to_the_tables_of_the_settings(settings: Settings, t
         ("mappings_loaded", "shardId-000000000007"),
         ("record_parked", "shardId-000000000000"),
     ]
+
+
+class Throttling(BaseHTTPRequestHandler):
+    """A table that is throttled for some requests, then gone."""
+
+    answers: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        code = self.answers.pop(0) if self.answers else "ResourceNotFoundException"
+        body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": ""}).encode()
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("place", ["documents", "parked"])
+def test_what_is_tried_again_is_counted_before_the_batch_is_done(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A batch that waits for a throttled table may wait for an hour: nobody would see why."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Throttling)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    pipeline = build_pipeline(
+        replace(settings, endpoint_url=f"http://127.0.0.1:{server.server_port}"), "shard", Log("error", io.StringIO())
+    )
+    before = RETRIES._value.get()
+    monkeypatch.setattr(Throttling, "answers", ["ThrottlingException"] * 5)
+    poison = record(b"x") if place == "parked" else record(change("insert", "shop.orders", {"order_id": 1}))
+    try:
+        with pytest.raises(FatalError):
+            pipeline.process([poison])
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert RETRIES._value.get() > before
 
 
 def test_all_problems_of_the_mappings_stop_it(settings: Settings, tmp_path: Path) -> None:

@@ -46,9 +46,10 @@ def _is_address(url: str) -> bool:
     help="Port on 127.0.0.1; 0 takes a free one.",
 )
 @mappings_option
+@click.option("--show-payload", is_flag=True, help="Show the keys of parked documents, too: business data.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser of this machine.")
 @one_line_errors("console")
-def console(workers: tuple[str, ...], port: int, mappings: Path, opens: bool) -> None:
+def console(workers: tuple[str, ...], port: int, mappings: Path, show_payload: bool, opens: bool) -> None:
     """Serve a read-only web page on this machine: lag, throughput, what is parked, documents with their rows.
 
     Tables come from the environment, as the worker's: AWS_REGION, NEARVIEW_ROWS_TABLE, NEARVIEW_DOCUMENTS_TABLE,
@@ -64,7 +65,8 @@ def console(workers: tuple[str, ...], port: int, mappings: Path, opens: bool) ->
         raise click.UsageError(f"--worker takes an address like http://10.0.0.7:9464, not {wrong[0]!r}")
     tables = {TableName.ROWS: settings.rows_table, TableName.DOCUMENTS: settings.documents_table}
     plan = make_plan(read_mapping(mappings))
-    reader = Reader(plan, settings.region, settings.endpoint_url, tables, settings.parked_table)
+    where = settings.region, settings.endpoint_url
+    reader = Reader(plan, *where, tables, settings.parked_table, parked_keys=show_payload)
     collector = Collector(urls)
     server = Server(port, reader, collector.report)
     collector.start()

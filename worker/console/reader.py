@@ -12,6 +12,7 @@ from worker.console.tree import Found, look
 from worker.errors import TransientError
 from worker.log import Log
 from worker.parked import Parked, entry_id
+from worker.parked_report import document_fields
 from worker.parking import NO_TABLE
 from worker.projection.operations import Get, Steps, TableName
 from worker.projection.plan import Plan
@@ -43,8 +44,19 @@ class _Impatient:
 class Reader:
     """Reads only. Safe for several threads. Everything raises FatalError or TransientError."""
 
-    def __init__(self, plan: Plan, region: str, endpoint_url: str, tables: dict[TableName, str], parked: str) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        region: str,
+        endpoint_url: str,
+        tables: dict[TableName, str],
+        parked: str,
+        *,
+        parked_keys: bool = False,
+    ) -> None:
+        """With `parked_keys`, keys of parked documents are listed: business data, as for `nearview parked list`."""
         self.plan = plan
+        self._parked_keys = parked_keys
         self._where = (region, endpoint_url)
         self._tables = tables
         self._parked = Parked(dynamodb_client(region, endpoint_url), parked, tables[TableName.DOCUMENTS])
@@ -62,7 +74,7 @@ class Reader:
         return self._once("complete", lambda: self._drive(_marks(tables)))  # type: ignore[no-any-return]
 
     def parked(self) -> dict[str, Any]:
-        """What is parked, without any payload: counts, and the first entries."""
+        """What is parked, without any payload: counts, and the first entries. Documents by their IDs."""
         return self._once("parked", self._read_parked)  # type: ignore[no-any-return]
 
     def _read_parked(self) -> dict[str, Any]:
@@ -79,7 +91,7 @@ class Reader:
                 }
             )
         for document in documents:
-            found["documents"].append({"aggregate": document.aggregate, "key": document.key, "reason": document.reason})
+            found["documents"].append(document_fields(document, key=self._parked_keys))
         counts = {kind: len(entries) for kind, entries in found.items()}
         shown = {kind: entries[:MOST_PARKED] for kind, entries in found.items()}
         return {"counts": counts, "total": sum(counts.values()), **shown}

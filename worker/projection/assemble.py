@@ -31,11 +31,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """A document's body (None: it must not be there), its fingerprint, and what did not fit."""
+    """A document's body (None: it must not be there), its fingerprint, and what did not fit.
+
+    `misfits` name rows by their keys, which are data: for who looks at this document. `reasons` say the same without.
+    """
 
     body: dict[str, Any] | None
     fingerprint: str
     misfits: tuple[str, ...]
+    reasons: tuple[str, ...]
     root_seen: bool
 
 
@@ -62,7 +66,7 @@ def assemble(aggregate: Aggregate, key: str, memory: Memory) -> Assembled:
         _take_out_hidden(shape, body)
     fingerprint = hashlib.blake2b(aggregate.digest.encode(), digest_size=16)
     fingerprint.update("".join(walk.consulted).encode("utf-8", "surrogatepass"))
-    return Assembled(body, fingerprint.hexdigest(), tuple(walk.misfits), image is not None)
+    return Assembled(body, fingerprint.hexdigest(), tuple(walk.misfits), tuple(walk.reasons), image is not None)
 
 
 class _Walk:
@@ -72,6 +76,7 @@ class _Walk:
         self.memory = memory
         self.consulted: list[str] = []
         self.misfits: list[str] = []
+        self.reasons: dict[str, None] = {}
 
     def consult(self, place: str, table: str, key: str, image: Image | None) -> None:
         """Place, row and version, absent rows included: equal bodies of different histories must differ."""
@@ -80,6 +85,8 @@ class _Walk:
 
     def misfit(self, place: str, what: str) -> None:
         self.misfits.append(f"{place or '/'}: {what}")
+        # of a place below a `many` only the first name is no key; the table stands in `what`
+        self.reasons[f"{'/'.join(place.split('/', 2)[:2]) or '/'}: {what}"] = None
 
     def build(self, shape: Shape, key: str, place: str, image: Image | None) -> dict[str, Any] | None:
         """What a row shows at one place, hidden relations included; None if it does not stand there."""

@@ -210,7 +210,7 @@ class Large:
 def _item(aggregate: Aggregate, key: str, assembled: Assembled, system: Item) -> Item | Large | str:
     """The document's item; a text that says why there can be none."""
     if assembled.misfits:
-        return "; ".join(assembled.misfits)
+        return "; ".join(assembled.reasons)
     keys: Item = {"pk": text(document_pk(aggregate.name, key)), "sk": text(DOCUMENT_SK)}
     try:
         item = {**_body(aggregate, key, assembled), **keys, **system}

@@ -94,8 +94,11 @@ class DynamoStore:
         jitter: Callable[[], float] = random.random,
         *,
         batched: bool = True,
+        retried: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Conditional writes go in batches of statements, or each in a call of its own."""
+        """Conditional writes go in batches of statements, or each in a call of its own. `retried` hears at once of
+        what must be tried again: a batch may wait for long.
+        """
         self._client = client
         self._rows, self._documents = tables[TableName.ROWS], tables[TableName.DOCUMENTS]
         self._by_name = {name: table for table, name in tables.items()}
@@ -103,6 +106,7 @@ class DynamoStore:
         self._sleep = sleep
         self._jitter = jitter
         self._batched = batched
+        self._retried = retried
         self._trouble = ""
         self.retries = 0
         self.usage = Usage()
@@ -130,6 +134,7 @@ class DynamoStore:
 
     def _back_off(self, attempt: int, count: int) -> None:
         self.retries += count
+        self._retried(count)
         if attempt >= ATTEMPTS_BEFORE_LOGGING:
             self._log.warning(Event.STORE_RETRIED, attempt=attempt, count=count, error=self._trouble)
         self._sleep(back_off_seconds(FIRST_DELAY_SECONDS, attempt, self._jitter()))

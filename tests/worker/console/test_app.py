@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contract.parts import PartsMissing
 from tests.worker.console.conftest import Served
 from tests.worker.console.shop import HOSTILE, LONG
 from worker.console.app import PAGES
@@ -103,6 +104,17 @@ def test_a_store_that_does_not_answer_is_said_in_a_line(
     monkeypatch.setattr(console.shop, "complete", fail)
     reply = ask("/api/tables")
     assert (reply.status, body(reply)) == (503, {"problem": "DynamoDB does not answer"})
+
+
+def test_a_document_whose_parts_are_being_replaced_is_said_in_a_line(
+    console: Served, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PartsMissing
+
+    monkeypatch.setattr(console.shop, "document", fail)
+    reply = ask("/api/document?aggregate=order&key=7")
+    assert (reply.status, body(reply)) == (503, {"problem": "the document is being written; look again"})
 
 
 def test_a_port_that_is_taken_is_said_in_a_line(console: Served) -> None:

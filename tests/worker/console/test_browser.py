@@ -95,9 +95,12 @@ def test_every_view_shows_what_there_is_and_fits_the_width(
     chromium: webdriver.Chrome, console: Served, size: tuple[int, int]
 ) -> None:
     console.shop.parked_entries |= {
-        "total": 2,
+        "total": 3,
         "records": [{"id": "f7", "table": None, "reason": "not_json", "detail": "no JSON", "parked_at": "2026-05-01"}],
-        "documents": [{"aggregate": "order", "key": "7", "reason": "/: total as integer: " + "x" * 300}],
+        "documents": [
+            {"id": "d1", "aggregate": "order", "key": "7", "reason": "/: total as integer: " + "x" * 300},
+            {"id": "d2", "aggregate": "order", "reason": "/: status"},
+        ],
     }
     console.sample(records=400)
     page = Page(chromium, console, size)
@@ -106,12 +109,13 @@ def test_every_view_shows_what_there_is_and_fits_the_width(
     assert "1.5 s" in page.text("#figures dd")
     assert page.text("#complete td").count("UTC") == 1
     assert page.all("#throughput path.line")
-    assert page.text("#parked-badge") == "2"
+    assert page.text("#parked-badge") == "3"
     assert not page.is_too_wide()
 
     page.view("parked")
     assert "not_json" in page.text("#parked-body td")
     assert not page.is_too_wide()
+    assert "d2\norder\n/: status" in page.text("#parked-body td"), "without its key it has its ID"
     page.all("#parked-body a")[0].click()
 
     page.until(lambda: page.all("#found pre"))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.worker.conftest import Tables
 from tests.worker.console.shop import AS_OF, make_plan_of_shop
 from tests.worker.dms_records import record
+from worker.cli import main
 from worker.console.reader import Reader
 from worker.errors import TransientError
 from worker.log import Log
@@ -73,6 +76,32 @@ def test_what_is_parked_is_listed_without_its_payload(tables: Tables, reader: Re
     assert found["counts"] == {"tables": 1, "records": 1, "unknown_tables": 0, "documents": 0}
     assert (found["tables"][0]["table"], found["records"][0]["reason"]) == ("shop.orders", "not_json")
     assert CANARY not in str(found)
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_parked_document_is_listed_by_its_id_and_by_its_key_only_if_asked_for(
+    tables: Tables, reader: Reader, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `nearview parked list` does: the same entries, field by field."""
+    rows: list[tuple[str, str, Any]] = [
+        ("shop.orders", CANARY, {"order_id": CANARY, "status": "placed", "total": 3, "customer_id": None}),
+        ("shop.order_lines", f"{CANARY}|1", {"order_id": CANARY, "line_no": 1, "quantity": "many"}),
+    ]
+    store = tables.store(Log("error", io.StringIO()))
+    store.drive(project(reader.plan, [RowChange(table, key, f"{1:040d}", row) for table, key, row in rows], AS_OF))
+    store.close()
+    names = {TableName.ROWS: tables.rows, TableName.DOCUMENTS: tables.documents}
+    asked = Reader(reader.plan, "eu-west-1", tables.endpoint_url, names, tables.parked, parked_keys=shown)
+
+    found = asked.parked()
+
+    for name, value in tables.environment().items():
+        monkeypatch.setenv(name, value)
+    listed = ["parked", "list", "--json", *["--show-payload"] * shown]
+    environment = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": tables.endpoint_url}
+    assert found["documents"] == json.loads(CliRunner().invoke(main, listed, env=environment).stdout)["documents"]
+    assert [document["aggregate"] for document in found["documents"]] == ["order"]
+    assert (CANARY in str(found)) == shown
 
 
 def test_a_store_that_is_not_there_is_given_up(reader: Reader, tables: Tables) -> None:

@@ -116,8 +116,9 @@ function showParked(parked) {
   const time = (text) => (text || "").replace("T", " ").replace(/(\.\d+)?(\+00:00|Z)$/, " UTC");
   part("Tables that are stopped", [["Table", ""], ["Since", "mono"], ["What it lacks", "wide"]],
     parked.tables.map((entry) => [entry.table, time(entry.parked_at), entry.detail]));
-  part("Documents that keep an older state", [["Document", ""], ["Why", "wide"]], parked.documents.map((entry) => [
-    element("a", { href: `#/document/${encodeURIComponent(entry.aggregate)}/${encodeURIComponent(entry.key)}` }, `${entry.aggregate} ${entry.key}`), entry.reason]));
+  part("Documents that keep an older state", [["ID", "mono"], ["Document", ""], ["Why", "wide"]], parked.documents.map((entry) => [
+    entry.id, entry.key === undefined ? entry.aggregate : element("a",
+      { href: `#/document/${encodeURIComponent(entry.aggregate)}/${encodeURIComponent(entry.key)}` }, `${entry.aggregate} ${entry.key}`), entry.reason]));
   part("Records", [["ID", "mono"], ["Table", ""], ["Reason", ""], ["Detail", "wide"], ["Parked", "mono"]],
     parked.records.map((entry) => [entry.id, entry.table || "–", entry.reason, entry.detail, time(entry.parked_at)]));
   part("Tables without a mapping", [["Table", ""], ["Noted", "mono"]],
