@@ -83,7 +83,7 @@ class CommandApi:
         self._gate = gate
 
     def answer(self, request: Request) -> Response:
-        """The answer to one request. Raises Problem, or StoreError before anything was sent."""
+        """The answer to one request. Raises Problem, StoreError."""
         name, slash, key = request.path.removeprefix(_PREFIX).partition("/")
         if not request.path.startswith(_PREFIX):
             name = ""

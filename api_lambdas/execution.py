@@ -54,7 +54,7 @@ class Executions:
         return self._wait_seconds(command) + CLAIM_MARGIN_SECONDS
 
     def run(self, command: Command, dispatch: Dispatch, claimed: Claimed) -> Outcome:
-        """End the command of a claimed key, or say why it has no end. Raises Problem, StoreError before sending."""
+        """End the command of a claimed key, or say why it has no end. Raises Problem, StoreError."""
         if claimed.doubt_until is not None:
             settled = self._settled(command, claimed)
             if not isinstance(settled, Claimed):
@@ -121,7 +121,10 @@ class Executions:
         try:
             return self._records.store(key, answer)
         except StoreError as error:
-            # executed and answered: saying so is right, and the monolith is asked again for a repeat, if it can be
+            # a lookup knows nothing of refusals: a repeat would be sent again, and perhaps be executed
+            if answer.status >= 400 and command.idempotency is Idempotency.LOOKUP:
+                raise
+            # else saying what was answered is right, and the monolith is asked again for a repeat, if it can be
             self._log.write(Event.ANSWER_NOT_STORED, operation=error.operation, code=error.code)
             return answer
 
