@@ -29,7 +29,7 @@ ACCESS_FILE: Final = FOLDER / "access.yaml"
 DOCS_PAGE: Final = "openapi.html"
 VENDORED: Final = "fastjsonschema"
 # They read YAML, describe the API and write zip files; the functions do nothing of that.
-_NOT_PACKED: Final = frozenset(
+NOT_PACKED: Final = frozenset(
     {
         *("package.py", "commands_file.py", "access_file.py", "yaml_file.py", "__main__.py"),
         *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_documents.py"),
@@ -106,7 +106,7 @@ def _code() -> Iterator[tuple[str, bytes]]:
     yield f"{FOLDER.name}/{DOCS_PAGE}", (FOLDER / DOCS_PAGE).read_bytes()
     for folder in (FOLDER, Path(str(contract.__file__)).parent, Path(vendored.origin).parent):
         for path in folder.glob("*.py"):
-            if path.name not in _NOT_PACKED:
+            if path.name not in NOT_PACKED:
                 yield f"{folder.name}/{path.name}", path.read_bytes()
     for file in metadata.files(VENDORED) or ():
         if "licenses" in file.parts or file.name == "LICENSE":  # its licence wants to travel with it

@@ -85,6 +85,7 @@ ROOTS = {
     "worker.verify.cli",
     "worker.verify.target",
     "api_lambdas.command",
+    "api_lambdas.health",
     "api_lambdas.health_alarm",
     "api_lambdas.link_probe",
     "api_lambdas.query",

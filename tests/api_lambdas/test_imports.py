@@ -21,7 +21,7 @@ SHELLS = {
     "socket": {"deadline.py", "link_probe.py"},
     "ssl": {"aws_service.py", "forward.py", "jwks.py", "monolith.py"},
     "yaml": {"access_file.py", "commands_file.py", "yaml_file.py"},
-    "os": {"query.py", "command.py", "health_alarm.py", "link_probe.py"},
+    "os": {"query.py", "command.py", "health.py", "health_alarm.py", "link_probe.py"},
     "sys": {"link_probe.py", "log.py", "package.py"},
     "time": {
         *("aws_service.py", "composed.py", "entry.py", "command.py", "dynamodb.py", "link_probe.py"),
@@ -60,6 +60,7 @@ def test_every_outside_system_has_one_shell(path: Path) -> None:
         ("query", SLOW | {"fastjsonschema", "contract.mapping"}),
         ("command", SLOW - {"uuid"} | {"contract.mapping", "api_lambdas.regions"}),
         ("health_alarm", SLOW | {"fastjsonschema", "contract.mapping"}),
+        ("health", SLOW | {"fastjsonschema", "contract.mapping"}),
     ],
 )
 def test_a_start_imports_little(module: str, not_needed: set[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from api_lambdas import health, package
 from api_lambdas import settings as api_settings
 from local import templates
 from local.processes import REPOSITORY
@@ -86,13 +87,15 @@ def all_text(prefix: str) -> str:
 
 @pytest.mark.parametrize(
     ("function", "read"),
-    [("QueryFunction", api_settings.query_settings), ("CommandFunction", api_settings.command_settings)],
+    [
+        ("QueryFunction", api_settings.query_settings),
+        ("CommandFunction", api_settings.command_settings),
+        ("HealthFunction", health.health_settings),
+    ],
 )
 def test_each_function_gets_the_settings_it_reads(function: str, read: Any) -> None:
     properties = template("50")["Resources"][function]["Properties"]
     variables = {name: text_of(value) for name, value in properties["Environment"]["Variables"].items()}
-    source = Path(api_settings.__file__).read_text()
-    assert [name for name in variables if f'"{name}"' not in source] == []
     assert [problem for problem in problems_of(read, variables) if "is not set" in problem] == []
 
 
@@ -104,11 +107,26 @@ def problems_of(read: Any, variables: dict[str, str]) -> tuple[str, ...]:
     return ()
 
 
-@pytest.mark.parametrize("function", ["QueryFunction", "CommandFunction"])
-def test_each_handler_is_there(function: str) -> None:
-    module, name = template("50")["Resources"][function]["Properties"]["Handler"].rsplit(".", 1)
+FUNCTIONS = [
+    pytest.param(body["Properties"], id=f"{path.stem}-{name}")
+    for path in FILES
+    for name, body in templates.load(path)["Resources"].items()
+    if body["Type"] == "AWS::Lambda::Function"
+]
+
+
+@pytest.mark.parametrize("properties", FUNCTIONS)
+def test_each_handler_is_there_and_packed(properties: dict[str, Any]) -> None:
+    module, name = properties["Handler"].rsplit(".", 1)
     source = (REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text()
     assert re.search(rf"^(def {name}\(|{name}\b.* = )", source, re.MULTILINE)
+    assert f"{module.rpartition('.')[2]}.py" not in package.NOT_PACKED
+
+
+@pytest.mark.parametrize("properties", FUNCTIONS)
+def test_every_variable_of_a_function_is_one_that_its_code_reads(properties: dict[str, Any]) -> None:
+    sources = "".join(path.read_text() for path in (REPOSITORY / "api_lambdas").glob("*.py"))
+    assert [name for name in properties["Environment"]["Variables"] if f'"{name}"' not in sources] == []
 
 
 def test_the_api_gives_a_command_more_time_than_the_monolith_may_take() -> None:
