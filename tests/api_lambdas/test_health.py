@@ -11,7 +11,7 @@ import pytest
 from api_lambdas import dynamodb, health
 from api_lambdas.settings import SettingsError
 from tests.api_lambdas.dynamodb_double import DynamoDBDouble, error, lose_reply, page
-from tests.api_lambdas.support import event
+from tests.api_lambdas.support import close_idle, event
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDBDouble]:
     monkeypatch.setattr(dynamodb, "PAUSE_SECONDS", 0.0)
     health._composed.cache_clear()
     yield made
+    if health._composed.cache_info().currsize:
+        close_idle(health._composed()[1]._dynamodb)
     health._composed.cache_clear()
     made.close()
 
