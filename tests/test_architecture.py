@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-OURS = ("contract", "worker", "api_lambdas", "local", "bench")
+OURS = ("contract", "worker", "api_lambdas", "cloudformation", "local", "bench")
+
+SHIPPED = ("contract", "worker", "api_lambdas", "cloudformation.deploy")
 
 PURE = ("contract", "worker.records", "worker.projection", "worker.mapping")
 # no clock, no I/O, no randomness, no SDK
@@ -23,14 +25,19 @@ ALLOWED_IMPURE = {"worker.mapping.loader": {"pathlib"}, "worker.mapping.cli": {"
 
 # modules, or packages that are one shell; the local stand-ins are left out, they talk to whatever they stand for
 IMPORTERS = {
-    "boto3": {"worker.store", "worker.supervisor.aws", "worker.verify.target"},
-    "botocore": {"worker.failover.table", "worker.store", "worker.supervisor.aws", "worker.verify.target"},
+    "boto3": {"cloudformation.deploy.aws", "worker.store", "worker.supervisor.aws", "worker.verify.target"},
+    "botocore": {
+        *("worker.failover.table", "worker.store", "worker.supervisor.aws", "worker.verify.target"),
+        # clients come from one module; whoever calls one knows its errors
+        *(f"cloudformation.deploy.{name}" for name in ("artefacts", "aws", "cloud", "finishing", "images", "wipe")),
+    },
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.console.samples", "worker.metrics", "worker.supervisor.collector"},
     "psycopg2": {"worker.verify.source", "worker.init.catalog"},
     "sqlite3": {"worker.verify.spool"},
     "yaml": {
         *("worker.mapping", "worker.examples.reader"),
+        *(f"cloudformation.deploy.{name}" for name in ("environment", "layers", "template")),
         *("api_lambdas.access_file", "api_lambdas.commands_file", "api_lambdas.yaml_file"),
     },
     "cryptography": {"worker.sealing"},
@@ -52,6 +59,7 @@ IMPORTERS = {
         *("worker.rebuild.parts_cli", "worker.failover.cli"),
         *("worker.status.cli", "worker.trace.cli"),
         *("worker.replay.cli", "worker.replay.beside_cli"),
+        "cloudformation.deploy.cli",
     },
     "rich": {
         "worker.grid",
@@ -63,6 +71,7 @@ IMPORTERS = {
         "worker.explain.report",
         "worker.rebuild.cli",
         *("worker.replay.cli", "worker.replay.beside_cli", "worker.replay.report"),
+        *("cloudformation.deploy.cli", "cloudformation.deploy.show"),
     },
 }
 
@@ -129,10 +138,12 @@ MAY_IMPORT = {
     },
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},
+    # packs the functions, and shows as the worker's commands do; the rules are cfn-lint's
+    "cloudformation": {"contract", "worker", "api_lambdas.package", "cloudformation"},
     # what the worker is compared with shares nothing with it, and neither does the table they all write to
     "bench.handlers": {"bench.handlers"},
     **{name: {"contract", "bench"} for name in ("bench.expressions", "bench.tables", "bench.table_server")},
-    "local": {"contract", "worker", "api_lambdas", "local"},
+    "local": {"contract", "worker", "api_lambdas", "cloudformation", "local"},
 }
 
 
@@ -194,7 +205,7 @@ def test_the_core_asks_no_clock_by_another_way_and_prints_nothing(name: str) -> 
 
 @pytest.mark.parametrize("library", IMPORTERS)
 def test_each_library_to_the_outside_has_its_importers(library: str) -> None:
-    users = {name for name in of("contract", "worker", "api_lambdas") if any(inside(i, library) for i in imports(name))}
+    users = {name for name in of(*SHIPPED) if any(inside(i, library) for i in imports(name))}
 
     assert {name for name in users if not any(inside(name, shell) for shell in IMPORTERS[library])} == set()
 
@@ -220,7 +231,7 @@ def test_the_worker_proper_knows_nothing_of_its_proof() -> None:
     assert {name for name in users if not inside(name, "worker.verify")} == set()
 
 
-@pytest.mark.parametrize("name", [name for name in of("contract", "worker", "api_lambdas") if name not in ROOTS])
+@pytest.mark.parametrize("name", [name for name in of(*SHIPPED) if name not in ROOTS])
 def test_only_the_beginning_of_a_process_reads_the_environment(name: str) -> None:
     tree = ast.parse(modules()[name].read_text("utf-8"))
     read = [

@@ -14,6 +14,7 @@ from worker.settings import markdown, parse, reference
 GROUP = "nearview.commands"
 # loaded as the added ones are: looking at parked records must not slow down the start of a worker
 OWN = (
+    EntryPoint("deploy", "cloudformation.deploy.cli:deploy", GROUP),
     EntryPoint("dms", "worker.dms.cli:dms", GROUP),
     EntryPoint("parked", "worker.parked_cli:parked", GROUP),
     EntryPoint("incarnation", "worker.source_cli:incarnation", GROUP),

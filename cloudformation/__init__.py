@@ -1,0 +1,1 @@
+"""The templates, and the program that deploys them."""
