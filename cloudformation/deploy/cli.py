@@ -142,10 +142,9 @@ def _deploy(site: Site, options: dict[str, Any], console: Console) -> None:
         _say(
             options,
             {
-                "env": site.environment.prefix,
+                **site.journal.common,
                 "run": site.journal.run,
                 "result": ended,
-                "who": _who(site),
                 "steps": done,
             },
         )
@@ -176,7 +175,10 @@ def _remove(site: Site, options: dict[str, Any], console: Console) -> None:
         result = "done"
     finally:
         site.journal.record("end", result=result)
-    _say(options, {"env": prefix, "run": site.journal.run, "result": result, "steps": [one.as_json() for one in done]})
+    _say(
+        options,
+        {**site.journal.common, "run": site.journal.run, "result": result, "steps": [one.as_json() for one in done]},
+    )
 
 
 def _confirmer(options: dict[str, Any], console: Console) -> Callable[[Step, tuple[Change, ...]], bool]:
