@@ -121,6 +121,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
     ("document", "heading", "command"),
     [
         ("dms.md", "# The DMS task", ["dms", "lint"]),
+        ("deploying.md", "## In a pipeline", ["deploy"]),
         ("replay.md", "# Replay", ["replay"]),
         ("verify.md", "# Verify", ["verify"]),
         ("operations/console.md", "# The console", ["console"]),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cloudformation.deploy import artefacts, environment, layers, lint, order, values
+from cloudformation.deploy import artefacts, environment, layers, lint, networks, order, values
 from cloudformation.deploy.aws import Aws, Identity
 from cloudformation.deploy.cloud import Cloud
 from cloudformation.deploy.environment import Environment
@@ -18,7 +18,7 @@ from cloudformation.deploy.errors import DeployError
 from cloudformation.deploy.journal import Journal
 from cloudformation.deploy.layers import Layer
 from cloudformation.deploy.order import Step
-from cloudformation.deploy.site import Site, Tell, no_hook
+from cloudformation.deploy.site import Clients, Site, Tell, no_hook
 from cloudformation.deploy.values import Facts
 
 FOLDER: Final = Path(__file__).parents[1]
@@ -47,6 +47,7 @@ def read(env: str, environments: Path, templates: Path, *, lint_too: bool) -> Wa
     code = artefacts.code(read_environment)
     facts = _facts(read_environment, code)
     problems = list(values.problems(steps, read_environment, chosen, facts))
+    problems += [f"{path}: {problem}" for problem in networks.problems(steps, read_environment)]
     if lint_too and lint.installed():
         files = (layer.template.name for layer in chosen.values())
         problems += lint.problems(templates, files, dict.fromkeys(step.region for step in steps))
@@ -87,7 +88,7 @@ def identify(wanted: Wanted, aws: Aws) -> Identity:
 
 def site(
     wanted: Wanted,
-    aws: Aws,
+    aws: Clients,
     identity: Identity,
     journal: Path,
     tell: Tell,

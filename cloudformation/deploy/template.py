@@ -114,7 +114,7 @@ def wrong(name: str, declared: Mapping[str, Any], value: str) -> Iterator[str]:
         if allowed := declared.get("AllowedValues"):
             if one not in [_text(entry) for entry in allowed]:
                 yield f"{name} is {one!r}, allowed are {', '.join(_text(entry) for entry in allowed)}"
-        elif kind == "Number":
+        elif kind in ("Number", "List<Number>"):
             yield from _wrong_number(name, declared, one)
         elif (pattern := declared.get("AllowedPattern")) and not re.fullmatch(str(pattern), one):
             yield f"{name} is {one!r}: {hint or f'it must match {pattern}'}"
