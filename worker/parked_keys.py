@@ -10,8 +10,10 @@ from worker.errors import SettingsError, TransientError
 from worker.sealing import LEAST_SECRET_BYTES, KmsWrapper, Sealer, Secret, SecretWrapper, Wrapper, read_secrets
 from worker.settings import Settings
 from worker.store.kms import failure, kms_client
+from worker.store.secrets_manager import StoredSecret, secrets_client
 
 _TEXT, _FILE, _KMS = "NEARVIEW_PARKED_KEY", "NEARVIEW_PARKED_KEY_FILE", "NEARVIEW_PARKED_KMS_KEY"
+_SECRET = "NEARVIEW_PARKED_KEY_SECRET"  # noqa: S105  a setting's name
 
 
 def sealer(settings: Settings) -> Sealer | None:
@@ -34,7 +36,7 @@ def problems(settings: Settings, mapping: Mapping) -> list[str]:
         return list(error.problems)
     if mapping.policies and not _given(settings):
         why = "the mappings have sensitive columns, and a record that cannot be read would be parked as it came"
-        return [f"{_TEXT} is not set: {why}. Set it, {_FILE} or {_KMS}"]
+        return [f"{_TEXT} is not set: {why}. Set it, {_FILE}, {_SECRET} or {_KMS}"]
     return []
 
 
@@ -52,13 +54,20 @@ def unusable_key(settings: Settings) -> list[str]:
 
 
 def _given(settings: Settings) -> list[str]:
-    values = {_TEXT: settings.parked_key, _FILE: settings.parked_key_file, _KMS: settings.parked_kms_key}
+    values = {
+        _TEXT: settings.parked_key,
+        _FILE: settings.parked_key_file,
+        _SECRET: settings.parked_key_secret,
+        _KMS: settings.parked_kms_key,
+    }
     return [name for name, value in values.items() if value]
 
 
 def _wrapper(settings: Settings) -> Wrapper | None:
     if settings.parked_kms_key:
         return KmsWrapper(kms_client(settings.region, settings.endpoint_url), settings.parked_kms_key, failure)
+    if settings.parked_key_secret:
+        return _stored(settings)
     if settings.parked_key_file:
         path = Path(settings.parked_key_file)
         try:
@@ -72,6 +81,25 @@ def _wrapper(settings: Settings) -> Wrapper | None:
             raise SettingsError([_too_short(_TEXT)])
         return SecretWrapper(lambda: secrets)
     return None
+
+
+def _stored(settings: Settings) -> Wrapper:
+    """With a rotation, the secret's version before still opens what it has sealed."""
+    client = secrets_client(settings.region, settings.endpoint_url)
+    stored = StoredSecret(client, settings.parked_key_secret, _SECRET)
+
+    def more() -> Sequence[Secret]:
+        previous = stored.previous()
+        return [*_read(stored.renewed()), *((read_secrets(previous) or ()) if previous else ())]
+
+    return SecretWrapper(lambda: _read(stored.text()), more)
+
+
+def _read(text: str) -> Sequence[Secret]:
+    secrets = read_secrets(text)
+    if secrets is None:
+        raise TransientError(_too_short(_SECRET))
+    return secrets
 
 
 def _read_file(path: Path) -> Sequence[Secret]:

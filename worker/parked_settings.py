@@ -12,7 +12,7 @@ from worker.settings import Settings
 from worker.store.dynamodb import dynamodb_client
 
 LOOKS: Final = ("region", "endpoint_url", "parked_table", "documents_table")
-KEYS: Final = ("parked_key", "parked_key_file", "parked_kms_key")
+KEYS: Final = ("parked_key", "parked_key_file", "parked_key_secret", "parked_kms_key")
 DECODES: Final = (
     "mappings",
     "before_image_field",
@@ -22,6 +22,7 @@ DECODES: Final = (
     "change_sequence_column",
     "token_key",
     "token_key_file",
+    "token_key_secret",
     "token_key_id",
 )
 RETRIES: Final = (*LOOKS, "rows_table", "max_document_bytes", *DECODES, *KEYS)

@@ -125,9 +125,10 @@ def _secret(word: str) -> Secret | None:
 class SecretWrapper:
     """Wraps with the operator's secrets, which are read anew for every data key: they may change while it runs."""
 
-    def __init__(self, secrets: Callable[[], Sequence[Secret]]) -> None:
-        """`secrets` raises TransientError while they cannot be read."""
+    def __init__(self, secrets: Callable[[], Sequence[Secret]], more: Callable[[], Sequence[Secret]] = tuple) -> None:
+        """Both raise TransientError while they cannot be read. `more` open, too, and are asked for only then."""
         self._secrets = secrets
+        self._more = more
 
     def new_key(self) -> tuple[str, bytes, bytes]:
         """As Wrapper.new_key."""
@@ -136,12 +137,16 @@ class SecretWrapper:
 
     def unwrap(self, seal: Seal) -> bytes:
         """As Wrapper.unwrap."""
-        secret = next((secret for secret in self._secrets() if seal.by == f"key:{secret.id}"), None)
+        secret = _sealed_by(seal, self._secrets()) or _sealed_by(seal, self._more())
         if secret is None:
             raise CannotOpen(
-                f"a payload is sealed with {seal.by}, which is none of those in NEARVIEW_PARKED_KEY or its file"
+                f"a payload is sealed with {seal.by}, which is none of those in NEARVIEW_PARKED_KEY, its file or secret"
             )
         return opened(secret.key, seal.wrapped[:_NONCE_BYTES], seal.wrapped[_NONCE_BYTES:], _PURPOSE)
+
+
+def _sealed_by(seal: Seal, secrets: Sequence[Secret]) -> Secret | None:
+    return next((secret for secret in secrets if seal.by == f"key:{secret.id}"), None)
 
 
 class KmsWrapper:

@@ -14,8 +14,9 @@ from worker.errors import SettingsError
 PREFIX = "NEARVIEW_"
 # settings of the local stack, which has a reader of its own
 LOCAL_PREFIX = "NEARVIEW_LOCAL_"
-# read by `nearview verify`, `init` and `local` alone: a shell or a task that has it may run a worker as well
+# read by `nearview verify`, `init` and `local` alone: a shell or a task that has them may run a worker as well
 SOURCE_URL = "NEARVIEW_SOURCE_URL"
+SOURCE_SECRET = "NEARVIEW_SOURCE_SECRET"  # noqa: S105  a setting's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,12 @@ class Settings:
     token_key_file: str = _text(
         "NEARVIEW_TOKEN_KEY_FILE", "File that holds the secret for tokens, instead of NEARVIEW_TOKEN_KEY.", ""
     )
+    token_key_secret: str = _text(
+        "NEARVIEW_TOKEN_KEY_SECRET",
+        "ARN or name of a secret in AWS Secrets Manager whose text is the secret for tokens, instead of"
+        " NEARVIEW_TOKEN_KEY. It is read at the start.",
+        "",
+    )
     token_key_id: str = _text(
         "NEARVIEW_TOKEN_KEY_ID",
         "Public name of the secret, which stands in every token: up to 16 letters, digits, `-` and `_`.",
@@ -133,6 +140,12 @@ class Settings:
     parked_key_file: str = _text(
         "NEARVIEW_PARKED_KEY_FILE",
         "File that holds them, instead of NEARVIEW_PARKED_KEY. It is read anew every 5 minutes.",
+        "",
+    )
+    parked_key_secret: str = _text(
+        "NEARVIEW_PARKED_KEY_SECRET",
+        "ARN or name of a secret in AWS Secrets Manager that holds them, instead of NEARVIEW_PARKED_KEY. It is read"
+        " anew every 5 minutes; after a rotation, what its version before sealed is opened as well.",
         "",
     )
     parked_kms_key: str = _text(
@@ -309,7 +322,9 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     return [
         f"{name} is not a setting{_guess(name, known)}"
         for name in sorted(environ)
-        if name.startswith(PREFIX) and not name.startswith(LOCAL_PREFIX) and name not in (SOURCE_URL, *known)
+        if name.startswith(PREFIX)
+        and not name.startswith(LOCAL_PREFIX)
+        and name not in (SOURCE_URL, SOURCE_SECRET, *known)
     ]
 
 

@@ -22,6 +22,7 @@ KMS_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1"
 LEFT_OUT: Final = {
     "AWS_ENDPOINT_URL": "only for stand-ins",
     "NEARVIEW_TOKEN_KEY_FILE": "the key comes from Secrets Manager, into the environment",
+    "NEARVIEW_TOKEN_KEY_SECRET": "ECS reads the secret, which needs no right in the container",
     "NEARVIEW_PARKED_KEY": "a key of KMS seals what is parked",
     "NEARVIEW_PARKED_KEY_FILE": "a key of KMS seals what is parked",
     "NEARVIEW_PARKED_WINDOW_SECONDS": "the limit is one for five minutes",
@@ -179,6 +180,19 @@ def test_the_token_key_is_read_by_the_execution_role_alone(kms_key: str) -> None
     assert granted["secretsmanager:GetSecretValue"] == SECRET
     assert granted.get("kms:Decrypt", "") == kms_key
     assert not any("secret" in str(statement["Action"]) for statement in statements("TaskRole", stack))
+
+
+@pytest.mark.parametrize("kms_key", ["", KMS_KEY])
+def test_a_secret_for_what_is_parked_is_read_by_the_worker_and_no_other(kms_key: str) -> None:
+    stack = worker(ParkedKeySecretArn=SECRET, ParkedKeySecretKeyArn=kms_key)
+    given = environment(stack)
+    assert (given["NEARVIEW_PARKED_KEY_SECRET"], given["NEARVIEW_PARKED_KMS_KEY"]) == (SECRET, "")
+    (granted,) = [entry for entry in statements("TaskRole", stack) if "secretsmanager" in str(entry["Action"])]
+    assert (granted["Action"], granted["Resource"]) == ("secretsmanager:GetSecretValue", SECRET)
+    opened = [entry for entry in statements("TaskRole", stack) if entry["Action"] == "kms:Decrypt"]
+    assert [entry["Resource"] for entry in opened] == ([kms_key] if kms_key else [])
+    assert all("kms:ViaService" in entry["Condition"]["StringEquals"] for entry in opened)
+    assert "secretsmanager" not in str(statements("TaskRole", worker(ParkedKeySecretKeyArn=KMS_KEY)))
 
 
 def test_what_is_parked_is_sealed_with_the_key_of_the_data_stack_and_nothing_else_may_be() -> None:

@@ -26,7 +26,7 @@ from worker.store.memory import MemoryStore
 
 EXIT_PARKED: Final = 1
 
-KEY_SETTINGS: Final = ("NEARVIEW_TOKEN_KEY", "NEARVIEW_TOKEN_KEY_FILE")
+KEY_SETTINGS: Final = ("NEARVIEW_TOKEN_KEY", "NEARVIEW_TOKEN_KEY_FILE", "NEARVIEW_TOKEN_KEY_SECRET")
 
 
 @click.command()

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.extensions import make_dsn
 
 from worker.init.errors import InitError
 from worker.init.model import Catalog, Column, ForeignKey, SourceTable
+from worker.source_secret import Login, SecretError, connected
 
 _CONNECT_SECONDS: Final = 10
 
@@ -59,9 +61,9 @@ ORDER BY f.conrelid, f.conkey, f.confrelid
 _ESTIMATES: Final = f"SELECT n.nspname || '.' || c.relname, c.reltuples::bigint {_HERE}"
 
 
-def read_catalog(url: str, schemas: Sequence[str]) -> Catalog:
+def read_catalog(url: str, schemas: Sequence[str], login: Login | None = None) -> Catalog:
     """All tables of the schemas (of every schema of the database's users without any). Raises InitError."""
-    with _connected(url) as cursor:
+    with _connected(url, login) as cursor:
         cursor.execute("SHOW wal_level")
         ((wal_level,),) = cursor.fetchall()
         cursor.execute(_TABLES, {"schemas": list(schemas)})
@@ -86,9 +88,9 @@ def read_catalog(url: str, schemas: Sequence[str]) -> Catalog:
     )
 
 
-def row_estimates(url: str) -> dict[str, int]:
+def row_estimates(url: str, login: Login | None = None) -> dict[str, int]:
     """Rows by table as the planner's statistics have them; tables never analysed are left out. Raises InitError."""
-    with _connected(url) as cursor:
+    with _connected(url, login) as cursor:
         cursor.execute(_ESTIMATES, {"schemas": []})
         return {name: count for name, count in cursor.fetchall() if count >= 0}
 
@@ -101,14 +103,17 @@ def _size(kind: str, modifier: int) -> int | None:
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Any]:
+def _connected(url: str, login: Login | None) -> Iterator[Any]:
     try:
         psycopg2.extensions.parse_dsn(url)
     except psycopg2.ProgrammingError:
         # its message repeats parts of the URL, a password perhaps
         raise InitError("the source is no PostgreSQL URL: postgresql://user:password@host:port/database") from None
+    named = {"connect_timeout": str(_CONNECT_SECONDS), "application_name": "nearview init"}
     try:
-        connection = psycopg2.connect(url, connect_timeout=_CONNECT_SECONDS, application_name="nearview init")
+        connection = connected(lambda parts: psycopg2.connect(make_dsn(url, **named, **parts)), login)
+    except SecretError as error:
+        raise InitError(str(error)) from None
     except psycopg2.OperationalError as error:
         raise InitError(f"cannot connect to the source: {_first_line(error)}") from None
     try:

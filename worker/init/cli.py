@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -12,17 +13,19 @@ from worker.init.propose import propose
 from worker.init.warnings import prerequisites, warnings
 from worker.init.write import mapping_text
 from worker.operator_cli import fail, one_line_errors
+from worker.source_secret import SecretError, login_of, source_secret_option
 
 
 @click.command("init")
 @click.option(
     "--source-url",
     envvar="NEARVIEW_SOURCE_URL",
-    required=True,
+    default="",
     metavar="URL",
     show_envvar=True,
     help="The source database: postgresql://user:password@host:port/database.",
 )
+@source_secret_option
 @click.option("--schema", "schemas", metavar="NAME", multiple=True, help="Only this schema; may be repeated.")
 @click.option(
     "--root", "roots", metavar="SCHEMA.TABLE", multiple=True, help="Only documents of this table; may be repeated."
@@ -34,7 +37,14 @@ from worker.operator_cli import fail, one_line_errors
     "--json", "as_json", is_flag=True, help="Print one JSON object with the files' texts, warnings and prerequisites."
 )
 @one_line_errors("init")
-def init(source_url: str, schemas: tuple[str, ...], roots: tuple[str, ...], into: Path | None, as_json: bool) -> None:
+def init(
+    source_url: str,
+    source_secret: str,
+    schemas: tuple[str, ...],
+    roots: tuple[str, ...],
+    into: Path | None,
+    as_json: bool,
+) -> None:
     """Propose mapping files for a PostgreSQL database, from its catalog; no row is read.
 
     Every table that belongs to no other becomes an aggregate: foreign keys are looked up (`one`), parts become lists
@@ -42,11 +52,15 @@ def init(source_url: str, schemas: tuple[str, ...], roots: tuple[str, ...], into
 
     Exit codes: 0 proposed, 2 the source cannot be read, or a file is there already.
     """
+    if not source_url and not source_secret:
+        fail("init", "name the source: --source-url, NEARVIEW_SOURCE_URL, or --source-secret")
     try:
         from worker.init.catalog import read_catalog
 
-        catalog = read_catalog(source_url, schemas)
+        catalog = read_catalog(source_url, schemas, login_of(source_secret, os.environ))
         drafts = propose(catalog, roots)
+    except SecretError as error:
+        raise InitError(str(error)) from None
     except ModuleNotFoundError as error:  # the worker's own image has no driver of the source
         raise InitError(f"{error.name} is not installed: pip install nearview[verify]") from None
     files = {f"{draft.name}.yaml": mapping_text(draft) for draft in drafts}

@@ -14,6 +14,7 @@ from contract.mapping import Mapping
 from worker.dms.documents import NotSettings, Settings, settings_of
 from worker.mapping.loader import load_mappings
 from worker.pace import Pace
+from worker.source_secret import Login, SecretError, login_of, source_secret_option
 from worker.verify import show
 from worker.verify.errors import VerifyError
 from worker.verify.options import Options, Settle
@@ -33,11 +34,12 @@ EXIT_MOVING: Final = 3
 @click.option(
     "--source",
     envvar="NEARVIEW_SOURCE_URL",
-    required=True,
+    default="",
     metavar="URL",
     show_envvar=True,
     help="The source database: postgresql://user:password@host:port/database.",
 )
+@source_secret_option
 @click.option(
     "--mappings",
     envvar="NEARVIEW_MAPPINGS",
@@ -117,6 +119,7 @@ EXIT_MOVING: Final = 3
 )
 def verify(
     source: str,
+    source_secret: str,
     mappings: Path,
     documents_table: str,
     rows_table: str,
@@ -140,6 +143,8 @@ def verify(
     at every look.
     """
     try:
+        if not source and not source_secret:
+            raise VerifyError("name the source: --source, NEARVIEW_SOURCE_URL, or --source-secret")
         options = Options(
             settle=Settle(settle_seconds, settle_rounds),
             pace=Pace(rows_per_second),
@@ -147,8 +152,11 @@ def verify(
             tokens=tokens_of(os.environ),
             dms=_dms(dms_settings),
         )
-        report = _run(source, _mapping(mappings), documents_table, rows_table if repair else None, first, options)
-    except VerifyError as error:
+        login = login_of(source_secret, os.environ)
+        report = _run(
+            (source, login), _mapping(mappings), documents_table, rows_table if repair else None, first, options
+        )
+    except (VerifyError, SecretError) as error:
         for line in str(error).splitlines():
             click.echo(f"nearview verify: {line}", err=True)
         raise SystemExit(EXIT_UNUSABLE) from None
@@ -183,7 +191,12 @@ def _mapping(folder: Path) -> Mapping:
 
 
 def _run(
-    url: str, mapping: Mapping, documents_table: str, rows_table: str | None, first: int, options: Options
+    at: tuple[str, Login | None],
+    mapping: Mapping,
+    documents_table: str,
+    rows_table: str | None,
+    first: int,
+    options: Options,
 ) -> Report:
     try:
         from worker.verify.run import verify as run
@@ -193,7 +206,7 @@ def _run(
     from worker.repair import RepairError
     from worker.verify.target import Documents
 
-    with open_source(url) as source, ExitStack() as stack:
+    with open_source(*at) as source, ExitStack() as stack:
         documents = Documents(documents_table)
         store = None
         try:

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.extensions import make_dsn
 
+from worker.source_secret import Login, SecretError, connected
 from worker.verify.columns import Catalog, Column, SourceTable, category_of
 from worker.verify.compare import Shape
 from worker.verify.errors import VerifyError
@@ -80,9 +82,9 @@ ORDER BY 1, i.indisprimary DESC, i.indexrelid
 
 
 @contextmanager
-def open_source(url: str) -> Iterator[Source]:
-    """The database behind a libpq URL, read in snapshots. Raises VerifyError."""
-    connection = _connect(url)
+def open_source(url: str, login: Login | None = None) -> Iterator[Source]:
+    """The database behind a libpq URL, with what a secret adds to it, read in snapshots. Raises VerifyError."""
+    connection = _connect(url, login)
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor, _translated("the settings of the session"):
@@ -94,7 +96,7 @@ def open_source(url: str) -> Iterator[Source]:
             connection.close()
 
 
-def _connect(url: str) -> Any:
+def _connect(url: str, login: Login | None) -> Any:
     if "://" in url and not url.startswith(("postgresql://", "postgres://")):
         raise VerifyError("--source: verify reads PostgreSQL only: postgresql://user:password@host:port/database")
     try:
@@ -104,8 +106,11 @@ def _connect(url: str) -> Any:
         raise VerifyError("--source is no PostgreSQL URL: postgresql://user:password@host:port/database") from None
     if "@" in parts.get("host", ""):
         raise VerifyError('--source: write "@" in the password as %40')
+    named = {"connect_timeout": str(_CONNECT_SECONDS), "application_name": "nearview verify"}
     try:
-        return psycopg2.connect(url, connect_timeout=_CONNECT_SECONDS, application_name="nearview verify")
+        return connected(lambda parts: psycopg2.connect(make_dsn(url, **named, **parts)), login)
+    except SecretError as error:
+        raise VerifyError(str(error)) from None
     except psycopg2.OperationalError as error:
         raise VerifyError(f"cannot connect to the source: {_first_line(error)}") from None
 

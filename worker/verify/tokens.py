@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from worker.source_secret import Login, SecretError, reader
 from worker.verify.errors import VerifyError
 from worker.verify.marks import Tokens
 
 _PURPOSE: Final = b"nearview column token 1\x00"
+_STORED: Final = "NEARVIEW_TOKEN_KEY_SECRET"
 _TOKEN_BYTES: Final = 24
 _LEAST_KEY_BYTES: Final = 32
 
@@ -29,6 +31,11 @@ def tokens_of(environment: Mapping[str, str]) -> Tokens | None:
             text = Path(file).read_text("utf-8")
         except (OSError, ValueError):
             raise VerifyError(f"NEARVIEW_TOKEN_KEY_FILE: {file} cannot be read") from None
+    elif stored := environment.get(_STORED, ""):
+        try:
+            text = Login(reader(stored, _STORED, environment)).text()
+        except SecretError as error:
+            raise VerifyError(str(error)) from None
     if not text:
         return None
     secret, key_id = _secret(text.strip()), environment.get("NEARVIEW_TOKEN_KEY_ID") or "1"

@@ -9,7 +9,7 @@ import worker.verify
 
 FOLDER = Path(worker.verify.__file__).parent
 MODULES = sorted(FOLDER.glob("*.py"))
-ALLOWED = ("contract", "worker.verify", "worker.mapping.loader", "worker.dms", "worker.pace")
+ALLOWED = ("contract", "worker.verify", "worker.mapping.loader", "worker.dms", "worker.pace", "worker.source_secret")
 SDKS = {"psycopg2": "source.py", "boto3": "target.py", "botocore": "target.py", "sqlite3": "spool.py"}
 
 
