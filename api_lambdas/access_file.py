@@ -12,7 +12,7 @@ import yaml
 from api_lambdas.access import JWT, KINDS, Access, Rule
 from api_lambdas.yaml_file import read_yaml
 
-TEMPLATES: Final = ("GET /{collection}", "GET /{collection}/{key}", "POST /commands/{name}")
+TEMPLATES: Final = ("GET /{collection}", "GET /{collection}/{key}", "POST /commands/{name}", "POST /events/{name}")
 _MEMBERS: Final = ("default", "routes")
 _WANTED: Final = f"expected {', '.join(KINDS)} or `{{jwt: [scopes]}}`"
 

@@ -16,7 +16,7 @@ from api_lambdas.declared import KEY_PLACEHOLDER, PLACEHOLDER, Command, Idempote
 from api_lambdas.settings import MAX_DISPATCH_TIMEOUT_SECONDS
 from api_lambdas.yaml_file import read_yaml
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDPOINT: Final = re.compile(r"(POST|PUT|PATCH|DELETE) (/\S*)")
 _LOOKUP: Final = re.compile(r"/[^\s#]*")
 _POINTER: Final = re.compile(r"(/([^~/]|~[01])*)+")
@@ -70,7 +70,7 @@ def _command(name: str, declaration: dict[str, Any]) -> Command:
 
 
 def _problems(name: object, declaration: object) -> Iterator[str]:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         yield "a name has lower-case letters, digits and single hyphens, a letter first"
     if not isinstance(declaration, dict):
         yield "expected `endpoint` and `body`"

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import Protocol
 
 from api_lambdas import access
 from api_lambdas.access import Claims, Gate
 from api_lambdas.log import Log
-from api_lambdas.settings import CommandSettings, QuerySettings, SettingsError
+from api_lambdas.settings import SettingsError, TokenSettings
 
 
-def composed_gate(settings: QuerySettings | CommandSettings) -> Gate:
+class GateSettings(Protocol):
+    """What a gate is made of, among the settings of any function."""
+
+    @property
+    def access_file(self) -> Path: ...
+
+    @property
+    def tokens(self) -> TokenSettings | None: ...
+
+    @property
+    def log_level(self) -> str: ...
+
+
+def composed_gate(settings: GateSettings) -> Gate:
     """Raises SettingsError if tokens are to be checked and nothing says whose."""
     declared = access.from_json(settings.access_file.read_text("utf-8"))
     tokens = settings.tokens

@@ -15,10 +15,12 @@ from api_lambdas import catalog
 from api_lambdas.access import Access
 from api_lambdas.catalog import Collection, Index
 from api_lambdas.declared import Command
+from api_lambdas.declared_events import DeclaredEvent
 from api_lambdas.http import JSON, Kind
 from api_lambdas.lists import DEFAULT_LIMIT, MAX_KEYS, MAX_LIMIT, ORDERS
 from api_lambdas.openapi_commands import STATUS, STATUS_SCHEMA, command_operation, status_operation
 from api_lambdas.openapi_documents import document_schema, example, field_schema
+from api_lambdas.openapi_events import event_operation
 from api_lambdas.openapi_parts import (
     HEADERS,
     PROBLEM,
@@ -46,13 +48,16 @@ _BOUND_MEANINGS: Final = {
 _ONE_VALUE: Final = "Exactly one attribute of an index, or `key`, must be given."
 
 
-def routes(mapping: CompiledMapping, commands: Iterable[Command]) -> tuple[str, ...]:
+def routes(
+    mapping: CompiledMapping, commands: Iterable[Command], events: Iterable[DeclaredEvent] = ()
+) -> tuple[str, ...]:
     """Every route that rules of access may name; the status of a command has the rule of the command."""
     collections = [aggregate.collection for aggregate in mapping.aggregates]
     return (
         *(f"GET /{name}" for name in collections),
         *(f"GET /{name}/{{key}}" for name in collections),
         *(f"POST /commands/{command.name}" for command in commands),
+        *(f"POST /events/{event.name}" for event in events),
         f"GET {OPENAPI}",
         f"GET {DOCS}",
     )
@@ -63,6 +68,7 @@ def document(
     commands: Iterable[Command],
     access: Access,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
+    events: Iterable[DeclaredEvent] = (),
 ) -> Schema:
     """The description. `examples`: documents by collection and key; where there are none, they are made up."""
     collections = catalog.from_json(mapping.to_json())
@@ -80,6 +86,10 @@ def document(
         operations[f"/commands/{command.name}"] = {"post": operation}
         operations[f"/commands/{command.name}/{{key}}"] = {"get": status_operation(command, access)}
         schemas.update({**found, STATUS: STATUS_SCHEMA})
+    for event in events:
+        operation, found = event_operation(event, access)
+        operations[f"/events/{event.name}"] = {"post": operation}
+        schemas.update(found)
     for path, what in ((OPENAPI, "This description"), (DOCS, "This description, as a page")):
         operations[path] = {"get": _static_operation(path, what, access)}
     described: Schema = {
@@ -89,7 +99,12 @@ def document(
             "description": "Documents near every user, and commands to the system they come from.",
             "version": "",
         },
-        "tags": [*({"name": name} for name in collections), {"name": "commands"}, {"name": "about"}],
+        "tags": [
+            *({"name": name} for name in collections),
+            {"name": "commands"},
+            {"name": "events"},
+            {"name": "about"},
+        ],
         "paths": operations,
         "components": {"schemas": schemas, "headers": HEADERS, "securitySchemes": security_schemes(access)},
     }

@@ -59,8 +59,8 @@ def command_operation(command: Command, access: Access) -> tuple[Schema, dict[st
     """A command's operation, and the schemas it refers to."""
     name = f"command.{command.name}"
     rule = access.rule(f"POST /commands/{command.name}", "POST /commands/{name}")
-    schema = _moved(json.loads(command.schema), f"#/components/schemas/{name}")
-    body = _example(schema, schema)
+    schema = moved(json.loads(command.schema), f"#/components/schemas/{name}")
+    body = example_of(schema)
     data = json.dumps(body, ensure_ascii=False).replace("'", "'\\''")
     options = ['-H "Idempotency-Key: $(uuidgen)"', f'-H "Content-Type: {JSON}"', f"-d '{data}'"]
     answers = problems(_KINDS, rule)
@@ -136,23 +136,23 @@ def _accepted() -> Schema:
     }
 
 
-def _moved(schema: Any, place: str) -> Any:
+def moved(schema: Any, place: str) -> Any:
     """The schema with its references to itself, which it finds at another place now."""
     if isinstance(schema, list):
-        return [_moved(entry, place) for entry in schema]
+        return [moved(entry, place) for entry in schema]
     if not isinstance(schema, dict):
         return schema
-    moved = {name: _moved(value, place) for name, value in schema.items()}
-    target = moved.get("$ref")
+    found = {name: moved(value, place) for name, value in schema.items()}
+    target = found.get("$ref")
     if isinstance(target, str) and target.startswith("#"):
-        moved["$ref"] = place + target[1:]
-    return moved
+        found["$ref"] = place + target[1:]
+    return found
 
 
 _TEXTS: Final = {"date": "2026-03-01", "date-time": "2026-03-01T08:00:00Z", "email": "ada@example.com"}
 
 
-def _example(schema: Any, root: Any) -> Any:
+def example_of(schema: Any) -> Any:
     """A value of a schema, as far as it can be told: required members and the first of all alternatives."""
     if not isinstance(schema, dict):
         return None
@@ -164,7 +164,7 @@ def _example(schema: Any, root: Any) -> Any:
             return schema[name][0]
     for name in ("oneOf", "anyOf"):
         if schema.get(name):
-            return _example(schema[name][0], root)
+            return example_of(schema[name][0])
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) and kind else kind
     if kind == "object":
@@ -173,9 +173,9 @@ def _example(schema: Any, root: Any) -> Any:
         wanted += [name for name in members if name not in wanted][
             : max(0, schema.get("minProperties", 0) - len(wanted))
         ]
-        return {name: _example(members.get(name, {}), root) for name in wanted}
+        return {name: example_of(members.get(name, {})) for name in wanted}
     if kind == "array":
-        return [_example(schema.get("items", {}), root)] * max(1, schema.get("minItems", 1))
+        return [example_of(schema.get("items", {}))] * max(1, schema.get("minItems", 1))
     if kind == "string":
         text = _TEXTS.get(schema.get("format", ""), "text")
         return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength", len(text) + 99)]

@@ -1,4 +1,4 @@
-"""Packs both Lambdas into one zip file: `python -m api_lambdas.package --mapping compiled.json --out api.zip`.
+"""Packs the Lambdas into one zip file: `python -m api_lambdas.package --mapping compiled.json --out api.zip`.
 
 The zip holds pure Python only, so it runs on every architecture, and equal input gives equal bytes, so that a
 deployment changes functions only when their code changed.
@@ -18,21 +18,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import contract
-from api_lambdas import access, declared, openapi
+from api_lambdas import access, declared, declared_events, openapi
 from api_lambdas.access_file import read_access
 from api_lambdas.commands_file import read_commands
+from api_lambdas.events_file import read_events
 from contract.mapping import Mapping as CompiledMapping
 
 FOLDER: Final = Path(__file__).parent
 COMMANDS_FILE: Final = FOLDER / "commands.yaml"
 ACCESS_FILE: Final = FOLDER / "access.yaml"
+EVENTS_FILE: Final = FOLDER / "events.yaml"
 DOCS_PAGE: Final = "openapi.html"
 VENDORED: Final = "fastjsonschema"
 # They read YAML, describe the API and write zip files; the functions do nothing of that.
 NOT_PACKED: Final = frozenset(
     {
-        *("package.py", "commands_file.py", "access_file.py", "yaml_file.py", "__main__.py"),
-        *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_documents.py"),
+        *("package.py", "commands_file.py", "access_file.py", "events_file.py", "yaml_file.py", "__main__.py"),
+        *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_events.py", "openapi_documents.py"),
         *(
             "mapping.py",
             "frozen.py",
@@ -58,13 +60,17 @@ def build(
     access_yaml: str | None = None,
     access_name: str = ACCESS_FILE.name,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
+    events_yaml: str | None = None,
+    events_name: str = EVENTS_FILE.name,
 ) -> bytes:
     """The zip file from a compiled mapping (`Mapping.to_json`) and the declared commands. Raises PackageError.
 
-    `access_yaml`: who may call what, by default as `access.yaml` beside this file says. `examples`: documents by
-    collection and key, for the description.
+    `access_yaml`: who may call what, by default as `access.yaml` beside this file says; `events_yaml`: which events are
+    taken, by default those of `events.yaml`. `examples`: documents by collection and key, for the description.
     """
-    declarations = compiled(mapping_json, commands_yaml, commands_name, access_yaml, access_name, examples)
+    declarations = compiled(
+        mapping_json, commands_yaml, commands_name, access_yaml, access_name, examples, events_yaml, events_name
+    )
     return _zip({**dict(_code()), **{f"api_lambdas/{name}": text.encode() for name, text in declarations.items()}})
 
 
@@ -75,6 +81,8 @@ def compiled(
     access_yaml: str | None = None,
     access_name: str = ACCESS_FILE.name,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
+    events_yaml: str | None = None,
+    events_name: str = EVENTS_FILE.name,
 ) -> dict[str, str]:
     """The declarations as the functions read them, by file name: what `build` packs. Raises PackageError."""
     try:
@@ -84,16 +92,19 @@ def compiled(
     if not mapping.aggregates:
         raise PackageError("the mapping has no aggregate: there would be nothing to read")
     commands, problems = read_commands(commands_yaml, commands_name)
-    if problems:
-        raise PackageError(*problems)
+    declared_text = EVENTS_FILE.read_text("utf-8") if events_yaml is None else events_yaml
+    events, problems_of_events = read_events(declared_text, events_name)
+    if problems or problems_of_events:
+        raise PackageError(*problems, *problems_of_events)
     text = ACCESS_FILE.read_text("utf-8") if access_yaml is None else access_yaml
-    rules, problems = read_access(text, access_name, openapi.routes(mapping, commands))
+    rules, problems = read_access(text, access_name, openapi.routes(mapping, commands, events))
     if rules is None:
         raise PackageError(*problems)
-    described = openapi.document(mapping, commands, rules, examples)
+    described = openapi.document(mapping, commands, rules, examples, events)
     return {
         "mapping.json": mapping.to_json(),
         "commands.json": declared.to_json(commands),
+        "events.json": declared_events.to_json(events),
         "access.json": access.to_json(rules),
         "openapi.json": json.dumps(described, ensure_ascii=False, separators=(",", ":")),
     }
@@ -130,6 +141,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m api_lambdas.package", description="Pack the API's Lambdas.")
     parser.add_argument("--mapping", required=True, type=Path, help="compiled mapping, as JSON")
     parser.add_argument("--commands", default=COMMANDS_FILE, type=Path, help="declared commands (default: %(default)s)")
+    parser.add_argument("--events", default=EVENTS_FILE, type=Path, help="declared events (default: %(default)s)")
     parser.add_argument("--access", default=ACCESS_FILE, type=Path, help="who may call what (default: %(default)s)")
     parser.add_argument("--openapi", type=Path, help="write the description of the API (OpenAPI 3.1) here as well")
     parser.add_argument("--out", required=True, type=Path, help="zip file to write")
@@ -141,6 +153,8 @@ def main(arguments: list[str]) -> int:
             str(options.commands),
             access_yaml=options.access.read_text("utf-8"),
             access_name=str(options.access),
+            events_yaml=options.events.read_text("utf-8"),
+            events_name=str(options.events),
         )
         options.out.write_bytes(packed)
         if options.openapi is not None:

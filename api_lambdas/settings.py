@@ -94,10 +94,10 @@ def query_settings(environment: Mapping[str, str]) -> QuerySettings:
     """Settings of the query Lambda. Raises SettingsError with every problem at once."""
     read = Reader(environment)
     documents_table = read.text("DOCUMENTS_TABLE")
-    mapping_file = read.value("MAPPING_FILE", str(CODE_FOLDER / "mapping.json"), _file)
-    openapi_file = read.value("OPENAPI_FILE", str(CODE_FOLDER / "openapi.json"), _file)
-    access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), _file)
-    tokens = _tokens(read)
+    mapping_file = read.value("MAPPING_FILE", str(CODE_FOLDER / "mapping.json"), existing_file)
+    openapi_file = read.value("OPENAPI_FILE", str(CODE_FOLDER / "openapi.json"), existing_file)
+    access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), existing_file)
+    tokens = token_settings(read)
     cursor_secret = read.value("CURSOR_SECRET", None, _secret)
     wait_seconds = read.value("CONSISTENCY_WAIT_SECONDS", DEFAULT_CONSISTENCY_WAIT_SECONDS, _consistency_wait)
     region = read.text("AWS_REGION")
@@ -125,9 +125,9 @@ def command_settings(environment: Mapping[str, str]) -> CommandSettings:
     """Settings of the command Lambda. Raises SettingsError with every problem at once."""
     read = Reader(environment)
     commands_table = read.text("COMMANDS_TABLE")
-    commands_file = read.value("COMMANDS_FILE", str(CODE_FOLDER / "commands.json"), _file)
-    access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), _file)
-    tokens = _tokens(read)
+    commands_file = read.value("COMMANDS_FILE", str(CODE_FOLDER / "commands.json"), existing_file)
+    access_file = read.value("ACCESS_FILE", str(CODE_FOLDER / "access.json"), existing_file)
+    tokens = token_settings(read)
     monolith_url = read.value("MONOLITH_URL", None, http_url)
     timeout_seconds = read.value("DISPATCH_TIMEOUT_SECONDS", DEFAULT_DISPATCH_TIMEOUT_SECONDS, _dispatch_timeout)
     cursor_secret = read.value("CURSOR_SECRET", "", _optional_secret)
@@ -183,7 +183,7 @@ class Reader:
             return None
 
 
-def _tokens(read: Reader) -> TokenSettings | None:
+def token_settings(read: Reader) -> TokenSettings | None:
     """None without an issuer; an audience is then a mistake, and with one it is needed: every token has some."""
     issuer, audiences = read.optional("JWT_ISSUER"), read.optional("JWT_AUDIENCE")
     if not issuer:
@@ -198,11 +198,13 @@ def _tokens(read: Reader) -> TokenSettings | None:
     return TokenSettings(issuer, tuple(one.strip() for one in audiences.split(",") if one.strip()), keys_url)
 
 
-def access_of(read: Reader, region: str) -> Access:
-    """DynamoDB in a region, or what stands in for it."""
-    usual = dynamodb_endpoint(region)
+def access_of(
+    read: Reader, region: str, service: str = "dynamodb", variable: str = "AWS_ENDPOINT_URL_DYNAMODB"
+) -> Access:
+    """A service in a region, or what stands in for it; `variable` names the stand-in of this service alone."""
+    usual = _endpoint(service, region)
     every_service = read.value("AWS_ENDPOINT_URL", usual, endpoint_url) or usual
-    endpoint = read.value("AWS_ENDPOINT_URL_DYNAMODB", every_service, endpoint_url) or every_service
+    endpoint = read.value(variable, every_service, endpoint_url) or every_service
     credentials = Credentials(
         read.optional("AWS_ACCESS_KEY_ID"), read.optional("AWS_SECRET_ACCESS_KEY"), read.optional("AWS_SESSION_TOKEN")
     )
@@ -211,8 +213,12 @@ def access_of(read: Reader, region: str) -> Access:
 
 def dynamodb_endpoint(region: str) -> str:
     """The regional endpoint of DynamoDB."""
+    return _endpoint("dynamodb", region)
+
+
+def _endpoint(service: str, region: str) -> str:
     suffix = next(suffix for prefix, suffix in _DNS_SUFFIXES if region.startswith(prefix))
-    return f"https://dynamodb.{region}.{suffix}"
+    return f"https://{service}.{region}.{suffix}"
 
 
 def _secret(text: str) -> bytes:
@@ -225,11 +231,11 @@ def _optional_secret(text: str) -> bytes:
     return _secret(text) if text else b""
 
 
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
+def existing_file(text: str) -> Path:
+    """The path of a file. Raises ValueError."""
+    if not Path(text).is_file():
         raise ValueError("the path of an existing file")
-    return path
+    return Path(text)
 
 
 def http_url(text: str) -> str:

@@ -35,11 +35,13 @@ class Storage:
     regions_table: str
     application: str  # of KCL, and its lease table
     stream: str
+    events_table: str = f"{PROJECT}-events"
 
     @property
     def global_tables(self) -> tuple[str, ...]:
         """The tables with a replica in every region."""
-        return (self.documents_table, self.rows_table, self.parked_table, self.commands_table, self.regions_table)
+        documents = (self.documents_table, self.rows_table, self.parked_table)
+        return (*documents, self.commands_table, self.regions_table, self.events_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def deploy_storage(
         regions_table=data["RegionsTableName"],
         application=leases["LeasesTable"],
         stream=stream["StreamName"],
+        events_table=data["EventsTable"],
     )
 
 
@@ -101,11 +104,26 @@ def deploy_api(ministack: MiniStack, say: Say, code: bytes, monolith_url: str, p
         },
     )
     api_id = outputs["ApiId"]
+    deploy_events(ministack, say, api_id, bucket, key, project)
     return Api(
         api_id=api_id,
         url=outputs["ApiUrl"],
         direct_url=f"{ministack.url}/_aws/execute-api/{api_id}/%24default",
     )
+
+
+def deploy_events(
+    ministack: MiniStack, say: Say, api_id: str, bucket: str, key: str, project: str = PROJECT
+) -> dict[str, str]:
+    """Create or update what takes events behind an API, and return the stack's outputs. Raises DeployError."""
+    parameters = {
+        "Project": project,
+        "ApiId": api_id,
+        "CodeBucket": bucket,
+        "CodeKey": key,
+        "EventAuthorization": "NONE",
+    }
+    return _deploy(ministack, say, f"{project}-events", "55-events.yaml", parameters)
 
 
 def _upload(ministack: MiniStack, bucket: str, code: bytes) -> str:

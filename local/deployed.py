@@ -30,7 +30,8 @@ class Resource:
 
     def id_of(self, name: str) -> str:
         """The physical id that a property refers to."""
-        return self.ids[self.properties[name]["Ref"]]
+        named = self.properties[name]["Ref"]
+        return self.ids[named] if named in self.ids else self.parameters[named]
 
 
 Check = Callable[[MiniStack, Resource], Iterator[str]]
@@ -199,6 +200,52 @@ def _kms_alias(ministack: MiniStack, resource: Resource) -> Iterator[str]:
     yield from _differ("key", resource.id_of("TargetKeyId").rpartition("/")[2], found)
 
 
+def _bus(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    found = ministack.client("events").describe_event_bus(Name=resource.physical_id)
+    yield from _differ("name", resource.physical_id, found["Name"])
+
+
+def _rule(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    events, bus = ministack.client("events"), resource.id_of("EventBusName")
+    rule = events.describe_rule(Name=resource.physical_id, EventBusName=bus)
+    yield from _differ("state", resource.expected("State"), rule["State"])
+    targets = events.list_targets_by_rule(Rule=resource.physical_id, EventBusName=bus)["Targets"]
+    wanted = [target["Id"] for target in resource.properties["Targets"]]
+    yield from _differ("targets", wanted, [target["Id"] for target in targets])
+    if any(not target.get("DeadLetterConfig") for target in targets):
+        yield "a target has no dead-letter queue"
+
+
+def _queue(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    found = ministack.client("sqs").get_queue_attributes(QueueUrl=resource.physical_id, AttributeNames=["All"])
+    yield from _differ(
+        "visibility time-out", resource.expected("VisibilityTimeout"), found["Attributes"]["VisibilityTimeout"]
+    )
+
+
+def _queue_policy(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    for queue in resource.properties["Queues"]:
+        url = resource.ids[queue["Ref"]]
+        found = ministack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        if "events.amazonaws.com" not in found.get("Attributes", {}).get("Policy", ""):
+            yield "the queue's policy does not name the sender"
+
+
+def _mapping(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    found = ministack.client("lambda").get_event_source_mapping(UUID=resource.physical_id)
+    function = resource.id_of("FunctionName")
+    if not found["FunctionArn"].endswith(f":function:{function}"):
+        yield f"it calls {found['FunctionArn']}, the template says {function}"
+    yield from _differ("batch size", resource.expected("BatchSize"), found["BatchSize"])
+
+
+def _retries(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    found = ministack.client("lambda").get_function_event_invoke_config(FunctionName=resource.id_of("FunctionName"))
+    yield from _differ("attempts", resource.expected("MaximumRetryAttempts"), found["MaximumRetryAttempts"])
+    if not found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"):
+        yield "what fails goes nowhere"
+
+
 CHECKS: Mapping[str, Check] = {
     "AWS::ApiGatewayV2::Api": _api,
     "AWS::ApiGatewayV2::Integration": _integration,
@@ -207,12 +254,18 @@ CHECKS: Mapping[str, Check] = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::DynamoDB::GlobalTable": _table,
     "AWS::DynamoDB::Table": _table,
+    "AWS::Events::EventBus": _bus,
+    "AWS::Events::Rule": _rule,
     "AWS::IAM::Role": _role,
     "AWS::KMS::Alias": _kms_alias,
     "AWS::KMS::Key": _kms_key,
     "AWS::Kinesis::Stream": _stream,
+    "AWS::Lambda::EventInvokeConfig": _retries,
+    "AWS::Lambda::EventSourceMapping": _mapping,
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::Permission": _permission,
     "AWS::Logs::LogGroup": _log_group,
+    "AWS::SQS::Queue": _queue,
+    "AWS::SQS::QueuePolicy": _queue_policy,
     "AWS::SecretsManager::Secret": _secret,
 }

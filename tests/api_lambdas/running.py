@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import command, query
+from api_lambdas import command, ingest, query
 from api_lambdas.package import COMMANDS_FILE, compiled
 from contract.keys import document_pk
 from contract.values import to_item
@@ -67,6 +67,8 @@ def running(ministack: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> I
             "AWS_ENDPOINT_URL": way,
             "DOCUMENTS_TABLE": tables.documents,
             "COMMANDS_TABLE": tables.commands,
+            "EVENTS_TABLE": tables.events,
+            "EVENT_BUS": "default",
             "MONOLITH_URL": monolith.url,
             "CURSOR_SECRET": "c" * 32,
             "LOG_LEVEL": "error",
@@ -74,12 +76,13 @@ def running(ministack: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> I
         }
         for name, value in settings.items():
             patch.setenv(name, value)
-        for module in (query, command):
+        for module in (query, command, ingest):
             patch.setattr(module, "DynamoDB", tables.watched)
             module._composed.cache_clear()
-        with served(query.handler, command.handler) as url:
+        patch.setattr(ingest, "EventBus", tables.bus)
+        with served(query.handler, command.handler, ingest.handler) as url:
             yield Running(url, passed, tables, json.loads(found["openapi.json"]))
-        for module in (query, command):
+        for module in (query, command, ingest):
             module._composed.cache_clear()
         tables.close()
     monolith.close()

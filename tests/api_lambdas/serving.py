@@ -20,15 +20,18 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "host"}
 
 
 @contextmanager
-def served(query: Handler, command: Handler) -> Iterator[str]:
-    """The URL of an API of two functions, chosen by path: they refuse themselves what routes would not let through."""
+def served(query: Handler, command: Handler, ingest: Handler | None = None) -> Iterator[str]:
+    """The URL of an API of its functions, chosen by path: they refuse themselves what routes would not let through."""
 
     class Gateway(_Quiet):
         def answer(self, body: bytes) -> None:
             sent = event(
                 self.command, self.path, headers=dict(self.headers.items()), body=body.decode("utf-8", "replace")
             )
-            found = (command if self.path.startswith("/commands/") else query)(sent, None)
+            chosen = command if self.path.startswith("/commands/") else query
+            if ingest is not None and self.path.startswith("/events/") and self.command != "GET":
+                chosen = ingest
+            found = chosen(sent, None)
             text = found["body"]
             data = b64decode(text) if found["isBase64Encoded"] else text.encode()
             self.send(found["statusCode"], found["headers"], data)

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from api_lambdas import query
+from api_lambdas.aws_service import AwsService
 from api_lambdas.dynamodb import DynamoDB
+from api_lambdas.event_bus import EventBus
 from api_lambdas.package import COMMANDS_FILE, compiled
 from api_lambdas.settings import Access
 from contract.keys import document_pk, key_text
@@ -106,9 +108,10 @@ class Tables:
     client: Any
     documents: str
     commands: str
+    events: str = ""
     operations: list[str] = field(default_factory=list)
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    watching: list[Watched] = field(default_factory=list)
+    watching: list[AwsService] = field(default_factory=list)
 
     def put_document(self, aggregate: Aggregate, key: tuple[Any, ...], body: dict[str, Any], **system: Any) -> None:
         """A document as the worker writes it; `system` overrides its own attributes."""
@@ -128,8 +131,13 @@ class Tables:
 
     def watched(self, access: Access) -> Watched:
         """The functions' own client, whose requests are noted."""
-        self.watching.append(Watched(access, self.operations, self.requests))
-        return self.watching[-1]
+        self.watching.append(made := Watched(access, self.operations, self.requests))
+        return made
+
+    def bus(self, access: Access, name: str) -> EventBus:
+        """The functions' own client of a bus."""
+        self.watching.append(made := EventBus(access, name))
+        return made
 
     def close(self) -> None:
         """End the functions' connections, which they themselves never do."""
@@ -137,7 +145,7 @@ class Tables:
             close_idle(self.watching.pop())
 
 
-def close_idle(client: DynamoDB) -> None:
+def close_idle(client: AwsService) -> None:
     """Close the connections that a client keeps."""
     while client._idle:
         client._idle.pop().close()
@@ -162,11 +170,14 @@ class Watched(DynamoDB):
 def created_tables(ministack: MiniStack) -> Iterator[Tables]:
     """Tables of one's own."""
     suffix = uuid.uuid4().hex[:8]
-    tables = Tables(ministack.client("dynamodb"), f"api-documents-{suffix}", f"api-commands-{suffix}")
+    documents, commands, events = (f"api-{kind}-{suffix}" for kind in ("documents", "commands", "events"))
+    tables = Tables(ministack.client("dynamodb"), documents, commands, events)
     _create(tables)
+    _create_events(tables)
     yield tables
     tables.client.delete_table(TableName=tables.documents)
     tables.client.delete_table(TableName=tables.commands)
+    tables.client.delete_table(TableName=tables.events)
 
 
 def _create(tables: Tables) -> None:
@@ -191,6 +202,15 @@ def _create(tables: Tables) -> None:
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         KeySchema=_key_schema("pk"),
+    )
+
+
+def _create_events(tables: Tables) -> None:
+    tables.client.create_table(
+        TableName=tables.events,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=_key_schema("pk", "sk"),
     )
 
 

@@ -170,7 +170,8 @@ def test_examples_of_commands_meet_their_schemas() -> None:
 
     assert len(posts) >= 6
     for path, post in posts.items():
-        schema = found["components"]["schemas"][f"command.{path.rpartition('/')[2]}"]
+        kind = path.split("/")[1].removesuffix("s")
+        schema = found["components"]["schemas"][f"{kind}.{path.rpartition('/')[2]}"]
         assert wrong(schema, post["requestBody"]["content"]["application/json"]["example"]) == []
 
 

@@ -38,6 +38,8 @@ def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
         "api_lambdas/query.py",
         "api_lambdas/command.py",
         "api_lambdas/health_alarm.py",
+        "api_lambdas/ingest.py",
+        "api_lambdas/ingest_event.py",
         "contract/keys.py",
         "fastjsonschema/LICENSE",
     } <= names
@@ -51,7 +53,7 @@ def test_the_zip_holds_what_runs_and_nothing_else(packed: bytes) -> None:
     }
     declared = {
         f"api_lambdas/{name}"
-        for name in ("mapping.json", "commands.json", "access.json", "openapi.json", "openapi.html")
+        for name in ("mapping.json", "commands.json", "events.json", "access.json", "openapi.json", "openapi.html")
     }
     assert declared <= names
     assert {Path(name).suffix for name in names} == {".py", ".json", ".html", ""}
@@ -65,7 +67,7 @@ def test_the_mapping_is_packed(packed: bytes) -> None:
     assert Mapping.from_json(text) == MAPPING
 
 
-@pytest.mark.parametrize("module", ["query", "command"])
+@pytest.mark.parametrize("module", ["query", "command", "ingest"])
 def test_the_zip_runs_without_the_repository(packed: bytes, tmp_path: Path, module: str) -> None:
     """With nothing beside it; nothing heavy is imported."""
     (tmp_path / "api.zip").write_bytes(packed)
@@ -77,7 +79,11 @@ from api_lambdas.{module} import handler
 answer = handler(json.loads(sys.argv[1]), None)
 print(json.dumps([answer["statusCode"], sys.modules["api_lambdas"].__file__, sorted(sys.modules)]))
 """
-    url = {"query": ("GET", "/nothing/1"), "command": ("POST", "/commands/nothing")}[module]
+    url = {
+        "query": ("GET", "/nothing/1"),
+        "command": ("POST", "/commands/nothing"),
+        "ingest": ("POST", "/events/nothing"),
+    }[module]
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_REGION": "eu-west-1",
@@ -86,6 +92,8 @@ print(json.dumps([answer["statusCode"], sys.modules["api_lambdas"].__file__, sor
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "DOCUMENTS_TABLE": "d",
         "COMMANDS_TABLE": "c",
+        "EVENTS_TABLE": "e",
+        "EVENT_BUS": "b",
         "MONOLITH_URL": "http://127.0.0.1:1",
         "CURSOR_SECRET": "c" * 32,
     }

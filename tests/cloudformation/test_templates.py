@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import health, package
+from api_lambdas import event_settings, health, package
 from api_lambdas import settings as api_settings
 from local import templates
 from local.processes import REPOSITORY
@@ -86,15 +86,17 @@ def all_text(prefix: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("function", "read"),
+    ("file", "function", "read"),
     [
-        ("QueryFunction", api_settings.query_settings),
-        ("CommandFunction", api_settings.command_settings),
-        ("HealthFunction", health.health_settings),
+        ("50", "QueryFunction", api_settings.query_settings),
+        ("50", "CommandFunction", api_settings.command_settings),
+        ("50", "HealthFunction", health.health_settings),
+        ("55", "IngestFunction", event_settings.ingest_settings),
+        ("55", "StoreFunction", event_settings.storing_settings),
     ],
 )
-def test_each_function_gets_the_settings_it_reads(function: str, read: Any) -> None:
-    properties = template("50")["Resources"][function]["Properties"]
+def test_each_function_gets_the_settings_it_reads(file: str, function: str, read: Any) -> None:
+    properties = template(file)["Resources"][function]["Properties"]
     variables = {name: text_of(value) for name, value in properties["Environment"]["Variables"].items()}
     assert [problem for problem in problems_of(read, variables) if "is not set" in problem] == []
 
