@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import Counter, Gauge, Histogram
 
+from api_lambdas.http import Kind
 from contract.mapping import FieldType
 from worker import metrics, settings
 from worker.cli import main
@@ -155,6 +156,15 @@ def test_every_make_target_named_exists(path: Path) -> None:
     named = re.findall(r"`make ([a-z-]+)", path.read_text("utf-8")) + [line.split()[1] for line in lines]
 
     assert set(named) <= targets
+
+
+# the API
+
+
+def test_every_problem_of_the_api_is_named_and_no_other() -> None:
+    told = section(text_of("api.md"), "## Errors").partition("`urn:nearview:problem:`")[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"`([a-z-]+)`", told)) == {kind.value[0] for kind in Kind}
 
 
 # metrics, events, reasons
