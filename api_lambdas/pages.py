@@ -37,10 +37,10 @@ class Pages:
             return Response(304, "", headers)
         if request.path == OPENAPI:
             return Response(200, text, {"content-type": JSON, **headers})
-        return Response(200, text, {"content-type": _HTML, "content-security-policy": _policy(text), **headers})
+        return Response(200, text, {"content-type": _HTML, "content-security-policy": policy(text), **headers})
 
 
-def _policy(page: str) -> str:
+def policy(page: str) -> str:
     """The page runs what stands in it and asks its own API, nothing else."""
     found: dict[str, list[str]] = {"script": [], "style": []}
     for kind, text in _BLOCK.findall(page):

@@ -16,6 +16,7 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
+from local.client.cli import client
 from local.demo import run_demo
 from local.processes import ProcessError, wait_until
 from local.progress import checkpoints, health, is_quiet, metrics, sent, source_position
@@ -36,7 +37,7 @@ def local() -> None:
     """Run the whole system on this machine: PostgreSQL, DMS stand-in, AWS stand-in, worker, API."""
 
 
-for _command in (stop_task, start_task, reload_tables):
+for _command in (client, stop_task, start_task, reload_tables):
     local.add_command(_command)
 
 _PATH = click.Path(path_type=Path, exists=True)
@@ -226,6 +227,7 @@ def _print_urls(running: Running) -> None:
     click.echo(f"API      {running.api_url}    {example}")
     click.echo(f"         {running.api_url}/openapi.html    every route, to read and to try")
     if running.monolith_url:
+        click.echo("         nearview local client    a page that lists orders, changes one and shows when it is here")
         click.echo(f"monolith {running.monolith_url}")
     click.echo(f"worker   {running.worker_url}/metrics and {running.worker_url}/healthz")
     click.echo("try      nearview local status | logs worker | verify | down")

@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -154,12 +154,14 @@ class Live:
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
-    def request(self, method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
+    def request(
+        self, method: str, path: str, body: Any = None, key: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send a request to the API; `key` is its Idempotency-Key."""
-        headers = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
+        sent = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {}), **(headers or {})}
         data = None if body is None else json.dumps(body).encode()
         url = f"{self.running.api_direct_url}{path}"
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310  our own address
+        request = urllib.request.Request(url, data, sent, method=method)  # noqa: S310  our own address
         try:
             with _direct.open(request, timeout=60) as reply:
                 return _answer(reply)

@@ -15,6 +15,7 @@ import pytest
 from api_lambdas import command, ingest, query
 from api_lambdas.package import COMMANDS_FILE, compiled
 from contract.keys import document_pk
+from contract.mapping import Mapping
 from contract.values import to_item
 from local.ministack import MiniStack
 from tests.api_lambdas.examples import DEMO, examples
@@ -33,6 +34,8 @@ class Running:
     passed: list[tuple[str, Any]]
     tables: Tables
     document: dict[str, Any]
+    monolith: MonolithDouble
+    mapping: Mapping
 
     @staticmethod
     def opened(url: str) -> Any:
@@ -81,7 +84,7 @@ def running(ministack: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> I
             module._composed.cache_clear()
         patch.setattr(ingest, "EventBus", tables.bus)
         with served(query.handler, command.handler, ingest.handler) as url:
-            yield Running(url, passed, tables, json.loads(found["openapi.json"]))
+            yield Running(url, passed, tables, json.loads(found["openapi.json"]), monolith, mapping)
         for module in (query, command, ingest):
             module._composed.cache_clear()
         tables.close()

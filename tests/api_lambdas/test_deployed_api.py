@@ -35,7 +35,11 @@ def test_every_answer_of_the_deployed_api_is_as_described(ministack: MiniStack, 
             document = json.load(answer)
         # the gateway answers in its own way what is no route of the template
         run = schemathesis(
-            Running(api.direct_url, [], tables, document), tmp_path, strict(document), 6, "unsupported_method"
+            Running(api.direct_url, [], tables, document, monolith, mapping),
+            tmp_path,
+            strict(document),
+            6,
+            "unsupported_method",
         )
     finally:
         monolith.close()

@@ -98,6 +98,35 @@ def test_a_command_on_a_product_reaches_every_order_that_shows_it(shop: Live) ->
     read_until(shop, f"/orders/{order_id}", shows)
 
 
+def test_a_read_with_a_commands_token_shows_its_effect(shop: Live) -> None:
+    """At once or after some waiting, never an older state as reached; of each of several tables of the document."""
+    ((sku, order_id),) = shop.rows("SELECT sku, order_id FROM shop.order_lines ORDER BY order_id, line_no LIMIT 1")
+    for turn in range(3):
+        title, note = f"Renamed {turn} {uuid.uuid4()}", f"noted {turn} {uuid.uuid4()}"
+        renamed = shop.request("POST", "/commands/rename-product", {"sku": sku, "title": title}, str(uuid.uuid4()))
+        noted = shop.request("POST", "/commands/change-order", {"order_id": order_id, "note": note}, str(uuid.uuid4()))
+        assert (renamed.status, noted.status) == (200, 200)
+        for answer in (renamed, noted):
+            found = reached(shop, f"/orders/{order_id}", answer.headers["x-consistency-token"])
+            titles = [line["product"]["title"] for line in found.body["lines"] if line["product"]["sku"] == sku]
+            assert set(titles) == {title}
+            assert answer is renamed or found.body["note"] == note
+
+
+def reached(shop: Live, path: str, token: str) -> Answer:
+    """The first answer that says that it shows the command's effect."""
+    found: list[Answer] = []
+
+    def look() -> bool:
+        headers = {"X-Consistency-Token": token, "Prefer": "wait=5"}
+        found[:] = [shop.request("GET", path, headers=headers)]
+        assert found[0].headers["x-consistency"] in ("reached", "behind"), found[0]
+        return found[0].headers["x-consistency"] == "reached"
+
+    wait_for(f"the command's effect in GET {path}", look)
+    return found[0]
+
+
 def read_until(shop: Live, path: str, is_so: Any) -> Answer:
     """Read a path until its answer is as wanted, and return it."""
     found: list[Answer] = []
