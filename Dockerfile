@@ -18,7 +18,7 @@ RUN /opt/nearview/bin/pip install --no-cache-dir --disable-pip-version-check --n
     && /opt/nearview/bin/pip uninstall --yes --quiet pip setuptools
 # botocore describes some 400 services: those that are called, and what credentials may come from, are kept
 RUN cd /opt/nearview/lib/python3.11/site-packages/botocore/data \
-    && find . -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name kinesis ! -name kms ! -name sts ! -name 'sso*' \
+    && find . -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name kinesis ! -name kms ! -name secretsmanager ! -name sts ! -name 'sso*' \
          -exec rm -rf {} + \
     && /opt/nearview/bin/python -m compileall -q /opt/nearview/lib
 

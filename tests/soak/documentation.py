@@ -15,6 +15,14 @@ PAGE: Final = ROOT / "docs" / "testing.md"
 _WIDTH: Final = 130
 LISTS: Final = re.compile(r"<!-- variants: (\S+) -->\n(.*?)<!-- /variants -->", re.DOTALL)
 NAMED: Final = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+PARAMETRISED: Final = re.compile(
+    r"^@pytest\.mark\.parametrize\(.*?\)\n(?:@.*\n)*def (test_\w+)\(", re.MULTILINE | re.DOTALL
+)
+BREAKS: Final = re.compile(r"(broken|planted|mutant).*_(caught|found|noticed)$")
+ELSEWHERE: Final = {
+    "tests/cloudformation/test_rules.py::test_a_planted_mistake_is_found": "mistakes in templates, beside their rules",
+}
+"""Tests whose variants this page does not list, and what they are."""
 
 
 def function_of(name: str) -> Any:
@@ -26,7 +34,17 @@ def function_of(name: str) -> Any:
 def variants(name: str) -> list[str]:
     """What a parametrised test is run with."""
     (mark,) = [mark for mark in function_of(name).pytestmark if mark.name == "parametrize"]
-    return list(mark.args[1])
+    return [each if isinstance(each, str) else each[0].__name__.strip("_").replace("_", " ") for each in mark.args[1]]
+
+
+def all_of_them() -> set[str]:
+    """Every parametrised test that breaks something on purpose, by its name."""
+    found = set()
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for name in PARAMETRISED.findall(path.read_text("utf-8")):
+            if BREAKS.search(name):
+                found.add(f"{path.relative_to(ROOT).as_posix()}::{name}")
+    return found
 
 
 def listed(name: str) -> str:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak.documentation import LISTS, NAMED, PAGE, function_of, variants, written
+from tests.soak.documentation import (
+    ELSEWHERE,
+    LISTS,
+    NAMED,
+    PAGE,
+    all_of_them,
+    function_of,
+    variants,
+    written,
+)
 from tests.soak.rows import ROWS
 
 TEXT = PAGE.read_text("utf-8")
@@ -18,6 +27,15 @@ def test_a_named_test_exists(path: str, function: str) -> None:
 def test_the_lists_are_those_of_the_tests() -> None:
     """`python -m tests.soak.documentation` writes them."""
     assert written(TEXT) == TEXT
+
+
+def test_no_test_that_breaks_something_on_purpose_is_left_out() -> None:
+    listed = {name for name, _ in LISTS.findall(TEXT)}
+    found = all_of_them()
+    assert len(found) >= len(listed), "those that are listed are among them"
+    assert found - listed == set(ELSEWHERE) & found
+    assert set(ELSEWHERE) <= found
+    assert listed <= found
 
 
 def test_there_are_at_least_fifteen_of_checkpoints_and_many_more() -> None:
