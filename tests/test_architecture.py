@@ -29,7 +29,10 @@ IMPORTERS = {
     "botocore": {
         *("worker.failover.table", "worker.store", "worker.supervisor.aws", "worker.verify.target"),
         # clients come from one module; whoever calls one knows its errors
-        *(f"cloudformation.deploy.{name}" for name in ("artefacts", "aws", "cloud", "finishing", "images", "wipe")),
+        *(
+            f"cloudformation.deploy.{name}"
+            for name in ("artefacts", "aws", "cloud", "finishing", "images", "site", "wipe")
+        ),
     },
     "amazon_kclpy": {"worker.child.protocol", "worker.child.checkpoints"},
     "prometheus_client": {"worker.console.samples", "worker.metrics", "worker.supervisor.collector"},

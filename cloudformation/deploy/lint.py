@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
+
+_PROGRAM: Final = "import sys; from cfnlint.runner import main; sys.exit(main())"
 
 
 def installed() -> bool:
@@ -19,7 +22,7 @@ def problems(folder: Path, files: Iterable[str], regions: Iterable[str]) -> list
     rules = folder / "rules"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "cfnlint", "--format", "parseable", "--non-zero-exit-code", "error"),
+            *(sys.executable, "-c", _PROGRAM, "--format", "parseable", "--non-zero-exit-code", "error"),
             *(["--append-rules", str(rules)] if rules.is_dir() else []),
             *("--regions", *regions),
             *("--template", *(str(folder / file) for file in sorted(set(files)))),

@@ -11,7 +11,7 @@ from cloudformation.deploy import decide, wipe
 from cloudformation.deploy.cloud import Stack, first_failure
 from cloudformation.deploy.decide import Do
 from cloudformation.deploy.errors import DeployError, Failed
-from cloudformation.deploy.order import Step
+from cloudformation.deploy.order import Step, sequence
 from cloudformation.deploy.site import Site
 from cloudformation.deploy.template import HOLDS_DATA
 
@@ -39,6 +39,7 @@ class Removal:
 def plan(site: Site, *, delete_data: bool) -> list[Removal]:
     """What a removal would do, in its order; changes nothing."""
     stacks = site.look_at_all()
+    _needed_no_more(site)
     found = []
     for step in reversed(site.steps):
         stack = stacks[step.place]
@@ -53,6 +54,18 @@ def plan(site: Site, *, delete_data: bool) -> list[Removal]:
         keep = _kept(step, stack) and not delete_data
         found.append(Removal(step, "kept" if keep else "removed", stack.status, holding))
     return found
+
+
+def _needed_no_more(site: Site) -> None:
+    """Raises DeployError if a layer would go while a stack that needs it stays."""
+    going = {step.layer.name for step in site.steps}
+    for step in sequence(site.layers, site.environment.regions):
+        needed = sorted(step.layer.needs & going)
+        if step.layer.name in going or not needed:
+            continue
+        stack = site.cloud(step.region).find(site.stack_name(step))
+        if stack is not None and stack.status != decide.GONE:
+            raise DeployError(f"{step.name} needs {', '.join(needed)}: remove it first, or with them (--only twice)")
 
 
 def _kept(step: Step, stack: Stack) -> bool:

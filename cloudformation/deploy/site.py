@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cloudformation.deploy import values
 from cloudformation.deploy.artefacts import Bucket
@@ -80,7 +82,22 @@ class Site:
 
     def parameters(self, step: Step) -> dict[str, str]:
         """The values of the step's parameters, as far as outputs are known by now."""
+        if any(source.fact == values.ROUTE_TABLE for source in step.layer.parameters.values()):
+            self._look_at_gateway(step.region)
         return values.values(step, self.environment, self.layers, self.facts, self.outputs)
+
+    def _look_at_gateway(self, region: str) -> None:
+        """No resource puts out the default route table of a Transit Gateway."""
+        gateway = values.gateway(region, self.outputs)
+        if not gateway or region in self.facts.route_tables:
+            return
+        try:
+            found = self.clients.client("ec2", region).describe_transit_gateways(TransitGatewayIds=[gateway])
+        except (ClientError, BotoCoreError) as error:
+            raise DeployError(f"Transit Gateway {gateway} in {region}: {' '.join(str(error).split())}") from None
+        options = found["TransitGateways"][0].get("Options", {}) if found["TransitGateways"] else {}
+        table = options.get("AssociationDefaultRouteTableId", "")
+        self.facts = replace(self.facts, route_tables={**self.facts.route_tables, region: table})
 
     def bucket(self, region: str) -> Bucket | None:
         """The bucket of artefacts of a region, once it is there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
@@ -15,6 +15,8 @@ from cloudformation.deploy.template import wrong
 Outputs = Mapping[Place, Mapping[str, str]]
 PROMISE: Final = "\0"  # in place of an output of a stack that is not there yet
 REPOSITORY: Final = "RepositoryArn"
+GATEWAY: Final = "TransitGatewayId"
+ROUTE_TABLE: Final = "transit_gateway_route_table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Facts:
     code_key: str = ""
     image: str = ""  # of any registry, with its name
     image_tag: str = ""  # of the repository that each region has for itself
+    route_tables: Mapping[str, str] = field(default_factory=dict)  # of the gateway of each region that was looked at
 
     def of(self, name: str, step: Step, environment: Environment, outputs: Outputs) -> str:
         """A fact of layers.yaml for a step; empty where there is none."""
@@ -40,6 +43,7 @@ class Facts:
             "image": self.image or _own_image(self.image_tag, step.region, outputs),
             "cidr": environment.cidrs.get(step.region, ""),
             "peer_cidr": environment.cidrs.get(step.peer, ""),
+            ROUTE_TABLE: self.route_tables.get(step.region) or _promised_table(step.region, outputs),
             **numbered,
         }.get(name, "")
 
@@ -48,6 +52,16 @@ def repository(region: str, outputs: Outputs) -> str | None:
     """The ARN of a region's repository of images; None where there is none yet."""
     found = (given.get(REPOSITORY) for (_, where, _), given in outputs.items() if where == region)
     return next(filter(None, found), None)
+
+
+def gateway(region: str, outputs: Outputs) -> str | None:
+    """The id of a region's Transit Gateway; None where there is none yet."""
+    found = (given.get(GATEWAY) for (_, where, _), given in outputs.items() if where == region)
+    return next(filter(None, found), None)
+
+
+def _promised_table(region: str, outputs: Outputs) -> str:
+    return PROMISE if gateway(region, outputs) == PROMISE else ""
 
 
 def _own_image(tag: str, region: str, outputs: Outputs) -> str:

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloudformation.deploy import remove
+from cloudformation.deploy.errors import DeployError
 from tests.cloudformation.deploy.test_run import STEPS, check_complete, holds, put
 from tests.cloudformation.deploy.world import REGIONS, Killed, World, killer
 
@@ -104,3 +105,13 @@ def test_a_plan_of_a_removal_changes_nothing(world: World) -> None:
     found = remove.plan(world.site(), delete_data=True)
     assert {one.result for one in found} == {"removed"}
     check_complete(world)
+
+
+def test_a_layer_does_not_go_while_another_needs_it(world: World) -> None:
+    world.deploy()
+    with pytest.raises(DeployError, match=r"summary in us-east-1 needs service: remove it first"):
+        remove.plan(world.site(only=["service"]), delete_data=False)
+    found = remove.plan(world.site(only=["service", "summary"]), delete_data=False)
+    assert [(one.step.layer.name, one.result) for one in found] == [
+        *(("summary", "removed"), ("service", "removed"), ("service", "removed")),
+    ]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import boto3
 import pytest
+import yaml
 from botocore.stub import ANY, Stubber
 
 from cloudformation.deploy.cloud import Cloud
@@ -219,3 +220,26 @@ def test_large_integers_are_set_once(world: World, already: bool) -> None:
         lines = list(Finishing(site, sleep)._large_integers(step))
         stub.assert_no_pending_responses()
     assert bool(lines) is not already
+
+
+def test_the_route_table_of_a_gateway_is_looked_up_once_and_only_where_it_is_wanted(world: World) -> None:
+    path = world.templates / "layers.yaml"
+    content = yaml.safe_load(path.read_text())
+    (world.templates / "16-routes.yaml").write_text(
+        "Parameters:\n  Table: {Type: String}\nResources: {}\nOutputs:\n  TransitGatewayId: {Value: x}\n"
+    )
+    source = {"fact": "transit_gateway_route_table"}
+    entry = {"name": "routes", "file": "16-routes.yaml", "where": "primary", "parameters": {"Table": source}}
+    path.write_text(yaml.safe_dump({"layers": [*content["layers"], entry]}))
+    site = world.site()  # its own output stands for the gateway's: the table is promised
+    routes = next(step for step in site.steps if step.layer.name == "routes")
+    assert site.parameters(routes) == {}
+    site.outputs["network", "eu-west-1", ""] = {"TransitGatewayId": "tgw-1"}
+    api = client("ec2")
+    with Stubber(api) as stub:
+        answer = {"TransitGateways": [{"Options": {"AssociationDefaultRouteTableId": "tgw-rtb-1"}}]}
+        stub.add_response("describe_transit_gateways", answer, {"TransitGatewayIds": ["tgw-1"]})
+        site.clients = type("Clients", (), {"client": staticmethod(lambda service, region: api)})()
+        assert site.parameters(site.steps[0]) == {"Project": site.environment.prefix}
+        assert [site.parameters(routes) for _ in range(2)] == [{"Table": "tgw-rtb-1"}] * 2
+        stub.assert_no_pending_responses()
