@@ -18,6 +18,7 @@ WHERE: Final = ("each", "each-and-global", "primary", "not-primary", "global", "
 OF: Final = ("same", "primary", "secondary", "tertiary", "peer", "pair", "global")
 FACTS: Final = (
     *("project", "region", "primary_region", "secondary_region", "tertiary_region", "peer_region"),
+    *("other_region_1", "other_region_2"),
     *("account", "code_key", "image", "cidr", "peer_cidr", "transit_gateway_route_table"),
 )
 THEN: Final = ("upload-code", "copy-image", "accept-peering", "large-integers")

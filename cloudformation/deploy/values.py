@@ -34,6 +34,7 @@ class Facts:
         numbered = dict(
             zip(("primary_region", "secondary_region", "tertiary_region"), environment.regions, strict=False)
         )
+        others = [region for region in environment.regions if region != step.region]
         return {
             "project": environment.prefix,
             "region": step.region,
@@ -45,6 +46,7 @@ class Facts:
             "peer_cidr": environment.cidrs.get(step.peer, ""),
             ROUTE_TABLE: self.route_tables.get(step.region) or _promised_table(step.region, outputs),
             **numbered,
+            **dict(zip(("other_region_1", "other_region_2"), others, strict=False)),
         }.get(name, "")
 
 
