@@ -56,3 +56,27 @@ def test_anything_else_is_refused(text: str) -> None:
     """Never another exception."""
     with pytest.raises(InvalidCursor):
         open_cursor(SECRET, ("q",), text)
+
+
+def test_cursors_of_earlier_releases_stay_good() -> None:
+    """Callers are between two pages while functions are deployed. 16 bytes sign, with SHA-256."""
+    cursor = "Zu6A6rwD9NcNk8reEZhYblsiNDIiLCAicGFpZFx1MDAwMDA0MiJd"
+
+    assert sign(SECRET, ("order", "by_status"), ("42", "paid\x00042")) == cursor
+    assert open_cursor(SECRET, ("order", "by_status"), cursor) == ("42", "paid\x00042")
+
+
+def test_a_cursor_has_a_greatest_length() -> None:
+    """Also one that was signed here."""
+    with pytest.raises(InvalidCursor):
+        open_cursor(SECRET, ("q",), sign(SECRET, ("q",), ("x" * 4_096,)))
+
+
+@pytest.mark.parametrize("letter", ["!", " ", "\n", "+", "/", "é"])
+def test_letters_that_cursors_do_not_have_are_refused(letter: str) -> None:
+    """Decoders leave them out if nobody tells them not to."""
+    cursor = sign(SECRET, ("q",), ("position",))
+
+    for place in (0, 5, len(cursor)):
+        with pytest.raises(InvalidCursor):
+            open_cursor(SECRET, ("q",), cursor[:place] + letter + cursor[place:])

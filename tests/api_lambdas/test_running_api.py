@@ -92,6 +92,34 @@ def one_read(operation: str, request: dict[str, Any], tables: Tables) -> bool:
     return operation in ("PutItem", "UpdateItem") and request["TableName"] in (tables.commands, tables.events)
 
 
+def test_what_is_no_read_of_named_keys_or_one_partition_is_noticed(running: Running) -> None:
+    """What the runs below rely on: each planted request would read more than was asked for, or elsewhere."""
+    documents = running.tables.documents
+    values = {":p": {"S": "order#by_status#paid"}}
+    query: dict[str, Any] = {
+        "TableName": documents,
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeValues": values,
+    }
+    query |= {"Limit": 21}
+    assert one_read("Query", query, running.tables)
+    planted: list[tuple[str, dict[str, Any]]] = [
+        ("Scan", {"TableName": documents}),
+        ("ExecuteStatement", {"Statement": documents}),
+        ("Query", {**query, "TableName": "another"}),
+        ("Query", {**query, "KeyConditionExpression": "#p = :p OR #p = :q"}),
+        ("Query", {**query, "KeyConditionExpression": "#p = :p AND #s > :low"}),
+        ("Query", {**query, "ExpressionAttributeValues": {":p": {"S": ""}}}),
+        ("Query", {**query, "Limit": MAX_LIMIT + 2}),
+        ("Query", {**query, "FilterExpression": "#x = :x"}),
+        ("BatchGetItem", {"RequestItems": {documents: {"Keys": [{}] * (MAX_KEYS + 1)}}}),
+        ("GetItem", {"TableName": documents, "Key": {"pk": {"S": "x"}, "other": {"S": "y"}}}),
+        ("PutItem", {"TableName": documents}),
+        ("DeleteItem", {"TableName": documents}),
+    ]
+    assert [operation for operation, asked in planted if one_read(operation, asked, running.tables)] == []
+
+
 def test_every_answer_is_as_described_and_no_request_is_a_scan(running: Running, tmp_path: Path) -> None:
     """No 5xx, no undocumented status, header, type or attribute; no read that is not of named keys or one partition."""
     running.passed.clear()
