@@ -240,7 +240,8 @@ def _mapping(ministack: MiniStack, resource: Resource) -> Iterator[str]:
 
 
 def _retries(ministack: MiniStack, resource: Resource) -> Iterator[str]:
-    found = ministack.client("lambda").get_function_event_invoke_config(FunctionName=resource.id_of("FunctionName"))
+    function, qualifier = resource.id_of("FunctionName"), resource.expected("Qualifier")
+    found = ministack.client("lambda").get_function_event_invoke_config(FunctionName=function, Qualifier=qualifier)
     yield from _differ("attempts", resource.expected("MaximumRetryAttempts"), found["MaximumRetryAttempts"])
     if not found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"):
         yield "what fails goes nowhere"

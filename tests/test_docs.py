@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -15,9 +16,15 @@ from click.testing import CliRunner
 from prometheus_client import Counter, Gauge, Histogram
 
 from api_lambdas.http import Kind
+from api_lambdas.region_settings import region_settings
+from api_lambdas.region_state import Reason as Reason_
+from api_lambdas.settings import Access
+from api_lambdas.sigv4 import Credentials
 from contract.mapping import FieldType
+from contract.regions import State
 from worker import metrics, settings
 from worker.cli import main
+from worker.failover.plan import Step
 from worker.log import Event, Log
 from worker.mapping import language, reference, schema
 from worker.mapping.lint import Code
@@ -166,6 +173,40 @@ def test_every_problem_of_the_api_is_named_and_no_other() -> None:
     told = section(text_of("api.md"), "## Errors").partition("`urn:nearview:problem:`")[2].partition("\n\n")[0]
 
     assert set(re.findall(r"`([a-z-]+)`", told)) == {kind.value[0] for kind in Kind}
+
+
+# regions
+
+
+def test_the_page_of_regions_names_every_state_reason_and_step_and_no_other() -> None:
+    text = text_of("regions.md")
+    reasons = re.search(r"^\| `reason` \|.*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert reasons is not None
+
+    assert first_cells(reasons[0]) - {"reason"} == {reason.code for reason in Reason_}
+    assert {state.value for state in State} <= first_cells(section(text, "## What there is"))
+    steps = re.findall(r"nearview failover ([a-z]+)", " ".join(sorted(first_cells(section(text, "## A failover")))))
+    assert steps == sorted(step.value for step in Step)
+    assert not set(re.findall(r"`([a-z]+(?:-[a-z]+)+)` with `Retry-After`", text)) - {kind.value[0] for kind in Kind}
+
+
+@pytest.mark.parametrize("name", ["FENCE_SECONDS", "BREAKER_FAILURES", "BREAKER_OPEN_SECONDS", "REGIONS_CACHE_SECONDS"])
+def test_the_page_of_regions_has_the_settings_as_shipped(name: str) -> None:
+    shipped = region_settings({"REGIONS_TABLE": "t"}, Access("eu-west-1", "http://127.0.0.1:1", Credentials("", "")))
+    assert shipped is not None
+    value = getattr(shipped, name.removeprefix("REGIONS_").lower())
+
+    assert f"`{name}` ({value:g})" in text_of("regions.md").replace(" seconds", "")
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "images").glob("regions-*.svg")), ids=lambda path: path.stem)
+def test_a_picture_is_shown_says_what_it_shows_and_fits_light_and_dark(path: Path) -> None:
+    picture = ElementTree.parse(path).getroot()  # noqa: S314  a file of ours
+    title = picture.findtext("{http://www.w3.org/2000/svg}title")
+
+    assert title == picture.get("aria-label")
+    assert f"![{title}](images/{path.name})" in text_of("regions.md")
+    assert "prefers-color-scheme:dark" in path.read_text("utf-8")
 
 
 # metrics, events, reasons
