@@ -136,5 +136,10 @@ class Confirmations:
 
 
 def to_be_asked(region: str, peers: Iterable[str], facts: Facts, now: int) -> tuple[str, ...]:
-    """The peers whose confirmation is needed: all but those that a person has closed, which then can be no primary."""
-    return tuple(peer for peer in peers if peer != region and not facts.fenced_by_a_person(peer, now))
+    """The peers whose confirmation is needed: all but those that a person has closed, which then can be no primary.
+
+    One that was closed for a later epoch than the primary known here may be the primary of an epoch between the two.
+    """
+    epoch = -1 if facts.primary is None else facts.primary.epoch
+    closed = {peer for peer in peers if facts.fenced_by_a_person(peer, now) and facts.overrides[peer].epoch <= epoch}
+    return tuple(peer for peer in peers if peer != region and peer not in closed)

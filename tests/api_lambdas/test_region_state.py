@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from api_lambdas.region_state import (
@@ -110,3 +112,10 @@ def test_a_peer_that_a_person_has_closed_is_not_asked() -> None:
     facts = Facts(PRIMARY, {C: SICK}, {B: FENCE})
 
     assert to_be_asked(A, [A, B, C], facts, 1) == (C,)
+
+
+def test_a_peer_that_was_closed_for_a_later_epoch_is_asked() -> None:
+    """It may have become the primary of an epoch that nobody here has heard of yet, and still be at work."""
+    facts = Facts(PRIMARY, overrides={B: replace(FENCE, epoch=5)})
+
+    assert to_be_asked(A, [B], facts, 1) == (B,)
