@@ -177,6 +177,15 @@ def test_a_broken_variant_is_caught(run: Run, monkeypatch: pytest.MonkeyPatch, n
     replaced = broken if broken is not again else lambda *given: again(run.worlds[-1])(*given)
     monkeypatch.setattr(where, attribute, replaced)
 
-    with pytest.raises(AssertionError):
-        for one in (seed, *range(MOST_SEEDS)):  # the known one first; what a history is changes with the code
-            settle(run(one))
+    seeds = (seed, *range(MOST_SEEDS))  # the known one first; what a history is changes with the code
+
+    assert any(goes_wrong(run, one) for one in seeds)
+
+
+def goes_wrong(run: Run, seed: int) -> bool:
+    """Whether a history breaks a promise."""
+    try:
+        settle(run(seed))
+    except AssertionError:
+        return True
+    return False
