@@ -24,6 +24,7 @@ SETTINGS_OF = {
     "postgres": "PostgreSqlSettings",
     "sqlserver": "MicrosoftSqlServerSettings",
 }
+CAPACITIES = {1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384}
 Path = list[Any]
 
 
@@ -146,3 +147,23 @@ class Task(CloudFormationLintRule):  # type: ignore[misc]
             yield "BeforeImageSettings must be on: the old key of a changed key comes no other way"
         if document.get("TargetMetadata", {}).get("BatchApplyEnabled") is not False:
             yield "BatchApplyEnabled must be false: it may lose changes on Kinesis"
+
+
+class Capacity(CloudFormationLintRule):  # type: ignore[misc]
+    """Serverless replications."""
+
+    id = "E9303"
+    shortdesc = "A serverless replication has a capacity that is sold"
+    description = "The schema takes any whole number"
+
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Least and greatest number of units."""
+        found = []
+        for name, body in cfn.get_resources("AWS::DMS::ReplicationConfig").items():
+            config = body.get("Properties", {}).get("ComputeConfig", {})
+            for key in ("MinCapacityUnits", "MaxCapacityUnits"):
+                units = config.get(key)
+                if isinstance(units, int) and units not in CAPACITIES:
+                    path: Path = ["Resources", name, "Properties", "ComputeConfig", key]
+                    found.append(RuleMatch(path, f"{units} units are not sold, but {sorted(CAPACITIES)}"))
+        return found

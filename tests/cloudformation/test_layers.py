@@ -8,17 +8,16 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from cloudformation.deploy.layers import read
 from local import templates
 
 LAYERS: Final[list[dict[str, Any]]] = yaml.safe_load((templates.FOLDER / "layers.yaml").read_text())["layers"]
+ENVIRONMENT: Final = yaml.safe_load((templates.FOLDER / "environments" / "example.yaml").read_text())
 BY_NAME: Final = {layer["name"]: layer for layer in LAYERS}
-WHERE: Final = {"each", "each-and-global", "primary", "not-primary", "global", "pair", "pair-ends"}
-OF: Final = {"same", "primary", "secondary", "tertiary", "peer", "pair", "global"}
-FACTS: Final = {
-    "account", "cidr", "code_key", "image", "peer_cidr", "peer_region", "primary_region", "project", "region",
-    "secondary_region", "tertiary_region", "transit_gateway_route_table",
-}  # fmt: skip
-STEPS: Final = {"upload-code", "copy-image", "accept-peering", "large-integers"}
+
+
+def template(layer: dict[str, Any]) -> templates.Template:
+    return templates.load(templates.FOLDER / layer["file"])
 
 
 def producers(layer: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -44,16 +43,9 @@ def test_every_template_has_one_layer_and_the_order_is_that_of_the_numbers() -> 
     assert {path.name for path in templates.FOLDER.glob("[0-9]*.yaml")} <= set(files)
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer["name"])
-def test_a_layer_says_what_the_deployment_understands(layer: dict[str, Any]) -> None:
-    assert set(layer) <= {"name", "file", "where", "optional", "after", "order", "keeps_data", "then", "parameters"}
-    assert layer["where"] in WHERE
-    assert layer.get("order", "last-primary") == "last-primary"
-    assert set(layer.get("then", [])) <= STEPS
-    for source in layer["parameters"].values():
-        assert set(source) in ({"fact"}, {"output", "of"})
-        assert source.get("fact", "project") in FACTS
-        assert source.get("of", "same") in OF
+def test_the_deployment_takes_the_file_as_it_is() -> None:
+    """It refuses unknown places, facts and steps, parameters that a template does not have, outputs it does not give."""
+    assert list(read(templates.FOLDER / "layers.yaml")) == list(BY_NAME)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer["name"])
@@ -61,3 +53,40 @@ def test_what_a_layer_takes_is_made_before_it(layer: dict[str, Any]) -> None:
     earlier = [other["name"] for other in LAYERS[: LAYERS.index(layer)]]
     assert set(layer["after"]) <= set(earlier)
     assert {name for name, _ in producers(layer)} <= before(layer)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer["name"])
+def test_every_parameter_has_a_producer(layer: dict[str, Any]) -> None:
+    """Another stack's output, a fact, a default, or a line in the example of an environment's file."""
+    declared = template(layer)["Parameters"]
+    given = {**ENVIRONMENT["parameters"].get("all", {}), **ENVIRONMENT["parameters"].get(layer["name"], {})}
+    lost = [
+        name
+        for name, parameter in declared.items()
+        if name not in layer["parameters"] and "Default" not in parameter and name not in given
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer["name"])
+def test_what_a_parameter_is_given_is_of_its_kind(layer: dict[str, Any]) -> None:
+    """Outputs are called alike wherever they go: an ARN never becomes a name."""
+    declared = template(layer)["Parameters"]
+    for name, source in layer["parameters"].items():
+        for output in (
+            source.get("output", []) if isinstance(source.get("output"), list) else [source.get("output", "")]
+        ):
+            key = output.partition(".")[2]
+            if key:
+                assert name.endswith("Arn") == key.endswith("Arn"), f"{name} gets {output}"
+                assert declared[name].get("Description"), name
+
+
+def test_a_layer_keeps_its_data_exactly_if_its_template_does() -> None:
+    for layer in LAYERS:
+        retained = any(body.get("DeletionPolicy") == "Retain" for body in template(layer)["Resources"].values())
+        assert bool(layer.get("keeps_data")) == retained, layer["name"]
+
+
+def test_the_failover_is_never_where_the_primary_is() -> None:
+    assert BY_NAME["failover"]["where"] == "not-primary"

@@ -1,6 +1,9 @@
 """Each of our own cfn-lint rules catches the mistake it is for, planted into one of our templates."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from cfnlint.decode import decode_str
@@ -116,7 +119,7 @@ PLANTED = [
     ),
     Planted("E9402", "30-stream.yaml", DELETION, "DeletionPolicy: Retain", "UpdateReplacePolicy"),
     Planted(
-        "E9403", "40-worker.yaml", "LaunchType: FARGATE", "DesiredCount: 2\n      LaunchType: FARGATE", "scaling owns"
+        "E9403", "40-worker.yaml", "LaunchType: !Ref Launch", "DesiredCount: 2\n      LaunchType: EC2", "scaling owns"
     ),
     Planted("E9404", "40-worker.yaml", "ReadonlyRootFilesystem: true", "ReadonlyRootFilesystem: false", "must be true"),
     Planted("E9404", "40-worker.yaml", "Drop: [ALL]", "Drop: [CHOWN]", "ALL capabilities"),
@@ -143,10 +146,44 @@ def test_a_planted_mistake_is_found(planted: Planted) -> None:
     assert any(rule == planted.rule and planted.message in message for rule, message in found), found
 
 
+# Whole templates with one mistake each, none of which cfn-lint finds by itself. The first line names the rule and what
+# it says. Lines that end in `# bad` are the mistake; what begins with `# good: ` stands there when it is mended.
+BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+SILENT = 26
+"""So many of fifty deliberate mistakes cfn-lint let pass; each is here, and some more."""
+
+
+def mended(text: str) -> str:
+    """The sample as it should have been written."""
+    lines = [line for line in text.splitlines() if not line.endswith("# bad")]
+    return "\n".join(
+        line.replace("# good: ", "", 1) if line.lstrip().startswith("# good: ") else line for line in lines
+    )
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_sample_is_found_and_its_good_twin_passes(path: Path) -> None:
+    text = path.read_text("utf-8")
+    rule, message = text.splitlines()[0].removeprefix("# ").split(": ", 1)
+    assert mended(text) != text
+    assert any(name == rule and message in said for name, said in findings(text)), findings(text)
+    assert findings(mended(text) + "\n") == []
+
+
+def test_cfn_lint_by_itself_lets_all_bad_samples_pass() -> None:
+    """Else the rule is no longer needed; and its good twin would be no template at all."""
+    assert len(BAD) >= SILENT
+    program = Path(sys.executable).with_name("cfn-lint")
+    command = [str(program), "--regions", "eu-west-1", "--template", *map(str, BAD)]
+    done = subprocess.run(command, cwd=BAD[0].parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_every_rule_has_a_planted_mistake() -> None:
     sources = "".join(path.read_text() for path in (templates.FOLDER / "rules").glob("*.py"))
     declared = {line.split('"')[1] for line in sources.splitlines() if line.strip().startswith("id = ")}
-    assert declared == {planted.rule for planted in PLANTED}
+    in_samples = {path.read_text("utf-8").split(":", 1)[0].removeprefix("# ") for path in BAD}
+    assert declared == {planted.rule for planted in PLANTED} | in_samples
 
 
 def test_the_templates_as_they_are_have_none_of_these_mistakes() -> None:

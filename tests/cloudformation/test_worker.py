@@ -139,6 +139,7 @@ def test_the_environment_is_what_the_settings_take() -> None:
 def test_every_setting_is_given_or_left_out_for_a_reason() -> None:
     stack = worker(TokenKeySecretArn=SECRET)
     given = set(environment(stack)) | {secret["Name"] for secret in container(stack)["Secrets"]}
+    assert "NEARVIEW_SOURCE_URL" not in given, "no worker reads the source"
     known = {spec.name for _, spec in worker_settings.specs()}
     assert given | set(LEFT_OUT) == known
     assert given & set(LEFT_OUT) == set()
@@ -168,6 +169,13 @@ def test_without_a_token_key_there_is_no_secret_and_no_right_to_any() -> None:
     assert "Secrets" not in container(stack)
     actions = [action for statement in statements("ExecutionRole", stack) for action in listed(statement["Action"])]
     assert all(action.startswith("logs:") for action in actions)
+
+
+def test_the_url_of_the_source_is_a_secret_for_operators_commands() -> None:
+    stack = worker(SourceUrlSecretArn=SECRET)
+    assert container(stack)["Secrets"] == [{"Name": "NEARVIEW_SOURCE_URL", "ValueFrom": SECRET}]
+    granted = {str(entry["Action"]): entry["Resource"] for entry in statements("ExecutionRole", stack)}
+    assert granted["secretsmanager:GetSecretValue"] == SECRET
 
 
 @pytest.mark.parametrize("kms_key", ["", KMS_KEY])
