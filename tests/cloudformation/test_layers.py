@@ -44,7 +44,7 @@ def test_every_template_has_one_layer_and_the_order_is_that_of_the_numbers() -> 
 
 
 def test_the_deployment_takes_the_file_as_it_is() -> None:
-    """It refuses unknown places, facts and steps, parameters that a template does not have, outputs it does not give."""
+    """It refuses unknown places, facts and steps, and parameters or outputs that a template does not have."""
     assert list(read(templates.FOLDER / "layers.yaml")) == list(BY_NAME)
 
 
