@@ -105,7 +105,7 @@ class Executions:
         That it was not executed counts only when nobody sends any more and what was sent has come to rest.
         """
         dispatch = Dispatch("GET", command.lookup_path(key), b"")
-        timeout_seconds = min(self._wait_seconds(command), MAX_LOOKUP_SECONDS)
+        timeout_seconds = min(command.timeout_seconds or self._timeout_seconds, MAX_LOOKUP_SECONDS)
         # before the answer: what was at rest when it was given had been so since before
         rest = doubt_until + round(command.settle_seconds * 1000) - self._records.now_millis()
         found = looked_up(self._monolith.send(dispatch, key, timeout_seconds))

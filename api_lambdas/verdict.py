@@ -16,6 +16,8 @@ ACCEPTED: Final = 202
 _NOT_TAKEN: Final = frozenset({401, 403, 407, 425, 429})
 # About the moment; a proxy says so as well when it lost a request that it had passed on.
 _BUSY: Final = frozenset({408, 503})
+# What a lookup may say of a command that was refused; everything else may be about the question.
+_REFUSED: Final = frozenset({409, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,15 @@ def verdict(reply: Reply) -> Answer:
 def looked_up(reply: Reply) -> Answer | Lookup:
     """What the monolith's lookup says of a key. Raises NoVerdict for whatever is not clear.
 
-    2xx: executed, and this is the answer; 202: being executed; 404 in JSON: not executed. Not everything that looks
-    like 404 is one: the page of a proxy says nothing.
+    2xx: executed, and this is the answer; 202: being executed; 409 or 422 in JSON: refused, and this is the answer;
+    404 in JSON: not executed. Not everything that looks like 404 is one: the page of a proxy says nothing.
     """
     if reply.status == ACCEPTED:
         return Lookup.IN_PROGRESS
     if 200 <= reply.status < 300:
         return Answer(reply.status, JSON, _json_body(reply))
+    if reply.status in _REFUSED and not reply.retry_after:
+        return Answer(reply.status, PROBLEM_JSON, _json_body(reply))
     if reply.status == 404:
         _json_body(reply)
         return Lookup.NOT_EXECUTED

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 import click
 import psycopg2
 
+from local.monolith.execution import Behaviour, Offer
 from local.monolith.seed import create_schema, insert_seed
 from local.monolith.service import serve
 from local.monolith.workload import run_workload
@@ -56,10 +57,19 @@ def init(database_url: str, orders: int, seed: int) -> None:
 @main.command("serve")
 @database_url
 @click.option("--port", required=True, type=click.IntRange(1, 65_535))
-def serve_command(database_url: str, port: int) -> None:
+@click.option(
+    "--idempotency",
+    default=Offer.HEADER.value,
+    show_default=True,
+    type=click.Choice([offer.value for offer in Offer]),
+    help="what is offered against a second execution",
+)
+@click.option("--seconds", default=0.0, type=click.FloatRange(0, 10), help="each command takes so much longer")
+@click.option("--accepts", is_flag=True, help="answer 202 at once and execute afterwards")
+def serve_command(database_url: str, port: int, idempotency: str, seconds: float, accepts: bool) -> None:
     """Serve the HTTP service on 127.0.0.1 until SIGTERM."""
     try:
-        serve(database_url, port)
+        serve(database_url, port, Behaviour(Offer(idempotency), seconds, accepts))
     except OSError as error:
         raise click.ClickException(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from None
 

@@ -18,9 +18,9 @@ from psycopg2.pool import ThreadedConnectionPool
 from werkzeug.exceptions import HTTPException
 
 from local.monolith import bodies, catalogue, customers, orders
-from local.monolith.commands import Answer, run_command
+from local.monolith.commands import Answer
 from local.monolith.errors import BusinessError, NotFoundError
-from local.monolith.transactions import commit_position
+from local.monolith.execution import LATER_THREADS, Behaviour, Executor
 
 _THREADS = 8
 _MOST_BODY_BYTES = 256 * 1024
@@ -37,7 +37,9 @@ class Pool:
     """Connections for as many threads as the service has; broken ones are replaced when they are next needed."""
 
     def __init__(self, database_url: str) -> None:
-        self._pool = ThreadedConnectionPool(0, _THREADS, database_url, options=_OPTIONS, application_name="monolith")
+        self._pool = ThreadedConnectionPool(
+            0, _THREADS + LATER_THREADS, database_url, options=_OPTIONS, application_name="monolith"
+        )
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
@@ -66,57 +68,68 @@ class Pool:
         self._pool.closeall()
 
 
-def create_app(pool: Pool) -> Flask:
+def create_app(pool: Pool, executor: Executor | None = None) -> Flask:
     """The WSGI application."""
+    executor = executor or Executor(pool, Behaviour())
     app = Flask("monolith")
     app.config["MAX_CONTENT_LENGTH"] = _MOST_BODY_BYTES
     app.url_map.merge_slashes = False  # a product's key may contain slashes
 
-    _add_order_routes(app, pool)
-    _add_other_routes(app, pool)
+    _add_order_routes(app, executor)
+    _add_other_routes(app, executor)
+    _add_questions(app, pool, executor)
     app.register_error_handler(BusinessError, _refused)
     app.register_error_handler(HTTPException, lambda error: _problem(error.code or 500, error.name, ""))
     app.register_error_handler(psycopg2.Error, _database_error)
     return app
 
 
-def _add_order_routes(app: Flask, pool: Pool) -> None:
+def _add_order_routes(app: Flask, executor: Executor) -> None:
     @app.post("/orders")
     def place_order() -> Response:
         work = partial(orders.place_order, order=bodies.new_order(request.get_data()))
-        return _command(pool, work, lambda order_id: {"order_id": order_id}, 201)
+        return _command(executor, work, lambda order_id: {"order_id": order_id}, 201)
 
     @app.post("/orders/<int:order_id>/change")
     def change_order(order_id: int) -> Response:
         change = bodies.order_change(request.get_data())
         work = partial(orders.change_order, order_id=_known("order", order_id), change=change)
-        return _command(pool, work, lambda _: {"order_id": order_id})
+        return _command(executor, work, lambda _: {"order_id": order_id})
 
     @app.post("/orders/<int:order_id>/cancel")
     def cancel_order(order_id: int) -> Response:
         bodies.nothing(request.get_data())
         work = partial(orders.cancel_order, order_id=_known("order", order_id))
-        return _command(pool, work, lambda _: {"order_id": order_id})
+        return _command(executor, work, lambda _: {"order_id": order_id})
 
     @app.post("/order-lines/move")
     def move_line() -> Response:
         order_id, line_no, to_order_id = bodies.line_move(request.get_data())
         work = partial(orders.move_line, order_id=order_id, line_no=line_no, to_order_id=to_order_id)
-        return _command(pool, work, lambda moved: {"order_id": to_order_id, "line_no": moved})
+        return _command(executor, work, lambda moved: {"order_id": to_order_id, "line_no": moved})
 
 
-def _add_other_routes(app: Flask, pool: Pool) -> None:
+def _add_other_routes(app: Flask, executor: Executor) -> None:
     @app.post("/products/<path:sku>/rename")
     def rename_product(sku: str) -> Response:
         work = partial(catalogue.rename_product, sku=sku, title=bodies.new_title(request.get_data()))
-        return _command(pool, work, lambda _: {"sku": sku})
+        return _command(executor, work, lambda _: {"sku": sku})
 
     @app.post("/customers/<int:customer_id>/correct")
     def correct_customer(customer_id: int) -> Response:
         correction = bodies.correction(request.get_data())
         known = _known("customer", customer_id)
         work = partial(customers.correct_customer, customer_id=known, correction=correction)
-        return _command(pool, work, lambda _: {"customer_id": customer_id})
+        return _command(executor, work, lambda _: {"customer_id": customer_id})
+
+
+def _add_questions(app: Flask, pool: Pool, executor: Executor) -> None:
+    @app.get("/executed-commands/<path:key>")
+    def executed_command(key: str) -> Response:
+        found = executor.look_up(key)
+        if found is None:
+            return _problem(404, "Not executed", "no command was executed with this key")
+        return _answer(*found)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -124,10 +137,13 @@ def _add_other_routes(app: Flask, pool: Pool) -> None:
             return _json(200, {"status": "ok"})
 
 
-def serve(database_url: str, port: int) -> None:
+def serve(database_url: str, port: int, behaviour: Behaviour | None = None) -> None:
     """Serve on 127.0.0.1 until SIGTERM or SIGINT; commands in progress are finished first."""
     pool = Pool(database_url)
-    server = waitress.create_server(create_app(pool), host="127.0.0.1", port=port, threads=_THREADS, ident=None)
+    executor = Executor(pool, behaviour or Behaviour())
+    server = waitress.create_server(
+        create_app(pool, executor), host="127.0.0.1", port=port, threads=_THREADS, ident=None
+    )
 
     def stop(*_: object) -> NoReturn:
         raise SystemExit(0)  # waitress ends its loop and waits for its threads
@@ -138,19 +154,24 @@ def serve(database_url: str, port: int) -> None:
         server.run()
     finally:
         server.close()
+        executor.close()
         pool.close()
 
 
 def _command(
-    pool: Pool, work: Callable[[Any], T], describe: Callable[[T], dict[str, Any]], status: int = 200
+    executor: Executor, work: Callable[[Any], T], describe: Callable[[T], dict[str, Any]], status: int = 200
 ) -> Response:
-    """Run a command once for its Idempotency-Key and answer with a log position that its effect is not behind."""
+    """Run a command and answer with a log position that its effect is not behind."""
     key = request.headers.get("Idempotency-Key")
     asked = hashlib.sha256(request.path.encode()).digest() + request.get_data()
-    with pool.connection() as connection:
-        answer = run_command(connection, key, asked, lambda cursor: Answer(status, describe(work(cursor))))
-        position = commit_position(connection)
-    return _json(answer.status, answer.body | {"commit_position": position})
+    return _answer(*executor.run(key, asked, lambda cursor: Answer(status, describe(work(cursor)))))
+
+
+def _answer(answer: Answer, position: str) -> Response:
+    if answer.status >= 400:
+        return _json(answer.status, answer.body, "application/problem+json")
+    # while it is being executed, nobody knows where it will stand
+    return _json(answer.status, answer.body if answer.status == 202 else answer.body | {"commit_position": position})
 
 
 def _known(what: str, number: int) -> int:

@@ -26,12 +26,14 @@ class Received:
 
 @dataclass
 class MonolithDouble:
-    """`faults` are applied to the next requests, one each; then all goes well."""
+    """`faults` are applied to the next requests, one each; then all goes well. `lookups`: answers to questions."""
 
     received: list[Received] = field(default_factory=list)
     executed: dict[str, int] = field(default_factory=dict)
     replies: int = 0
     faults: deque[Callable[[_Handler], None]] = field(default_factory=deque)
+    lookups: deque[tuple[int, bytes]] = field(default_factory=deque)
+    looked_up: list[str] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.double.received.append(Received(self.command, self.path, self.key, body))
         fault = self.double.faults.popleft() if self.double.faults else answer
         fault(self)
+
+    def do_GET(self) -> None:
+        self.double.looked_up.append(self.path)
+        status, body = self.double.lookups.popleft()
+        self.send(status, "application/json", body)
 
     def send(self, status: int, content_type: str, body: bytes, **headers: str) -> None:
         self.send_response(status)
