@@ -33,6 +33,7 @@ def stage(throttled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     finally:
         del os.environ["THROTTLED"]
         throttled.unlink(missing_ok=True)
+        throttled.with_suffix(".count").unlink(missing_ok=True)
         local_ministack.stop(processes)
 
 

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.fleet.load import Load, noted
+from tests.fleet.stand_in import READS
 from tests.worker.supervisor.real_worker import FAST, Stage, Worker, wait_for
 
 Start = Callable[..., Worker]
@@ -76,6 +77,32 @@ def test_a_leader_that_is_lost_with_its_host_is_followed_with_production_setting
     (told,) = survivor.events("leader_stale")
     assert (told["worker"], told["status"]) == (leader, "freed")
     load.assert_all_processed(workers)
+
+
+def refused(throttled: Path, name: str) -> int:
+    """How many requests the stand-in has refused for that word."""
+    counted = throttled.with_suffix(".count")
+    return counted.read_text("utf-8").split().count(name) if counted.exists() else 0
+
+
+@pytest.mark.long
+def test_reads_of_the_stream_that_fail_for_a_while_cost_no_record_and_no_order(
+    start_worker: Start, load: Load, throttled: Path
+) -> None:
+    """Each kind of refusal until it has struck a dozen times; what came meanwhile is read afterwards, once."""
+    worker = start_worker("w1")
+    load.passed([worker])
+    for name in READS:
+        throttled.write_text(name, "utf-8")
+        wait_for(f"a dozen times {name}", lambda: refused(throttled, name) >= 12, lambda: refused(throttled, name))  # noqa: B023
+        assert worker.get("/livez")[0] == 200
+        throttled.unlink()
+        load.passed([worker])
+    counts = load.assert_all_processed([worker])
+    print({name: refused(throttled, name) for name in READS})  # noqa: T201 - shown with -s
+    assert set(counts.values()) == {1}
+    assert worker.events("child_died") == []
+    assert len(worker.events("daemon_started")) == 1
 
 
 @pytest.mark.long
