@@ -34,7 +34,15 @@ def function_of(name: str) -> Any:
 def variants(name: str) -> list[str]:
     """What a parametrised test is run with."""
     (mark,) = [mark for mark in function_of(name).pytestmark if mark.name == "parametrize"]
-    return [each if isinstance(each, str) else each[0].__name__.strip("_").replace("_", " ") for each in mark.args[1]]
+    return [_said(each) for each in mark.args[1]]
+
+
+def _said(variant: Any) -> str:
+    """Its text, or the name of the function that breaks something, alone or with a seed."""
+    if isinstance(variant, str):
+        return variant
+    broken = variant[0] if isinstance(variant, tuple) else variant
+    return str(broken.__name__).strip("_").replace("_", " ")
 
 
 def all_of_them() -> set[str]:
