@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -49,12 +49,15 @@ def token(key: PrivateKey | str, kid: str | None = "k1", *, now: float = NOW, al
 
 
 class Issuer:
-    """Its keys' URL; `body` and `status` of the answers can be changed."""
+    """Its keys' URL; `body` and `status` of the answers can be changed; it says nothing until `stalled` is set."""
 
     def __init__(self) -> None:
         self.body = b""
         self.status = 200
         self.asked = 0
+        self.paths: list[str] = []
+        self.stalled = threading.Event()
+        self.stalled.set()
         self.url = ""
 
     def publish(self, *keys: dict[str, Any]) -> None:
@@ -71,10 +74,13 @@ def issuer(*keys: dict[str, Any]) -> Iterator[Issuer]:
     class Keys(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found.asked += 1
-            self.send_response(found.status)
-            self.send_header("Content-Length", str(len(found.body)))
-            self.end_headers()
-            self.wfile.write(found.body)
+            found.paths.append(self.path)
+            found.stalled.wait(30)
+            with suppress(OSError):  # who asked may have gone
+                self.send_response(found.status)
+                self.send_header("Content-Length", str(len(found.body)))
+                self.end_headers()
+                self.wfile.write(found.body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
             """Nothing."""

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from api_lambdas import command, query
-from api_lambdas.access import Access, Rule, from_json, scopes_of, to_json
+from api_lambdas.access import Access, Claims, Gate, Rule, from_json, scopes_of, to_json
+from api_lambdas.http import Request
 from local.ministack import MiniStack
 from tests.api_lambdas.issuer import AUDIENCE, ISSUER, Issuer, ec_key, issuer, jwk, rsa_key, token
 from tests.api_lambdas.monolith_double import MonolithDouble
@@ -234,3 +235,19 @@ def test_rules_are_packed_as_they_are() -> None:
 )
 def test_scopes_stand_in_either_claim(claims: dict[str, Any], scopes: set[str]) -> None:
     assert scopes_of(claims) == scopes
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_of_a_token_is_read_in_any_case(scheme: str) -> None:
+    """RFC 9110, 11.1; what checks tokens is made once."""
+    made: list[int] = []
+
+    def claims() -> Claims:
+        made.append(1)
+        return lambda token: {"sub": token}
+
+    gate = Gate(Access(Rule("jwt"), {}), claims)
+    for _ in range(2):
+        gate.admit(Request("GET", "/orders/1", (), {"authorization": f"{scheme}  ada "}, b""), "GET /orders/{key}")
+
+    assert made == [1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
 
 import pytest
 
@@ -64,6 +65,22 @@ def test_a_small_answer_stays_as_it_is() -> None:
     response = Response(200, "x" * (MIN_BYTES - 1), {"etag": '"1"'})
 
     assert encoded(response, "gzip") is response
+    assert encoded(Response(200, "x" * MIN_BYTES), "gzip").is_base64
+
+
+def test_a_tag_that_is_weak_stays_so() -> None:
+    assert encoded(Response(200, LARGE, {"etag": 'W/"1"'}), "gzip").headers["etag"] == 'W/"1"'
+
+
+def test_what_is_too_large_even_as_gzip_is_a_problem() -> None:
+    """Text that hardly packs; as base64 it grows by a third again."""
+    body = random.Random(1).randbytes(MAX_PAYLOAD_BYTES).hex()
+
+    with pytest.raises(Problem) as caught:
+        encoded(Response(200, body), "gzip")
+
+    assert caught.value.kind is Kind.ANSWER_TOO_LARGE
+    assert "gzip" not in caught.value.detail  # it is taken already
 
 
 @pytest.mark.parametrize(("text", "times"), [("x", 1), ('"', 2), ("é", 2), ("\\", 2), ("😀", 4)])

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from api_lambdas import jwks
 from api_lambdas.http import Kind, Problem
-from api_lambdas.jwks import AGAIN_SECONDS, KEPT_SECONDS, MAX_BYTES, FetchedKeys, NotFetched, fetch, read_keys
+from api_lambdas.jwks import AGAIN_SECONDS, KEPT_SECONDS, MAX_BYTES, MAX_KEYS, FetchedKeys, NotFetched, fetch, read_keys
 from api_lambdas.log import Log
 from tests.api_lambdas.issuer import Issuer, ec_key, issuer, jwk, rsa_key
 
@@ -109,6 +110,40 @@ def test_without_any_keys_tokens_cannot_be_checked(published: Issuer, keys: Fetc
     clock.now += AGAIN_SECONDS
 
     assert len(keys.find("RS256", "k1")) == 1
+
+
+def test_an_issuer_that_says_nothing_is_given_up(published: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers wait meanwhile."""
+    monkeypatch.setattr(jwks, "TIMEOUT_SECONDS", 0.05)
+    published.stalled.clear()
+
+    with pytest.raises(NotFetched, match="TimeoutError"):
+        fetch(published.url)
+
+    published.stalled.set()
+
+
+def test_the_whole_address_is_asked_for(published: Issuer) -> None:
+    """Its query, too; a path may be missing."""
+    base = published.url.removesuffix("/.well-known/jwks.json")
+    for url in (f"{base}/keys?tenant=1", f"{base}?tenant=1", base):
+        fetch(url)
+
+    assert published.paths == ["/keys?tenant=1", "/?tenant=1", "/"]
+
+
+def test_no_more_keys_are_read_than_an_issuer_needs() -> None:
+    documents = [jwk(rsa_key(0), f"k{number}") for number in range(MAX_KEYS + 5)]
+
+    assert len(read_keys(json.dumps({"keys": documents}).encode())) == MAX_KEYS
+
+
+def test_the_same_keys_again_are_no_other_edition(keys: FetchedKeys, clock: Clock) -> None:
+    """Signatures that were computed stay good."""
+    before = keys.edition()
+    clock.now += KEPT_SECONDS
+
+    assert keys.edition() == before
 
 
 def test_nobody_there_is_a_reason() -> None:

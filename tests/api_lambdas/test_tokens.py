@@ -10,11 +10,13 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from api_lambdas.access import InvalidToken
 from api_lambdas.settings import TokenSettings
 from api_lambdas.signatures import Key, public_key
-from api_lambdas.tokens import LEEWAY_SECONDS, MAX_CHARACTERS, Tokens
+from api_lambdas.tokens import LEEWAY_SECONDS, MAX_CHARACTERS, MAX_KEPT, Tokens
 from tests.api_lambdas.issuer import AUDIENCE, ISSUER, NOW, ec_key, jwk, rsa_key, token
 
 SETTINGS = TokenSettings(ISSUER, (AUDIENCE, "other"), "https://issuer.example/keys")
@@ -158,6 +160,29 @@ def test_extensions_that_must_be_understood_are_refused(tokens: Tokens) -> None:
     )
     with pytest.raises(InvalidToken):
         tokens(bad)
+
+
+def test_a_body_that_is_not_encoded_is_refused(tokens: Tokens) -> None:
+    """RFC 7797, which says so in `b64`, with and without naming it as an extension."""
+    bad = jwt.encode({"iss": ISSUER, "aud": AUDIENCE, "exp": NOW + 300}, rsa_key(0), "RS256", {"kid": "k1"})
+    head = json.loads(base64.urlsafe_b64decode(bad.partition(".")[0] + "=="))
+    body = bad.split(".")[1]
+    unsigned = f"{part({**head, 'b64': True})}.{body}"
+    mark = rsa_key(0).sign(unsigned.encode(), padding.PKCS1v15(), hashes.SHA256())
+
+    with pytest.raises(InvalidToken, match="as it is used here"):
+        tokens(f"{unsigned}.{base64.urlsafe_b64encode(mark).rstrip(b'=').decode()}")
+
+
+def test_tokens_seen_are_kept_up_to_a_number(keys: Keys) -> None:
+    """A function lives for hours and sees very many."""
+    tokens = Tokens(SETTINGS, keys, lambda: NOW)
+    for number in range(MAX_KEPT + 5):
+        tokens._known[f"seen {number}"] = (1, {})
+        if number == MAX_KEPT - 1:
+            assert tokens(token(rsa_key(0)))
+
+    assert len(tokens._known) <= 10
 
 
 def test_every_changed_character_is_noticed(tokens: Tokens) -> None:
