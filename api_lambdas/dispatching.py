@@ -123,7 +123,8 @@ class CommandsClosed(NoVerdict):
 def closed(why: Closed, *, in_doubt: bool = False) -> Problem:
     """The answer to a command that is not taken; `in_doubt`: an earlier request may have been executed."""
     wait = {"retry-after": str(why.retry_seconds)}
-    executed = "what became of an earlier request is unknown" if in_doubt else "nothing was executed"
+    # of an earlier request with the same key nothing is known here, unless somebody holds its claim
+    executed = "what became of an earlier request is unknown" if in_doubt else "this request executed nothing"
     detail = f"{why.reason.detail}; {executed}: {_REPEAT}"
     return Problem(Kind.COMMANDS_CLOSED, detail, headers=wait, reason=why.reason.code)
 
@@ -140,5 +141,5 @@ def _of_the_gateway(reply: Reply) -> Problem:
         wait = {"retry-after": str(RETRY_SECONDS)}
         return Problem(Kind.TOO_MANY_REQUESTS, "the region that executes commands takes no more now", headers=wait)
     if reply.status < 500:
-        return Problem(Kind.PRIMARY_UNAVAILABLE, "its gateway refused the request; nothing was executed")
+        return Problem(Kind.PRIMARY_UNAVAILABLE, "its gateway refused the request; this request executed nothing")
     return Problem(Kind.PRIMARY_UNAVAILABLE, f"the outcome is unknown: {_REPEAT}")

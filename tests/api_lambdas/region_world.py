@@ -296,7 +296,7 @@ class World:
             return cast("str", said)
         told = json.loads(said)
         self.counts[told.get("reason", told["type"].rpartition(":")[2])] += 1
-        if "nothing was executed" in told["detail"] and attempt.arrivals:
+        if attempt.arrivals and any(text in told["detail"] for text in ("nothing was executed", "executed nothing")):
             raise Broken("a caller is told that nothing was executed, and it was")
         return None
 
