@@ -17,6 +17,9 @@ _KINDS: Final = (
         Kind.INTERNAL,
         Kind.OUTCOME_UNKNOWN,
         Kind.MONOLITH_UNAVAILABLE,
+        Kind.PRIMARY_UNAVAILABLE,
+        Kind.PRIMARY_TIMEOUT,
+        Kind.COMMANDS_CLOSED,
         Kind.STORE_UNAVAILABLE,
         Kind.MONOLITH_BUSY,
         Kind.MONOLITH_TIMEOUT,
@@ -25,6 +28,7 @@ _KINDS: Final = (
 _STATUS_KINDS: Final = (
     *(Kind.INVALID_REQUEST, Kind.NOT_FOUND, Kind.URL_TOO_LONG, Kind.TOO_MANY_REQUESTS, Kind.INTERNAL),
     *(Kind.MONOLITH_UNAVAILABLE, Kind.STORE_UNAVAILABLE, Kind.MONOLITH_BUSY, Kind.MONOLITH_TIMEOUT),
+    *(Kind.PRIMARY_UNAVAILABLE, Kind.PRIMARY_TIMEOUT, Kind.COMMANDS_CLOSED),
 )
 STATUS: Final = "commandStatus"
 STATUS_SCHEMA: Final[Schema] = {
@@ -79,13 +83,13 @@ def command_operation(command: Command, access: Access) -> tuple[Schema, dict[st
         "responses": {
             "2XX": {
                 "description": "Executed; the body is the monolith's",
-                "headers": header_refs("X-Region", "Idempotent-Replayed", *_token_header(command)),
+                "headers": header_refs("X-Region", "X-Executed-In", "Idempotent-Replayed", *_token_header(command)),
                 "content": {JSON: {"schema": {}}},
             },
             **({} if command.lookup is None else {"202": _accepted()}),
             "4XX": {
                 "description": "Refused by the monolith, in its own words",
-                "headers": header_refs("X-Region", "Idempotent-Replayed"),
+                "headers": header_refs("X-Region", "X-Executed-In", "Idempotent-Replayed"),
                 "content": {JSON: {"schema": {}}, PROBLEM_JSON: {"schema": {"type": "object"}}},
             },
             **answers,
@@ -118,7 +122,7 @@ def status_operation(command: Command, access: Access) -> Schema:
         "responses": {
             "200": {
                 "description": "How it stands",
-                "headers": header_refs("X-Region", "Retry-After", *_token_header(command)),
+                "headers": header_refs("X-Region", "X-Executed-In", "Retry-After", *_token_header(command)),
                 "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{STATUS}"}}},
             },
             **problems(_STATUS_KINDS, rule),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from api_lambdas.access import IAM, JWT, Access, Rule
 from api_lambdas.http import PROBLEM_JSON, Kind
+from api_lambdas.region_state import Reason
 
 Schema = dict[str, Any]
 
@@ -20,6 +21,7 @@ PROBLEM: Final[Schema] = {
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string"},
+        "reason": {"type": "string", "description": "Of `commands-closed`: why.", "enum": [r.code for r in Reason]},
     },
 }
 
@@ -38,6 +40,10 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": {"const": "true"},
     },
     "X-Region": {"description": "The region that answered.", "schema": {"type": "string", "minLength": 1}},
+    "X-Executed-In": {
+        "description": "The region that executed the command; only where there are several.",
+        "schema": {"type": "string", "minLength": 1},
+    },
     "X-Complete-Up-To": {
         "description": "All changes committed up to this time are in the documents of this kind.",
         "schema": {"type": "string", "pattern": _MOMENT},
