@@ -29,7 +29,7 @@ def served(query: Handler, command: Handler, ingest: Handler | None = None) -> I
                 self.command, self.path, headers=dict(self.headers.items()), body=body.decode("utf-8", "replace")
             )
             chosen = command if self.path.startswith("/commands/") else query
-            if ingest is not None and self.path.startswith("/events/") and self.command != "GET":
+            if ingest is not None and self.path.startswith("/events/"):
                 chosen = ingest
             found = chosen(sent, None)
             text = found["body"]
