@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-long fuzz soak endurance bench bench-full bench-check recovery check fmt sbom lock clean help
+.PHONY: demo drill test test-long fuzz soak endurance bench bench-full bench-check recovery check fmt sbom lock clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ $(INSTALLED): requirements/dev.lock setup.cfg pyproject.toml
 ## make demo        run the main job on the local stack, print a summary, stop everything (KEEP=1 leaves it running)
 demo: $(INSTALLED)
 	@$(BIN)/nearview local demo $(if $(KEEP),--keep)
+
+## make drill       lose the primary region of a local stack of two, promote the other, fail back; writes drill.json
+drill: $(INSTALLED)
+	@$(BIN)/nearview drill region-loss $(if $(KEEP),--keep)
 
 ## make test        all tests, at most 15 minutes
 test: $(INSTALLED)

@@ -20,6 +20,7 @@ from local.client.cli import client
 from local.demo import run_demo
 from local.processes import ProcessError, wait_until
 from local.progress import checkpoints, health, is_quiet, metrics, sent, source_position
+from local.region_cli import cut, mend, start_region, stop_region
 from local.running import Running, StackError
 from local.shell import Say, running_of, this_stack
 from local.source import run_sql
@@ -37,7 +38,7 @@ def local() -> None:
     """Run the whole system on this machine: PostgreSQL, DMS stand-in, AWS stand-in, worker, API."""
 
 
-for _command in (client, stop_task, start_task, reload_tables):
+for _command in (client, stop_task, start_task, reload_tables, cut, mend, start_region, stop_region):
     local.add_command(_command)
 
 _PATH = click.Path(path_type=Path, exists=True)

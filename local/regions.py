@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from contract.regions import Primary, primary_write
 from local import ministack as ministack_process
-from local.deploy import Api, Storage, deploy_api, deploy_storage
+from local.deploy import PROJECT, Api, Storage, deploy_api, deploy_storage
 from local.line import HOST, Line, Lines
 from local.ministack import MiniStack
 from local.processes import Processes, free_port
@@ -27,9 +30,12 @@ from local.running import Options, Running
 if TYPE_CHECKING:
     from local.stack import Stack
 
+PROGRAM: Final = (str(Path(__file__).parent / "emulator" / "ministack_streams.py"),)
 LINES: Final = "lines"
 REPLICATION: Final = "replication"
 START_SECONDS: Final = 30
+CACHE_SECONDS: Final = 2
+FENCE_SECONDS: Final = 40
 LAG_MILLIS: Final = 200.0
 """Global tables usually take less than a second."""
 
@@ -91,7 +97,8 @@ def prepare(
     """The second region's services, the lines and the replication, before a row is loaded; None with one region."""
     if len(options.regions) == 1 or postgres_port is None or monolith_url is None:
         return None
-    second = ministack_process.start(stack.second(options.regions[1]).processes, region=options.regions[1])
+    name = options.regions[1]
+    second = ministack_process.start(stack.second(name).processes, program=PROGRAM, region=name)
     deploy_storage(second, lambda _: None, shard_count=options.shards)
     lay(stack.processes, (first, second), postgres_port, monolith_url)
     replicate(stack.processes, (first, second), storage)
@@ -140,6 +147,33 @@ def _stream(ministack: MiniStack, tables: Sequence[str]) -> None:
             client.update_table(TableName=table, StreamSpecification=wanted)
 
 
+def wire(folder: Path, one: Running, fence_seconds: float = FENCE_SECONDS) -> None:
+    """Tell a region's command function of the other region, whose tables it reaches over a line.
+
+    On AWS the template does; there the other region's DynamoDB has its usual address.
+    """
+    client = one.ministack.client("lambda")
+    name = f"{PROJECT}-command"
+    peer = f"http://{HOST}:{ways(folder, one.region, '', None).peer_port}"
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    told = {
+        "REGIONS_TABLE": one.storage.regions_table,
+        "PEER_REGIONS": f"{one.other_region}={peer}",
+        "REGIONS_CACHE_SECONDS": str(CACHE_SECONDS),
+        "FENCE_SECONDS": str(fence_seconds),
+    }
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, **told}})
+
+
+def register(first: Running) -> None:
+    """The first region executes commands; nothing if a region was named before."""
+    primary = Primary(first.region, 1, first.public_url or "")
+    client = first.ministack.client("dynamodb")
+    request = primary_write(first.storage.regions_table, primary, now=time.time_ns() // 1000)
+    with suppress(client.exceptions.ConditionalCheckFailedException):
+        client.update_item(**request)
+
+
 def replication_status(folder: Path) -> dict[str, Any]:
     """What the replication says of itself; empty before it has said anything."""
     try:
@@ -173,4 +207,7 @@ def start_second(second: Stack, ministack: MiniStack, first: Running, code: byte
     second.keep(running)
     second.stand_in.write_task(task)
     second.stand_in.stand_by(running)
+    for one in (first, running):
+        wire(second.folder.parents[1], one)
+    register(first)
     return f"second region {ministack.region}: API {running.public_url}; its worker and DMS task stand by"

@@ -92,6 +92,8 @@ class Running:
             "NEARVIEW_PARKED_TABLE": self.storage.parked_table,
             "NEARVIEW_PARKED_KMS_KEY": self.storage.parked_key,
             "NEARVIEW_MAPPINGS": self.mappings,
+            "NEARVIEW_REGIONS_TABLE": self.storage.regions_table,
+            "NEARVIEW_COMMANDS_TABLE": self.storage.commands_table,
             "NEARVIEW_HEARTBEAT_TABLE": self.environment.get("NEARVIEW_HEARTBEAT_TABLE", ""),
         }
 

@@ -187,7 +187,8 @@ class Stack:
     def _start(self, options: Options, mapping: Mapping, task: dict[str, Any]) -> Running:
         url, postgres_port = self._source(options)
         check_mapping(mapping, url)
-        ministack = ministack_process.start(self.processes, options.ministack_port, region=options.regions[0])
+        program = regions.PROGRAM if len(options.regions) > 1 else ministack_process.PROGRAM
+        ministack = ministack_process.start(self.processes, options.ministack_port, program, options.regions[0])
         self._say(f"MiniStack (the AWS stand-in) at {ministack.url}")
         storage = deploy_storage(ministack, lambda _: None, shard_count=options.shards)
         self._say("tables and stream deployed from cloudformation/20-data.yaml and 30-stream.yaml")

@@ -81,6 +81,12 @@ class Settings:
     rows_table: str = _text("NEARVIEW_ROWS_TABLE", "DynamoDB table of row images and edges.")
     documents_table: str = _text("NEARVIEW_DOCUMENTS_TABLE", "DynamoDB table of the finished documents.")
     parked_table: str = _text("NEARVIEW_PARKED_TABLE", "DynamoDB table of parked records.")
+    commands_table: str = _text(
+        "NEARVIEW_COMMANDS_TABLE", "DynamoDB table of commands; for `nearview failover`.", "nearview-commands"
+    )
+    regions_table: str = _text(
+        "NEARVIEW_REGIONS_TABLE", "DynamoDB table of regions; for `nearview failover`.", "nearview-regions"
+    )
     mappings: str = _text("NEARVIEW_MAPPINGS", "Folder of the mapping files.", "mappings")
     before_image_field: str = _text(
         "NEARVIEW_BEFORE_IMAGE_FIELD",

@@ -269,6 +269,20 @@ def test_a_stop_ends_it_cleanly_and_a_restart_sends_only_what_is_new(source: Any
     assert "resumes in phase changes" in running.log()
 
 
+def test_a_task_that_stood_by_sends_all_changes_since_and_no_load(source: Any, stream: Any, start: Any) -> None:
+    """Another region takes over from its place in the log; what was there before it has from its replica."""
+    source.run(ORDERS, "INSERT INTO shop.orders VALUES (1, 'a', 1)")
+    assert start("stand-by").process.wait(timeout=60) == 0
+    source.run("INSERT INTO shop.orders VALUES (2, 'a', 1)")
+    running = start()
+    running.wait_for_changes_phase()
+    source.run("INSERT INTO shop.orders VALUES (3, 'a', 1)")
+    running.wait_until_quiet()
+    found = _operations(stream, "orders")
+    assert "load" not in found
+    assert sorted(r.body["data"]["id"] for r in found["insert"]) == [2, 3]
+
+
 def test_a_lost_connection_is_made_again(source: Any, stream: Any, start: Any) -> None:
     source.run(ORDERS)
     running = start()
