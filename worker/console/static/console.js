@@ -232,11 +232,15 @@ async function every(millis, path, show) {
   setTimeout(() => every(millis, path, show), millis);
 }
 
+let parkedSaid = "";
 every(NOW_MILLIS, "/api/now", showNow);
 every(TABLES_MILLIS, "/api/tables", (answer) => {
   tables = answer;
   showComplete(answer.complete);
-  showParked(answer.parked);
+  // drawn anew only if it says something else: a link that has the focus, or is being clicked, stays
+  const said = JSON.stringify(answer.parked);
+  if (said !== parkedSaid) showParked(answer.parked);
+  parkedSaid = said;
 });
 ask("/api/mapping").then((answer) => {
   aggregates = answer.aggregates;
