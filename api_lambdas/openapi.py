@@ -167,7 +167,12 @@ def _document_operation(aggregate: Aggregate, collection: Collection, access: Ac
             **problems(kinds, rule),
         },
         "security": security(rule),
-        "x-codeSamples": [sample(rule, f"/{collection.name}/{key}")],
+        "x-codeSamples": [
+            sample(rule, f"/{collection.name}/{key}"),
+            sample(
+                rule, f"/{collection.name}/{key}", "with a command's token", ['-H "X-Consistency-Token: $RECEIVED"']
+            ),
+        ],
     }
 
 

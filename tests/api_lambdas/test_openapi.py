@@ -80,6 +80,7 @@ def test_it_is_openapi(described: tuple[Mapping, Documents, dict[str, Any]]) -> 
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(set(names)) == len(names)
+    assert all(one["x-codeSamples"] for one in operations)
     assert all(sample["source"].startswith('curl "$API/') for one in operations for sample in one["x-codeSamples"])
 
 
@@ -146,8 +147,9 @@ def test_given_examples_are_shown() -> None:
     document = openapi.document(MAPPING, [], EVERYBODY, given)
 
     assert document["components"]["schemas"]["order"]["examples"] == [given["orders"]["17"]]
-    (sample,) = document["paths"]["/orders/{key}"]["get"]["x-codeSamples"]
+    sample, with_token = document["paths"]["/orders/{key}"]["get"]["x-codeSamples"]
     assert sample["source"] == 'curl "$API/orders/17"'
+    assert with_token["source"].startswith(sample["source"])
     sources = [one["source"] for one in document["paths"]["/orders"]["get"]["x-codeSamples"]]
     assert any("status=a%20b&" in source for source in sources)
 
