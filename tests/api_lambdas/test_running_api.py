@@ -15,7 +15,8 @@ from api_lambdas.lists import MAX_KEYS, MAX_LIMIT
 from tests.api_lambdas.running import Running
 from tests.api_lambdas.support import Tables
 
-# what no schema of parameters can say: that exactly one of them is to be given, that a key belongs to another body
+# what no schema of parameters can say: that exactly one of them is to be given, that a key belongs to another body,
+# that a consistency token is signed
 CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 422]
@@ -26,6 +27,10 @@ LIST = """
 [[operations]]
 include-name = "GET /{collection}"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 304, 400]
+
+[[operations]]
+include-name = "GET /{collection}/{{key}}"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 304, 400, 404]
 """
 NOT_CHECKED = "use_after_free,ensure_resource_availability,ignored_auth"
 """They need operations that make and delete resources, or that ask for credentials."""
@@ -53,7 +58,7 @@ def schemathesis(
     """Examples, the edges of every schema, random requests, and requests made of earlier answers."""
     (folder / "openapi.json").write_text(json.dumps(document), "utf-8")
     collections = [
-        path[1:] for path in document["paths"] if "{key}" not in path and f"{path}/{{key}}" in document["paths"]
+        path[1:] for path, item in document["paths"].items() if "get" in item and f"{path}/{{key}}" in document["paths"]
     ]
     lists = "".join(LIST.format(collection=name) for name in collections)
     (folder / "schemathesis.toml").write_text(CONFIGURATION.format(lists=lists), "utf-8")
