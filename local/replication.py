@@ -24,6 +24,7 @@ from local.last_writer import Apply, Change, Key, LastWriter
 
 POLL_SECONDS: Final = 0.1
 REACH_SECONDS: Final = 2
+ANSWER_SECONDS: Final = 10
 PAGE: Final = 1000
 BATCH: Final = 25
 
@@ -53,7 +54,7 @@ def client(service: str, endpoint: str, region: str) -> Any:
     """A client that gives up soon: a region that is cut off must not hold the other one up for long."""
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
     config = Config(
-        proxies={}, connect_timeout=REACH_SECONDS, read_timeout=REACH_SECONDS, retries={"total_max_attempts": 1}
+        proxies={}, connect_timeout=REACH_SECONDS, read_timeout=ANSWER_SECONDS, retries={"total_max_attempts": 1}
     )
     return session.client(service, endpoint_url=endpoint, config=config)
 
