@@ -57,12 +57,12 @@ def deploy_storage(
     ministack: MiniStack, say: Say, project: str = PROJECT, shard_count: int = 2, retention_hours: int = 168
 ) -> Storage:
     """Create or update tables and stream. Raises DeployError."""
-    data = _deploy(
+    data = deploy_template(
         ministack, say, f"{project}-data", "20-data.yaml", {"Project": project, "DeletionProtection": "false"}
     )
     own = {"Project": project, "DeletionProtection": "false", "ParkedKeyArn": data["ParkedKeyArn"]}
-    leases = _deploy(ministack, say, f"{project}-leases", "25-leases.yaml", own)
-    stream = _deploy(
+    leases = deploy_template(ministack, say, f"{project}-leases", "25-leases.yaml", own)
+    stream = deploy_template(
         ministack,
         say,
         f"{project}-stream",
@@ -87,7 +87,7 @@ def deploy_api(ministack: MiniStack, say: Say, code: bytes, monolith_url: str, p
     """Upload the functions' zip file (its bytes), then create or update the API. Raises DeployError."""
     bucket = f"{project}-code"
     key = _upload(ministack, bucket, code)
-    outputs = _deploy(
+    outputs = deploy_template(
         ministack,
         say,
         f"{project}-api",
@@ -123,7 +123,7 @@ def deploy_events(
         "CodeKey": key,
         "EventAuthorization": "NONE",
     }
-    return _deploy(ministack, say, f"{project}-events", "55-events.yaml", parameters)
+    return deploy_template(ministack, say, f"{project}-events", "55-events.yaml", parameters)
 
 
 def _upload(ministack: MiniStack, bucket: str, code: bytes) -> str:
@@ -139,7 +139,9 @@ def _upload(ministack: MiniStack, bucket: str, code: bytes) -> str:
     return key
 
 
-def _deploy(ministack: MiniStack, say: Say, stack: str, file: str, parameters: Mapping[str, str]) -> dict[str, str]:
+def deploy_template(
+    ministack: MiniStack, say: Say, stack: str, file: str, parameters: Mapping[str, str]
+) -> dict[str, str]:
     """Create or update one stack, check what it made, return its outputs."""
     body = (templates.FOLDER / file).read_text()
     template, gone = partial.without(templates.parse(body), partial.not_deployed())

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local import existing
 from local.ministack import MiniStack
 from local.templates import Template, resolve
 
@@ -206,13 +207,15 @@ def _bus(ministack: MiniStack, resource: Resource) -> Iterator[str]:
 
 
 def _rule(ministack: MiniStack, resource: Resource) -> Iterator[str]:
-    events, bus = ministack.client("events"), resource.id_of("EventBusName")
+    events = ministack.client("events")
+    bus = resource.id_of("EventBusName") if "EventBusName" in resource.properties else "default"
     rule = events.describe_rule(Name=resource.physical_id, EventBusName=bus)
     yield from _differ("state", resource.expected("State"), rule["State"])
     targets = events.list_targets_by_rule(Rule=resource.physical_id, EventBusName=bus)["Targets"]
     wanted = [target["Id"] for target in resource.properties["Targets"]]
     yield from _differ("targets", wanted, [target["Id"] for target in targets])
-    if any(not target.get("DeadLetterConfig") for target in targets):
+    # a schedule comes again by itself
+    if "EventPattern" in resource.properties and any(not target.get("DeadLetterConfig") for target in targets):
         yield "a target has no dead-letter queue"
 
 
@@ -227,8 +230,10 @@ def _queue_policy(ministack: MiniStack, resource: Resource) -> Iterator[str]:
     for queue in resource.properties["Queues"]:
         url = resource.ids[queue["Ref"]]
         found = ministack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
-        if "events.amazonaws.com" not in found.get("Attributes", {}).get("Policy", ""):
-            yield "the queue's policy does not name the sender"
+        policy = found.get("Attributes", {}).get("Policy", "")
+        for statement in resource.properties["PolicyDocument"]["Statement"]:
+            if statement["Sid"] not in policy:
+                yield f"the queue's policy lacks {statement['Sid']}"
 
 
 def _mapping(ministack: MiniStack, resource: Resource) -> Iterator[str]:
@@ -247,7 +252,19 @@ def _retries(ministack: MiniStack, resource: Resource) -> Iterator[str]:
         yield "what fails goes nowhere"
 
 
+def _existing(ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    kind = resource.template["Resources"][resource.name]["Type"]
+    yield from existing.missing(ministack, kind, resource.physical_id, resource.id_of)
+
+
+def _listed(_ministack: MiniStack, resource: Resource) -> Iterator[str]:
+    if not resource.physical_id:
+        yield "it has no id"
+
+
 CHECKS: Mapping[str, Check] = {
+    **dict.fromkeys(existing.EXISTING, _existing),
+    **dict.fromkeys(existing.LISTED, _listed),
     "AWS::ApiGatewayV2::Api": _api,
     "AWS::ApiGatewayV2::Integration": _integration,
     "AWS::ApiGatewayV2::Route": _route,

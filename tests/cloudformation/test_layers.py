@@ -10,6 +10,10 @@ import yaml
 
 from cloudformation.deploy.layers import read
 from local import templates
+from local.processes import REPOSITORY
+from tests.cloudformation import page
+from worker.failover import cli
+from worker.failover.plan import Step
 
 LAYERS: Final[list[dict[str, Any]]] = yaml.safe_load((templates.FOLDER / "layers.yaml").read_text())["layers"]
 ENVIRONMENT: Final = yaml.safe_load((templates.FOLDER / "environments" / "example.yaml").read_text())
@@ -90,3 +94,23 @@ def test_a_layer_keeps_its_data_exactly_if_its_template_does() -> None:
 
 def test_the_failover_is_never_where_the_primary_is() -> None:
     assert BY_NAME["failover"]["where"] == "not-primary"
+
+
+def test_the_page_of_templates_is_what_they_are() -> None:
+    written = (REPOSITORY / "docs" / "templates.md").read_text("utf-8")
+    assert written == page.markdown(), "run: python -m tests.cloudformation.page > docs/templates.md"
+
+
+def test_the_document_of_the_failover_runs_the_four_steps_in_their_order() -> None:
+    """The commands of `nearview failover`, with options that they have."""
+    document = template(BY_NAME["failover"])["Resources"]["Document"]["Properties"]["Content"]
+    run = [
+        step["inputs"]["overrides"]["containerOverrides"][0]["command"]
+        for step in document["mainSteps"]
+        if "RunTask" in str(step)
+    ]
+    assert [command[1] for command in run] == [step.value for step in Step]
+    for group, name, *options in run:
+        assert group == "failover"
+        known = {option for parameter in cli.failover.commands[name].params for option in parameter.opts}
+        assert {text for text in options if str(text).startswith("--")} <= known
