@@ -39,6 +39,8 @@ LEFT_OUT: Final = {
     "NEARVIEW_JAVA": "the image has Java where it is looked for",
     "NEARVIEW_JAVA_OPTIONS": "the default fits the memory of a task",
     "NEARVIEW_RUN_FOLDER": "the supervisor sets it",
+    "NEARVIEW_COMMANDS_TABLE": "`nearview failover` reads it, and no worker; its document gives it",
+    "NEARVIEW_REGIONS_TABLE": "`nearview failover` reads it, and no worker; its document gives it",
 }
 
 # Every module that calls DynamoDB, and on which tables.
