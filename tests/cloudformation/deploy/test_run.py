@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from cloudformation.deploy.artefacts import code_key
-from cloudformation.deploy.errors import DeployError
+from cloudformation.deploy.errors import DeployError, Failed
 from local.processes import REPOSITORY
 from tests.cloudformation.deploy.world import REGIONS, Killed, World, killer
 
@@ -161,18 +161,34 @@ cli.deploy(["{world.file}", "--templates", "{world.templates}", "--journal", "{w
     check_complete(world)
 
 
+TAKEN: Final = (
+    "Outputs:",
+    """  Taken:
+    Type: AWS::SSM::Parameter
+    DependsOn: [Topic, Wiring]
+    Properties: {Name: !Sub "/${Project}/wiring", Type: String, Value: there is one of this name}
+Outputs:""",
+)
+
+
 def test_a_failure_half_way_names_the_first_resource_and_its_reason_and_the_next_run_goes_on(world: World) -> None:
-    bad = 'Properties: {TopicName: !Sub "${Project}-topic"}'
-    world.change("50-service.yaml", bad, 'Properties: {TopicName: "not a name"}')
-    broken = "Type: AWS::SNS::Topic"
-    world.change("50-service.yaml", broken, "Type: AWS::Nowhere::Thing")
-    with pytest.raises(DeployError, match=r"service in us-west-2|-test-service in us-west-2"):
+    world.change("50-service.yaml", *TAKEN)  # nothing but its creation can find that out
+    reason = r"-test-service in us-west-2 is ROLLBACK_COMPLETE: Taken \(AWS::SSM::Parameter\): .*already exists"
+    with pytest.raises(Failed, match=reason):
         world.deploy()
-    assert [name for name, stack in world.stacks().items() if stack] == STEPS[:4]
-    world.change("50-service.yaml", "Type: AWS::Nowhere::Thing", broken)
-    world.change("50-service.yaml", 'Properties: {TopicName: "not a name"}', bad)
+    stacks = world.stacks()
+    assert [name for name, stack in stacks.items() if stack] == STEPS[:5]
+    assert {stack.status for name, stack in stacks.items() if stack and name in STEPS[:4]} == {"CREATE_COMPLETE"}
+    world.change("50-service.yaml", *reversed(TAKEN))
     assert {one.step.name: one.result for one in world.deploy()} == {
         **dict.fromkeys(STEPS[:4], "unchanged"),
         **dict.fromkeys(STEPS[4:], "created"),
     }
     check_complete(world)
+
+
+def test_a_template_that_cloudformation_refuses_stops_the_plan_before_anything_is_touched(world: World) -> None:
+    world.change("50-service.yaml", "Type: AWS::SNS::Topic", "Type: AWS::Nowhere::Thing")
+    with pytest.raises(DeployError, match=r"^template .*-test-service in us-west-2: .*AWS::Nowhere::Thing"):
+        world.deploy()
+    assert not any(world.stacks().values())
