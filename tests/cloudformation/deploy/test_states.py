@@ -9,7 +9,7 @@ from botocore import session
 from botocore.exceptions import ClientError
 
 from cloudformation.deploy import decide
-from cloudformation.deploy.cloud import Cloud
+from cloudformation.deploy.cloud import MARK, Cloud
 from cloudformation.deploy.decide import Do
 from cloudformation.deploy.errors import DeployError, Failed
 from tests.cloudformation.deploy.test_run import STEPS, check_complete, holds, put
@@ -61,6 +61,7 @@ def test_a_creation_that_failed_after_it_made_a_retained_table_can_be_repeated(w
     stack = world.stacks()["tables in eu-west-1"]
     assert stack is not None
     assert stack.status == "ROLLBACK_COMPLETE"
+    assert f"{world.project}-test-rows" not in world.ministack.client("dynamodb").list_tables()["TableNames"]
     world.change("20-tables.yaml", *reversed(FAILING))
     results = {one.step.name: one.result for one in world.deploy()}
     assert results["tables in eu-west-1"] == "created"
@@ -136,6 +137,26 @@ def test_a_stack_under_somebody_elses_change_is_waited_for(world: World) -> None
         world.deploy(killer(3))  # its execution has begun, and goes on alone
     world.deploy()
     check_complete(world)
+
+
+def test_change_sets_that_runs_have_left_go_and_those_of_others_stay(world: World) -> None:
+    """Of a stack that does not change: where a change set is executed, CloudFormation removes the others itself."""
+    world.deploy()
+    client = world.ministack.client("cloudformation")
+    name = f"{world.project}-test-tables"
+    for mark in (f"{MARK}20260101t000000-0a1b2c-3", "of-somebody-else"):
+        client.create_change_set(
+            StackName=name,
+            ChangeSetName=mark,
+            ChangeSetType="UPDATE",
+            TemplateBody=(world.templates / "20-tables.yaml").read_text().replace("peer ${Peer}", "another"),
+            Parameters=[{"ParameterKey": "Project", "ParameterValue": f"{world.project}-test"}],
+        )
+    assert len(world.left_over()) == 1
+    assert {one.result for one in world.deploy()} == {"unchanged"}
+    assert world.left_over() == []
+    left = client.list_change_sets(StackName=name)["Summaries"]
+    assert "of-somebody-else" in {one["ChangeSetName"] for one in left}
 
 
 def test_an_empty_shell_is_used(world: World) -> None:
