@@ -144,7 +144,7 @@ class Drill:
         # one region's worker at a time: with two, a document that was built before its rows had arrived may stay
         self._stop(self.stack)
         self._wait_replicated()
-        found = self._nearview(self.first, "failover", "release", "--region", self.first.region)
+        found = self._release(self.first, self.second)
         lost_writes = replication_status(self.stack.folder).get("conflicts", 0) - conflicts
         self.report.written_by_the_isolated_region = {
             "items_that_lost_against_later_writes": lost_writes,
@@ -176,11 +176,18 @@ class Drill:
         wait_until(
             lambda: first_ok(self.commanders[0].seen, begun, self.first.region), WAIT_SECONDS, "commands at home"
         )
-        found = self._nearview(self.second, "failover", "release", "--region", self.second.region)
+        found = self._release(self.second, self.first)
         self._say(
             f"failed back after {self.report.fail_back_seconds:.1f} s; {found['documents_compared']} documents compared"
         )
         self._stop(self.other)
+
+    def _release(self, one: Running, primary: Running) -> Any:
+        """A region serves again, and has read so itself: what was compared."""
+        where = ("--primary-endpoint-url", primary.settings["AWS_ENDPOINT_URL"])
+        found = self._nearview(one, "failover", "release", "--region", one.region, *where)
+        self._wait_replicated()
+        return found
 
     def _failover(self, to: Running, old: Running) -> None:
         """The four steps, as a person runs them in the region that takes over."""

@@ -134,19 +134,40 @@ def register(regions_table: str, as_json: bool, region: str, url: str) -> None:
     _print({"primary": asdict(primary)}, as_json, f"{region} is the primary (epoch {primary.epoch})")
 
 
+@failover.command("fence")
+@_with(*_SHARED)
+@click.option("--region", required=True, help="The secondary that is lost.")
+@click.option("--by", default=getpass.getuser, show_default="the user", help="Who does this.")
+@click.option("--reason", default="it is lost", show_default=True, help="Why, for all who ask the table.")
+@one_line_errors(NAME)
+def fence(regions_table: str, as_json: bool, region: str, by: str, reason: str) -> None:
+    """A secondary that is lost: from here on the primary executes commands without its confirmation.
+
+    Run this in the primary's region. `release` lets the secondary serve again when it is back.
+    """
+    here = operator_settings(os.environ, ("region",)).region
+    _refusable(lambda: _runner(regions_table, as_json).fence(region, here, by, reason))
+    _print({"fenced": region}, as_json, f"{region} is fenced")
+
+
 @failover.command("release")
 @_with(*_SHARED)
 @click.option("--region", required=True, help="The region that came back; run this there.")
 @click.option("--by", default=getpass.getuser, show_default="the user", help="Who does this.")
 @click.option("--reason", default="it is a secondary again", show_default=True, help="Why.")
+@click.option("--primary-endpoint-url", default="", help="DynamoDB of the primary's region; only for stand-ins.")
 @one_line_errors(NAME)
-def release(regions_table: str, as_json: bool, region: str, by: str, reason: str) -> None:
-    """A fenced region that came back: find and mend what it wrote while it was alone, then let it serve again."""
-    runner = _runner(regions_table, as_json)
-    found = runner.compared()
+def release(regions_table: str, as_json: bool, region: str, by: str, reason: str, primary_endpoint_url: str) -> None:
+    """A fenced region that came back: find and mend what it wrote while it was alone, then let it serve again.
+
+    That it serves again is written in the primary's region, which therefore has to be in reach.
+    """
+    found = _runner(regions_table, as_json).compared()
     if found["differences_after"]:
         fail(NAME, f"{found['differences_after']} documents still differ from the source: run it again later")
-    _refusable(lambda: runner.release(region, by, reason))
+    primary = _table(regions_table).facts().primary
+    there = _table(regions_table, primary.region if primary else "", primary_endpoint_url)
+    _refusable(lambda: _runner_of(there, as_json).release(region, by, reason))
     _print(found, as_json, f"{region} serves again; {found['differences_before']} documents had been different")
 
 
@@ -193,13 +214,18 @@ def _refusable(work: Callable[[], Any]) -> Any:
         raise SystemExit(EXIT_NOT_ALL) from None
 
 
-def _table(name: str) -> RegionsTable:
+def _table(name: str, region: str = "", endpoint_url: str = "") -> RegionsTable:
+    """The replica of a region, or of our own."""
     settings = operator_settings(os.environ, ("region", "endpoint_url"))
-    return RegionsTable(dynamodb_client(settings.region, settings.endpoint_url), name)
+    return RegionsTable(dynamodb_client(region or settings.region, endpoint_url or settings.endpoint_url), name)
 
 
 def _runner(table: str, as_json: bool) -> Runner:
-    return Runner(_table(table), Program(), lambda line: click.echo(line, err=as_json), _now, time.sleep)
+    return _runner_of(_table(table), as_json)
+
+
+def _runner_of(table: RegionsTable, as_json: bool) -> Runner:
+    return Runner(table, Program(), lambda line: click.echo(line, err=as_json), _now, time.sleep)
 
 
 def _now() -> int:

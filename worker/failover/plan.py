@@ -72,10 +72,11 @@ class Failover:
         return replace(self, steps={**self.steps, step: done})
 
 
-def planned(facts: Facts, stored: Failover | None, new: str, url: str, by: str, reason: str) -> Failover:
+def planned(facts: Facts, stored: Failover | None, new: str, url: str, by: str, reason: str, now: int) -> Failover:
     """The failover that makes `new` the primary: the one that is under way, or a new one. Raises RefusedError.
 
-    `stored` is the record of the epoch after the primary's, if there is one.
+    `stored` is the record of the epoch after the primary's, if there is one. A region that is fenced is refused: the
+    primary does not ask it for a confirmation, so cut off from it both would execute commands.
     """
     primary = facts.primary
     if primary is None:
@@ -86,6 +87,8 @@ def planned(facts: Facts, stored: Failover | None, new: str, url: str, by: str, 
         return stored
     if primary.region == new:
         raise RefusedError(f"{new} is the primary already (epoch {primary.epoch})")
+    if facts.fenced_by_a_person(new, now):
+        raise RefusedError(f"{new} is fenced: let it serve again first, with `nearview failover release`")
     if not url:
         raise RefusedError(f"the address of {new}'s API is not known: give it with --url")
     return Failover(primary.epoch + 1, primary.region, new, url, by, reason)
@@ -105,9 +108,9 @@ def seconds_to_wait(begun: int, now: int, fence_seconds: float) -> float:
     return max(0.0, fence_seconds - (now - begun) / 1_000_000)
 
 
-def fence(failover: Failover) -> Override:
-    """What closes the old region to commands until a person opens it again."""
-    return Override(State.FENCED, failover.epoch, NO_END, failover.by, failover.reason)
+def fence(epoch: int, by: str, reason: str) -> Override:
+    """What closes a region to commands until a person opens it again."""
+    return Override(State.FENCED, epoch, NO_END, by, reason)
 
 
 def release(epoch: int, now: int, by: str, reason: str) -> Override:

@@ -77,7 +77,7 @@ class Runner:
         if last is not None and last.new == new and last.next is not None:
             return last  # the primary was named, and then it was stopped
         stored = self._table.failover(epoch + 1)
-        return plan.planned(facts, stored, new, url, by, reason)
+        return plan.planned(facts, stored, new, url, by, reason, self._now())
 
     def close(self, failover: Failover, commands_table: str, fence_seconds: float) -> Failover:
         """No region executes commands: the old one is fenced, and its confirmations have lapsed."""
@@ -85,7 +85,8 @@ class Runner:
             return failover
         self._table.begin(failover, self._now())
         failover = self._stored(failover)
-        if not self._table.override(failover.old, plan.fence(failover), self._now()):
+        fence = plan.fence(failover.epoch, failover.by, failover.reason)
+        if not self._table.override(failover.old, fence, self._now()):
             raise RefusedError(f"{failover.old} was closed or opened in a later epoch than {failover.epoch}")
         failover = self._begun(failover, Step.CLOSE)  # after the fence: the wait is counted from here
         begun = failover.steps[Step.CLOSE].begun
@@ -177,8 +178,22 @@ class Runner:
             raise RefusedError("there is a primary already; another one is made by close, rotate, reconcile and open")
         return primary
 
+    def fence(self, region: str, here: str, by: str, reason: str) -> None:
+        """A secondary that is lost need not confirm the primary any more, which is `here`. Raises RefusedError."""
+        primary = self._table.facts().primary
+        if primary is None or primary.region == region:
+            raise RefusedError(f"{region} is the primary: close it with `nearview failover close --to` another region")
+        if primary.region != here:
+            raise RefusedError(f"run this in {primary.region}: the primary has to know of it before anybody else")
+        if not self._table.override(region, plan.fence(primary.epoch, by, reason), self._now()):
+            raise RefusedError(f"a person has said something of {region} in a later epoch than {primary.epoch}")
+
     def release(self, region: str, by: str, reason: str) -> None:
-        """A region that came back serves again as a secondary. Raises RefusedError if it is not to."""
+        """A region that came back serves again as a secondary. Raises RefusedError if it is not to.
+
+        For a table in the primary's region: it asks every region that is not fenced for its confirmation, and must
+        do so again before the region can be made the primary.
+        """
         facts = self._table.facts()
         if facts.primary is None or facts.standing(region, self._now()) is not State.FENCED:
             raise RefusedError(f"{region} is not fenced")

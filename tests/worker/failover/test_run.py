@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from contract.regions import State
 from local.ministack import MiniStack
+from worker.failover.cli import failover
 from worker.failover.plan import Failover, RefusedError, Step
 from worker.failover.run import Runner
 from worker.failover.table import RegionsTable
@@ -218,3 +220,47 @@ def test_a_command_that_is_worked_on_is_waited_for(installation: Installation) -
     one = runner.close(runner.planned(NEW, URL, "somebody", "drill"), installation.commands, 0)
     assert installation.clock.micros >= until * 1000
     assert one.steps[Step.CLOSE].evidence["commands_without_answer"] == 1
+
+
+def test_a_fenced_region_cannot_be_made_the_primary(installation: Installation) -> None:
+    """The primary does not ask it for its word, so that both would execute commands once they are apart."""
+    runner = installation.runner()
+    runner.fence(NEW, OLD, "somebody", "it is lost")
+    assert installation.table.facts().fenced_by_a_person(NEW, installation.clock.now())
+    with pytest.raises(RefusedError, match="us-east-1 is fenced: let it serve again first"):
+        runner.planned(NEW, URL, "somebody", "drill")
+    runner.release(NEW, "somebody", "it is back")
+    assert runner.planned(NEW, URL, "somebody", "drill").epoch == 2
+
+
+def test_only_a_secondary_is_fenced_and_only_where_the_primary_reads_it(installation: Installation) -> None:
+    """A primary is closed by a failover; a fence that the primary has not read would not count for it."""
+    runner = installation.runner()
+    with pytest.raises(RefusedError, match="eu-west-1 is the primary: close it with"):
+        runner.fence(OLD, OLD, "somebody", "it is lost")
+    with pytest.raises(RefusedError, match="run this in eu-west-1"):
+        runner.fence("ap-south-1", NEW, "somebody", "it is lost")
+
+
+def test_a_release_is_written_where_the_primary_reads_it(ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the region that came back: the primary would go on without that region's word after a cut."""
+    installation = Installation(ministack)
+    installation.take()
+    client = ministack.client("dynamodb")
+    stored = client.scan(TableName=installation.name)["Items"]
+    there = ministack.client("dynamodb", NEW)
+    there.create_table(
+        TableName=installation.name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for item in stored:
+        there.put_item(TableName=installation.name, Item=item)
+    monkeypatch.setattr(Runner, "compared", lambda _: {"differences_before": 0, "differences_after": 0})
+    environment = {**ministack.environment(), "AWS_REGION": OLD, "NEARVIEW_REGIONS_TABLE": installation.name}
+    done = CliRunner().invoke(failover, ["release", "--region", OLD], env=environment)
+    assert done.exit_code == 0, done.output
+    now = installation.clock.now()
+    assert not RegionsTable(there, installation.name).facts().fenced_by_a_person(OLD, now)
+    assert installation.table.facts().fenced_by_a_person(OLD, now)
