@@ -11,6 +11,11 @@ from typing import Any, Final
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as _Fast  # several times as fast; a PyYAML that was built without libyaml has none
+except ImportError:
+    from yaml import SafeLoader as _Fast  # type: ignore[assignment]
+
 # What is lost when one of these is deleted or replaced cannot be made again by a deployment.
 HOLDS_DATA: Final = frozenset(
     {
@@ -25,7 +30,7 @@ _KEPT: Final = ("Retain", "RetainExceptOnCreate", "Snapshot")
 _LISTS: Final = ("CommaDelimitedList", "List<")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_Fast):
     """YAML as CloudFormation reads it; dates stay text, as in `Version: 2012-10-17`."""
 
 

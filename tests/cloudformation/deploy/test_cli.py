@@ -27,7 +27,7 @@ def call(world: World, *options: str) -> Result:
     )
 
 
-def test_from_a_dry_run_to_an_empty_account_again(world: World) -> None:
+def test_nothing_is_deployed_by_a_dry_run_nor_unasked(world: World) -> None:
     dry = call(world, "--dry-run", "--json")
     assert dry.exit_code == 0, dry.output
     assert {step["action"] for step in json.loads(dry.stdout)["steps"]} == {"create"}
@@ -36,7 +36,11 @@ def test_from_a_dry_run_to_an_empty_account_again(world: World) -> None:
     unasked = call(world)
     assert unasked.exit_code == 2
     assert "look with --dry-run, then give --yes" in unasked.stderr
+    assert not any(world.stacks().values())
 
+
+@pytest.mark.long
+def test_from_nothing_to_an_empty_account_again(world: World) -> None:
     done = call(world, "--yes", "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
@@ -73,6 +77,7 @@ def test_from_a_dry_run_to_an_empty_account_again(world: World) -> None:
     assert all(line["change_set"].startswith("arn:aws:cloudformation:") for line in created)
 
 
+@pytest.mark.long
 def test_the_journal_is_copied_into_the_bucket(world: World) -> None:
     report = json.loads(call(world, "--yes", "--json").stdout)
     s3 = world.ministack.client("s3")
@@ -110,6 +115,7 @@ def test_without_credentials_nothing_is_tried(world: World, monkeypatch: pytest.
     assert "Traceback" not in done.output
 
 
+@pytest.mark.long
 def test_one_layer_alone(world: World) -> None:
     call(world, "--yes")
     world.content["parameters"] = {"service": {"Size": 2}, "tables": {"Peer": "x"}}

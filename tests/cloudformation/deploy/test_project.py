@@ -101,6 +101,7 @@ def test_the_templates_pass_the_lint_that_a_deployment_runs(tmp_path: Path) -> N
     assert lint.problems(compose.FOLDER, files, REGIONS) == []
 
 
+@pytest.mark.long
 def test_a_template_that_lint_refuses_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     text = (compose.FOLDER / "30-stream.yaml").read_text().replace("Name: !Sub", "Nome: !Sub", 1)
     (tmp_path / "30-stream.yaml").write_text(text)
