@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# checkov pins versions that ours differ from, so it has a virtual environment of its own
+CHECKOV := build/checkov
+CHECKOV_INSTALLED := $(CHECKOV)/.installed
 
 .PHONY: demo drill test test-long fuzz soak endurance bench bench-full bench-check recovery check fmt sbom lock clean help
 
@@ -21,6 +24,12 @@ $(INSTALLED): requirements/dev.lock setup.cfg pyproject.toml
 	  $(BIN)/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-cache-dir --require-hashes -r $(VENV)/kclpy.lock && \
 	  $(BIN)/python -m worker.supervisor.jars; }
 	@$(BIN)/nearview worker archive >/dev/null || echo "going on without it: the daemon will start more slowly"
+	@touch $@
+
+$(CHECKOV_INSTALLED): requirements/checkov.lock
+	@echo "installing checkov into $(CHECKOV) (the first time takes a minute or two)"
+	@$(PYTHON) -m venv --clear $(CHECKOV)
+	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.lock
 	@touch $@
 
 ## make demo        run the main job on the local stack, print a summary, stop everything (KEEP=1 leaves it running)
@@ -72,11 +81,12 @@ bench-check: $(INSTALLED)
 	@$(BIN)/python -m bench check
 
 ## make check       formatting, lint, types, templates
-check: $(INSTALLED)
+check: $(INSTALLED) $(CHECKOV_INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/cfn-lint
+	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 ## make fmt         format the code
 fmt: $(INSTALLED)
@@ -92,6 +102,7 @@ lock:
 	@$(BIN)/pip install --quiet pip-tools
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --output-file requirements/worker.lock requirements/worker.in
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --output-file requirements/dev.lock requirements/dev.in
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-options --output-file requirements/checkov.lock requirements/checkov.in
 
 ## make clean       remove the virtual environment and the local state
 clean:
