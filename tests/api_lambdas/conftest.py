@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -32,3 +33,12 @@ def tables(_created: Tables) -> Iterator[Tables]:
 def fresh() -> Callable[[str], str]:
     """Values no other test uses."""
     return lambda prefix: f"{prefix}-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def usual_stack() -> Iterator[None]:
+    """As many calls within each other as Python allows by default: libraries of other tests raise the limit for good."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)

@@ -127,6 +127,7 @@ def test_what_the_monolith_offers_is_read() -> None:
         (f"a:\n  endpoint: POST /x\n  {BODY}\na:\n  endpoint: POST /x\n  {BODY}", "c.yaml:5: a: declared twice"),
     ],
 )
+@pytest.mark.usefixtures("usual_stack")
 def test_a_problem_names_its_place(text: str, problem: str) -> None:
     """File, line, command, and what is wrong; no command is given out then."""
     commands, problems = read_commands(text, "c.yaml")

@@ -45,6 +45,7 @@ def test_what_breaks_a_rule_or_the_check_is_an_invalid_body(rule: dict[str, Any]
         _dispatched(rule, value)
 
 
+@pytest.mark.usefixtures("usual_stack")
 def test_a_body_too_deep_for_the_check_is_an_invalid_body() -> None:
     """Bodies that were read are not so deep; the check stands on its own."""
     deep = json.loads("[" * 600 + "1.5" + "]" * 600, parse_float=Decimal)

@@ -80,7 +80,7 @@ def test_a_token_key_comes_from_a_setting_or_a_file(tmp_path: Path) -> None:
         ({"TOKEN_KEY_FILE": "/no/such/file"}, "NEARVIEW_TOKEN_KEY_FILE cannot be read: FileNotFoundError"),
         (
             {"TOKEN_KEY": SECRET, "TOKEN_KEY_FILE": "/x"},
-            "NEARVIEW_TOKEN_KEY and NEARVIEW_TOKEN_KEY_FILE are both set: leave one of them out",
+            "NEARVIEW_TOKEN_KEY and NEARVIEW_TOKEN_KEY_FILE are both set: keep one of them",
         ),
         ({"TOKEN_KEY": SECRET, "TOKEN_KEY_ID": "a:b"}, "NEARVIEW_TOKEN_KEY_ID must be 1 to 16 letters, digits, - or _"),
     ],
