@@ -37,7 +37,7 @@ def fresh() -> Callable[[str], str]:
 
 @pytest.fixture
 def usual_stack() -> Iterator[None]:
-    """As many calls within each other as Python allows by default: libraries of other tests raise the limit for good."""
+    """As many calls within each other as Python allows by default: libraries of other tests raise the limit."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
     yield
