@@ -40,7 +40,7 @@ demo: $(INSTALLED)
 drill: $(INSTALLED)
 	@$(BIN)/nearview drill region-loss $(if $(KEEP),--keep)
 
-## make test        all tests, at most 15 minutes
+## make test        all tests, about 15 minutes
 test: $(INSTALLED)
 	@$(BIN)/pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/acceptance $(ARGS)
 	@$(BIN)/pytest -m "not long" tests/acceptance $(ARGS)
