@@ -14,27 +14,27 @@ from urllib.parse import quote, unquote
 
 from api_lambdas import declared
 from api_lambdas.access import Gate
+from api_lambdas.bodies import checked_body
 from api_lambdas.composed import composed_gate
 from api_lambdas.composed_regions import composed_dispatching
 from api_lambdas.consistency import TOKEN_HEADER
-from api_lambdas.declared import Command, Dispatch, Idempotency, InvalidBody
+from api_lambdas.declared import Command, Dispatch, Idempotency
 from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import respond, settings_problem
+from api_lambdas.entry import handled
 from api_lambdas.execution import CLAIM_MARGIN_SECONDS, Accepted, Executions, NotExecuted, Outcome, State
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
 from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
 from api_lambdas.issuing import Issuer
-from api_lambdas.json_text import NotJson, dumps, loads
+from api_lambdas.json_text import dumps
 from api_lambdas.log import Log
 from api_lambdas.monolith import Monolith
 from api_lambdas.sent import Sent
-from api_lambdas.settings import CommandSettings, SettingsError, command_settings
+from api_lambdas.settings import CommandSettings, command_settings
 from api_lambdas.verdict import ACCEPTED, Answer
 
 if TYPE_CHECKING:
     from api_lambdas.dispatching import Dispatching
 
-MAX_BODY_BYTES: Final = 64 * 1024
 MAX_WAIT_SECONDS: Final = 5  # a caller that waits is told to look again at least so often
 _PREFIX: Final = "/commands/"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -43,11 +43,7 @@ _NO_STORE: Final = {"content-type": JSON, "cache-control": "no-store"}
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  the runtime's signature
     """What Lambda calls."""
-    try:
-        settings, api = _composed()
-    except SettingsError as error:
-        return settings_problem(error, os.environ.get("AWS_REGION", ""))
-    return respond(event, api.answer, settings.region, Log(settings.log_level))
+    return handled(event, _composed, os.environ.get("AWS_REGION", "").strip())
 
 
 @cache
@@ -169,15 +165,7 @@ def _idempotency_key(request: Request) -> str:
 
 def _checked(command: Command, request: Request) -> tuple[Dispatch, str]:
     """The monolith's request, and a hash that only the same command with an equal body has."""
-    if len(request.body) > MAX_BODY_BYTES:
-        raise Problem(Kind.BODY_TOO_LARGE, f"a command has at most {MAX_BODY_BYTES} bytes")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise Problem(Kind.UNSUPPORTED_MEDIA_TYPE, f"send the header Content-Type: {JSON}")
-    try:
-        body = loads(request.body)
-        dispatch = command.dispatch(body)
-    except (NotJson, InvalidBody) as error:
-        raise Problem(Kind.INVALID_BODY, str(error)) from error
+    body, dispatch = checked_body(request, "a command", command.dispatch)
     return dispatch, hashlib.sha256(dumps([command.name, body], sort_keys=True).encode()).hexdigest()
 
 

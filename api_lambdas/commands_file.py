@@ -5,16 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
 import fastjsonschema
-import yaml
 
 from api_lambdas.declared import KEY_PLACEHOLDER, PLACEHOLDER, Command, Idempotency
 from api_lambdas.settings import MAX_DISPATCH_TIMEOUT_SECONDS
-from api_lambdas.yaml_file import read_yaml
+from api_lambdas.yaml_file import read_declarations
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENDPOINT: Final = re.compile(r"(POST|PUT|PATCH|DELETE) (/\S*)")
@@ -35,21 +33,8 @@ _WRONG_SCHEMA: Final = (
 
 def read_commands(text: str, file: str) -> tuple[tuple[Command, ...], tuple[str, ...]]:
     """The declared commands, and problems as `file:line: command: what is wrong`; no commands if there is one."""
-    read = read_yaml(text, file)
-    if isinstance(read, str):
-        return (), (read,)
-    root, values = read
-    if values is None:
-        return (), ()
-    if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
-        return (), (f"{file}:1: expected `command-name: {{endpoint: ..., body: ...}}`",)
-    lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
-    twice = [name for name, count in Counter(key.value for key, _ in root.value).items() if count > 1]
-    problems = [f"{file}:{lines[name]}: {name}: declared twice" for name in twice]
-    for name, declaration in values.items():
-        place = f"{file}:{lines.get(str(name), 1)}: {name}"
-        problems += [f"{place}: {problem}" for problem in _problems(name, declaration)]
-    return (() if problems else tuple(_command(*item) for item in values.items())), tuple(problems)
+    declared, problems = read_declarations(text, file, "command-name: {endpoint: ..., body: ...}", _problems)
+    return tuple(_command(*item) for item in declared.items()), problems
 
 
 def _command(name: str, declaration: dict[str, Any]) -> Command:

@@ -1,10 +1,25 @@
-"""One deadline for a whole exchange over a connection."""
+"""A connection for one exchange, and one deadline for the whole of it."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
+from functools import cache
+
+
+def new_connection(scheme: str, host: str, port: int | None, timeout_seconds: float) -> http.client.HTTPConnection:
+    """Not yet connected."""
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=_tls())
+    return http.client.HTTPConnection(host, port, timeout=timeout_seconds)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made when it is first needed: it reads all certificates of the machine."""
+    return ssl.create_default_context()
 
 
 class Alarm:

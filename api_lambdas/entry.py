@@ -1,16 +1,39 @@
-"""The frame around both Lambdas: event in, answer or problem out, one log line."""
+"""The frame around every Lambda behind the gateway: event in, answer or problem out, one log line."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.encoding import encoded
 from api_lambdas.http import Kind, Problem, Request, Response
-from api_lambdas.log import Event, Log
+from api_lambdas.log import Event, Log, write_settings_problems
 from api_lambdas.settings import SettingsError
+
+
+class Settings(Protocol):
+    """What every function's settings say."""
+
+    @property
+    def log_level(self) -> str: ...
+
+
+class Api(Protocol):
+    """What answers."""
+
+    def answer(self, request: Request) -> Response:
+        """The answer to one request. Raises Problem or StoreError."""
+
+
+def handled(event: Mapping[str, Any], composed: Callable[[], tuple[Settings, Api]], region: str) -> dict[str, Any]:
+    """The payload for the gateway; `composed` is asked with every event, and raises SettingsError until all is set."""
+    try:
+        settings, api = composed()
+    except SettingsError as error:
+        return _settings_problem(error, region)
+    return respond(event, api.answer, region, Log(settings.log_level))
 
 
 def respond(event: Mapping[str, Any], answer: Callable[[Request], Response], region: str, log: Log) -> dict[str, Any]:
@@ -36,10 +59,9 @@ def respond(event: Mapping[str, Any], answer: Callable[[Request], Response], reg
     return response.payload(region)
 
 
-def settings_problem(error: SettingsError, region: str) -> dict[str, Any]:
+def _settings_problem(error: SettingsError, region: str) -> dict[str, Any]:
     """The answer while settings are wrong; what is wrong stands in the log, not in the answer."""
-    for problem in error.problems:
-        Log("error").write(Event.SETTINGS_WRONG, problem=problem)
+    write_settings_problems(error.problems)
     return Problem(Kind.INTERNAL, "the service is not set up").response().payload(region)
 
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import http.client
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
-from api_lambdas.deadline import Alarm
+from api_lambdas.deadline import Alarm, new_connection
 from api_lambdas.http import JSON, PROBLEM_JSON, Kind, Problem, Request
 from api_lambdas.sent import Sent
 from api_lambdas.sigv4 import Credentials, signed_headers
@@ -122,7 +120,7 @@ class Forwarder:
         parts = urlsplit(primary.url)
         target = parts.path.rstrip("/") + sent.path
         headers = self._headers(primary, request, parts.netloc, target, sent)
-        connection = self._connection(parts.scheme, parts.hostname or "", parts.port)
+        connection = new_connection(parts.scheme, parts.hostname or "", parts.port, CONNECT_SECONDS)
         try:
             connection.connect()
         except (OSError, http.client.HTTPException) as error:
@@ -165,12 +163,3 @@ class Forwarder:
         elif "authorization" in request.headers:
             headers["authorization"] = request.headers["authorization"]
         return {**headers, "connection": "close", "user-agent": "nearview"}
-
-    def _connection(self, scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-        if scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=self._tls)
-        return http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()

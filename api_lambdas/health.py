@@ -12,9 +12,8 @@ from functools import cache
 from typing import Any, Final
 
 from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import respond, settings_problem
+from api_lambdas.entry import handled
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.log import Log
 from api_lambdas.settings import Access, Reader, SettingsError, access_of, level_of_log
 
 NOTHING: Final = {"pk": {"S": "~health"}, "sk": {"S": "#"}}
@@ -32,11 +31,7 @@ class HealthSettings:
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  the runtime's signature
     """What Lambda calls."""
-    try:
-        settings, health = _composed()
-    except SettingsError as error:
-        return settings_problem(error, os.environ.get("AWS_REGION", ""))
-    return respond(event, health.answer, settings.access.region, Log(settings.log_level))
+    return handled(event, _composed, os.environ.get("AWS_REGION", "").strip())
 
 
 def health_settings(environment: Mapping[str, str]) -> HealthSettings:

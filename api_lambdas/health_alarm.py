@@ -15,7 +15,7 @@ from typing import Any
 
 from api_lambdas.alarms import Said, Unusable, messages, said
 from api_lambdas.dynamodb import ConditionFailed, DynamoDB, StoreError
-from api_lambdas.log import Event, Log
+from api_lambdas.log import Event, Log, write_settings_problems
 from api_lambdas.region_settings import AlarmSettings, alarm_settings
 from api_lambdas.settings import SettingsError
 from contract.regions import MICROS, health_write
@@ -30,8 +30,7 @@ def handler(event: object, context: object) -> dict[str, int]:  # noqa: ARG001  
     try:
         alarms = _composed()
     except SettingsError as error:
-        for problem in error.problems:
-            Log("error").write(Event.SETTINGS_WRONG, problem=problem)
+        write_settings_problems(error.problems)
         raise
     return alarms.take(event)
 

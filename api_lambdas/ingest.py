@@ -10,31 +10,25 @@ from urllib.parse import unquote
 
 from api_lambdas import declared_events
 from api_lambdas.access import Gate
+from api_lambdas.bodies import checked_body
 from api_lambdas.composed import composed_gate
-from api_lambdas.declared import InvalidBody
 from api_lambdas.declared_events import DeclaredEvent
 from api_lambdas.dynamodb import DynamoDB, StoreError
-from api_lambdas.entry import respond, settings_problem
+from api_lambdas.entry import handled
 from api_lambdas.event_bus import OPERATION, THROTTLED, BusError, EventBus
 from api_lambdas.event_content import MAX_DETAIL_BYTES, SOURCE, Content, content, detail, event_id
 from api_lambdas.event_records import EventRecords
 from api_lambdas.event_settings import IngestSettings, ingest_settings
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.json_text import NotJson, dumps, loads
+from api_lambdas.json_text import dumps
 from api_lambdas.log import Event, Log
-from api_lambdas.settings import SettingsError
 
-MAX_BODY_BYTES: Final = 64 * 1024
 _PREFIX: Final = "/events/"
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  the runtime's signature
     """What Lambda calls."""
-    try:
-        settings, api = _composed()
-    except SettingsError as error:
-        return settings_problem(error, os.environ.get("AWS_REGION", ""))
-    return respond(event, api.answer, settings.region, Log(settings.log_level))
+    return handled(event, _composed, os.environ.get("AWS_REGION", "").strip())
 
 
 @cache
@@ -110,15 +104,7 @@ def _checked(event: DeclaredEvent, request: Request) -> tuple[Content, str]:
     id_ = event_id(request.headers.get("event-id", ""))
     if id_ is None:
         raise Problem(Kind.EVENT_ID_MISSING, "send a header Event-Id: a UUID, the same one with every repeat")
-    if len(request.body) > MAX_BODY_BYTES:
-        raise Problem(Kind.BODY_TOO_LARGE, f"an event has at most {MAX_BODY_BYTES} bytes")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise Problem(Kind.UNSUPPORTED_MEDIA_TYPE, f"send the header Content-Type: {JSON}")
-    try:
-        body = loads(request.body)
-        event.check(body)
-    except (NotJson, InvalidBody) as error:
-        raise Problem(Kind.INVALID_BODY, str(error)) from error
+    body, _ = checked_body(request, "an event", event.check)
     posted = content(id_, event.name, body)
     text = detail(posted)
     if len(text.encode()) > MAX_DETAIL_BYTES:

@@ -16,7 +16,7 @@ from api_lambdas.dynamodb import DynamoDB, StoreError
 from api_lambdas.event_content import SOURCE, Content, NotAnEvent, Outcome, from_detail
 from api_lambdas.event_records import EventRecords
 from api_lambdas.event_settings import StoringSettings, storing_settings
-from api_lambdas.log import Event, Log
+from api_lambdas.log import Event, Log, write_settings_problems
 from api_lambdas.settings import SettingsError
 
 _FAILURES: Final = (NotAnEvent, StoreError)
@@ -31,8 +31,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     try:
         settings, records = _composed()
     except SettingsError as error:
-        for problem in error.problems:
-            Log("error").write(Event.SETTINGS_WRONG, problem=problem)
+        write_settings_problems(error.problems)
         raise NotStored from None
     storing = Storing(records, settings.region, Log(settings.log_level))
     return storing.batch(event["Records"]) if "Records" in event else storing.one(event)

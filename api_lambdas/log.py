@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,3 +49,9 @@ class Log:
         name, level = event.value
         if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
             sys.stderr.write(json.dumps({"level": level, "event": name, **fields}) + "\n")
+
+
+def write_settings_problems(problems: Iterable[str]) -> None:
+    """A line for each; no level has been read yet."""
+    for problem in problems:
+        Log("error").write(Event.SETTINGS_WRONG, problem=problem)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 import time
-from functools import cached_property
 from urllib.parse import urlsplit
 
-from api_lambdas.deadline import Alarm
+from api_lambdas.deadline import Alarm, new_connection
 from api_lambdas.declared import Dispatch
 from api_lambdas.http import JSON, PROBLEM_JSON
 from api_lambdas.verdict import MAX_ANSWER_BYTES, Failure, NoVerdict, Reply
@@ -22,7 +20,7 @@ class Monolith:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._secure = parts.scheme == "https"
+        self._scheme = parts.scheme
         self._host = parts.hostname or ""
         self._port = parts.port
         self._base = parts.path.rstrip("/")
@@ -30,7 +28,7 @@ class Monolith:
     def send(self, dispatch: Dispatch, idempotency_key: str, timeout_seconds: float) -> Reply:
         """The monolith's reply within `timeout_seconds` all in all, whatever its status. Raises NoVerdict."""
         deadline = time.monotonic() + timeout_seconds
-        connection = self._connection(timeout_seconds)
+        connection = new_connection(self._scheme, self._host, self._port, timeout_seconds)
         try:
             connection.connect()
         except TimeoutError as error:
@@ -65,12 +63,3 @@ class Monolith:
             raise http.client.IncompleteRead(body)
         content_type = answer.getheader("Content-Type", "").partition(";")[0].strip().lower()
         return Reply(answer.status, content_type, answer.getheader("Retry-After"), body)
-
-    def _connection(self, timeout_seconds: float) -> http.client.HTTPConnection:
-        if self._secure:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=timeout_seconds, context=self._tls)
-        return http.client.HTTPConnection(self._host, self._port, timeout=timeout_seconds)
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()

@@ -16,26 +16,21 @@ from api_lambdas.awaiting import Awaited, Awaiting
 from api_lambdas.catalog import Collection
 from api_lambdas.composed import composed_gate
 from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import respond, settings_problem
+from api_lambdas.entry import handled
 from api_lambdas.freshness import Freshness
 from api_lambdas.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts, parameter_key_parts
 from api_lambdas.json_text import dumps
 from api_lambdas.lists import MAX_KEYS, list_query
-from api_lambdas.log import Log
 from api_lambdas.pages import Pages
 from api_lambdas.repository import Document, Page, Position, Repository
 from api_lambdas.selection import Selection, selection
-from api_lambdas.settings import CODE_FOLDER, QuerySettings, SettingsError, query_settings
+from api_lambdas.settings import CODE_FOLDER, QuerySettings, query_settings
 from contract.keys import key_text
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  the runtime's signature
     """What Lambda calls."""
-    try:
-        settings, api = _composed()
-    except SettingsError as error:
-        return settings_problem(error, os.environ.get("AWS_REGION", ""))
-    return respond(event, api.answer, settings.region, Log(settings.log_level))
+    return handled(event, _composed, os.environ.get("AWS_REGION", "").strip())
 
 
 @cache

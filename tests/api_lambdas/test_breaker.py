@@ -19,6 +19,7 @@ from api_lambdas.sigv4 import Credentials
 from contract.regions import breaker_pk
 from local.ministack import MiniStack
 from tests.api_lambdas.support import close_idle
+from tests.tables import create_keyed_table
 
 A, TARGET = "eu-west-1", "monolith"
 FAILURES, OPEN_SECONDS, CACHE_SECONDS = 3, 30.0, 5.0
@@ -74,12 +75,7 @@ class Region:
 def created(ministack: MiniStack) -> Iterator[tuple[DynamoDB, str, Any]]:
     name = f"breakers-{uuid.uuid4().hex[:8]}"
     client = ministack.client("dynamodb")
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
+    create_keyed_table(client, name)
     ours = DynamoDB(Access(A, f"http://127.0.0.1:{ministack.port}", Credentials("test", "test")))
     yield ours, name, client
     close_idle(ours)

@@ -28,6 +28,7 @@ from local.ministack import MiniStack
 from local.processes import free_port
 from tests.api_lambdas.monolith_double import MonolithDouble, lose_reply
 from tests.api_lambdas.support import close_idle, declarations, event
+from tests.tables import create_keyed_table
 
 A, B = "eu-west-1", "us-east-1"
 ROLE = "arn:aws:sts::123456789012:assumed-role/shop-command-us-east-1"
@@ -120,12 +121,7 @@ def tables(ministack: MiniStack) -> Iterator[tuple[str, str]]:
     clients = [ministack.client("dynamodb", region=region) for region in (A, B)]
     for client in clients:
         for name in names:
-            client.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            )
+            create_keyed_table(client, name)
     yield names[0], names[1]
     for client in clients:
         for name in names:

@@ -19,6 +19,7 @@ from contract import regions
 from contract.regions import Health, State
 from local.ministack import MiniStack
 from tests.api_lambdas.support import close_idle
+from tests.tables import create_keyed_table
 
 A, B = "eu-west-1", "us-east-1"
 PREFIX = "shop-test-api-"
@@ -81,12 +82,7 @@ class Table:
 def created(ministack: MiniStack) -> Iterator[Table]:
     name = f"alarms-{uuid.uuid4().hex[:8]}"
     client = ministack.client("dynamodb")
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
+    create_keyed_table(client, name)
     yield Table(client, name)
     client.delete_table(TableName=name)
 

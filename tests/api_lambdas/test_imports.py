@@ -27,7 +27,7 @@ SHELLS = {
         "monolith.py",
     },
     "socket": {"deadline.py", "link_probe.py"},
-    "ssl": {"aws_service.py", "forward.py", "jwks.py", "monolith.py"},
+    "ssl": {"aws_service.py", "deadline.py", "jwks.py"},
     "yaml": {"access_file.py", "commands_file.py", "events_file.py", "yaml_file.py"},
     "os": {"query.py", "command.py", "health.py", "health_alarm.py", "ingest.py", "ingest_event.py", "link_probe.py"},
     "sys": {"link_probe.py", "log.py", "package.py"},

@@ -12,6 +12,7 @@ from contract import regions
 from contract.regions import NO_END, Facts, Override, Primary, State
 from contract.values import to_item
 from local.ministack import MiniStack
+from tests.tables import create_keyed_table
 
 A, B = "eu-west-1", "us-east-1"
 FENCE = Override(State.FENCED, 2, NO_END, "anna", "failover")
@@ -48,12 +49,7 @@ class Table:
 def table(ministack: MiniStack) -> Iterator[Table]:
     name = f"regions-{uuid.uuid4().hex[:8]}"
     client = ministack.client("dynamodb")
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
+    create_keyed_table(client, name)
     yield Table(client, name)
     client.delete_table(TableName=name)
 

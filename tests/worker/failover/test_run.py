@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from contract.regions import State
 from local.ministack import MiniStack
+from tests.tables import create_keyed_table
 from worker.failover.cli import failover
 from worker.failover.plan import Failover, RefusedError, Step
 from worker.failover.run import Runner
@@ -87,12 +88,7 @@ class Installation:
         self.client = ministack.client("dynamodb")
         self.name, self.commands = f"regions-{next(_numbers)}", f"ledger-{next(_numbers)}"
         for name in (self.name, self.commands):
-            self.client.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            create_keyed_table(self.client, name)
         self.clock = Clock()
         self.program = Commands()
         self.runner().register(OLD, "http://old.example")
@@ -249,12 +245,7 @@ def test_a_release_is_written_where_the_primary_reads_it(ministack: MiniStack, m
     client = ministack.client("dynamodb")
     stored = client.scan(TableName=installation.name)["Items"]
     there = ministack.client("dynamodb", NEW)
-    there.create_table(
-        TableName=installation.name,
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_keyed_table(there, installation.name)
     for item in stored:
         there.put_item(TableName=installation.name, Item=item)
     monkeypatch.setattr(Runner, "compared", lambda _: {"differences_before": 0, "differences_after": 0})
