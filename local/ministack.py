@@ -22,7 +22,7 @@ VERSION = "1.5.33"  # older ones differ too much from DynamoDB, newer ones have 
 REGION = "eu-west-1"
 ACCOUNT = "000000000000"
 START_SECONDS = 30
-PROGRAM = ("-m", "ministack")
+PROGRAM = (str(Path(__file__).parent / "emulator" / "ministack_program.py"),)
 _NO_PROXY = "127.0.0.1,localhost"
 
 
@@ -63,7 +63,7 @@ def start(
 ) -> MiniStack:
     """Start MiniStack on the port (default: a free one) and return when it answers; ProcessError if it does not.
 
-    `program` is what Python runs: MiniStack as it is, or as a test changes it.
+    `program` is what Python runs: `local/emulator/ministack_program.py`, or what a test puts in its place.
     """
     installed = metadata.version("ministack")
     if installed != VERSION:

@@ -30,7 +30,7 @@ from local.running import Options, Running
 if TYPE_CHECKING:
     from local.stack import Stack
 
-PROGRAM: Final = (str(Path(__file__).parent / "emulator" / "ministack_streams.py"),)
+PROGRAM: Final = (*ministack_process.PROGRAM, "statements-in-streams")
 LINES: Final = "lines"
 REPLICATION: Final = "replication"
 START_SECONDS: Final = 30

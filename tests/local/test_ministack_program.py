@@ -1,14 +1,23 @@
-"""Global tables are replicated from streams, so a stream has to show every write, statements included."""
+"""MiniStack as the local stack runs it: quick streams that forget what MiniStack forgets, and show every write.
+
+Global tables are replicated from streams, so a stream has to show every write, statements included.
+"""
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ministack.services import kinesis
 
 from local import ministack as ministack_process
+from local.emulator import ministack_program
 from local.processes import Processes
 from local.regions import PROGRAM
 from local.replication import Reader
@@ -51,3 +60,40 @@ def test_every_way_to_write_shows_once_and_in_order(region: ministack_process.Mi
         for change in Reader(region.client("dynamodbstreams"), client, REGION, TABLE).read()
     ]
     assert shown == [("a", "1"), ("b", "2"), ("a", "3"), ("b", None), ("a", None)]
+
+
+AGES = st.lists(st.integers(0, 50).map(lambda hours: hours * 3600 + 60), max_size=12).map(
+    lambda ages: sorted(ages, reverse=True)
+)
+"""Seconds, the oldest first; a minute off the borders, so that the clock does not decide."""
+
+
+@given(st.lists(AGES, max_size=3), st.sampled_from([24, 48]))
+def test_the_same_records_expire_as_in_ministack(shards: list[list[int]], hours: int) -> None:
+    now = time.time()
+    stream = {
+        "RetentionPeriodHours": hours,
+        "shards": {
+            str(at): {"records": [{"ApproximateArrivalTimestamp": now - age} for age in ages]}
+            for at, ages in enumerate(shards)
+        },
+    }
+    expected = copy.deepcopy(stream)
+    kinesis._expire_records(expected)
+    ministack_program._expire_records(stream)
+    assert stream == expected
+
+
+@given(AGES)
+def test_the_same_iterators_expire_as_in_ministack(ages: list[int]) -> None:
+    now = time.time()
+    kinesis._shard_iterators._data.clear()
+    for at, age in enumerate(ages):
+        kinesis._shard_iterators[str(at)] = {"created_at": now - age / 100}
+    before = dict(kinesis._shard_iterators._data)
+    kinesis._expire_iterators()
+    expected = dict(kinesis._shard_iterators._data)
+    kinesis._shard_iterators._data.clear()
+    kinesis._shard_iterators._data.update(before)
+    ministack_program._expire_iterators()
+    assert kinesis._shard_iterators._data == expected
