@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local.drill_times import Delays
+from local.drill_times import ROUTE_53, Delays
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ def show(report: Report, delays: Delays) -> None:
         ("detected by health checks", f"{report.detect_seconds} s ({delays.threshold} x {delays.interval} s)"),
         ("automatic: reads elsewhere, commands refused", f"{report.automatic_seconds} s as run"),
         (
-            "the same with checks of 3 x 10 s, names kept for 60 s",
+            f"the same with checks of {ROUTE_53.threshold} x {ROUTE_53.interval:g} s, names kept for {ROUTE_53.ttl:g} s",
             f"{slow['middle']} s; longest {slow['longest']} s, under 83 s in {slow['share_below_83']:.0%} of all cases",
         ),
         ("reads not answered", f"{report.reads_unavailable_seconds} s"),

@@ -28,8 +28,8 @@ class Delays:
     ttl: float
 
 
-ROUTE_53: Final = Delays(interval=10, threshold=3, timeout=4, ttl=60)
-"""Fast health checks, and the time to live of a record that stands for an API."""
+ROUTE_53: Final = Delays(interval=10, threshold=3, timeout=4, ttl=30)
+"""Fast health checks of 60-health, and how long 70-routing lets resolvers keep the name (RecordSeconds)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,7 @@ from local.drill_times import (
     with_delays,
 )
 from local.prober import Check, event, region_for
+from local.templates import FOLDER, load
 
 NEAR, FAR = "eu-west-1", "us-east-1"
 
@@ -51,9 +53,20 @@ def test_a_refusal_without_a_reason_is_no_refusal() -> None:
 def test_slow_checks_and_names_add_what_they_take() -> None:
     """Two intervals and the last time-out after the first failing check, one more before it and one TTL at most."""
     found = with_delays(Automatic(detect=4.0, reads=5.0, refused=2.0), Delays(1, 3, 2, 1), ROUTE_53)
-    assert found["longest"] == pytest.approx(10 + 2 * 10 + 4 + 60 + 0.5)
-    assert found["middle"] == pytest.approx(5 + 2 * 10 + 4 + 30 + 0.5, abs=1)
-    assert 0.5 < found["share_below_83"] < 1
+    assert found["longest"] == pytest.approx(10 + 2 * 10 + 4 + 30 + 0.5)
+    assert found["middle"] == pytest.approx(5 + 2 * 10 + 4 + 15 + 0.5, abs=1)
+    assert found["share_below_83"] == 1
+    alias = with_delays(Automatic(4.0, 5.0, 2.0), Delays(1, 3, 2, 1), replace(ROUTE_53, ttl=60))
+    assert 0.5 < alias["share_below_83"] < 1
+
+
+def test_the_delays_are_those_of_the_templates() -> None:
+    """What the drill adds is what is deployed."""
+    checks = load(FOLDER / "60-health.yaml")["Parameters"]
+    names = load(FOLDER / "70-routing.yaml")["Parameters"]
+    assert ROUTE_53.interval == checks["IntervalSeconds"]["Default"]
+    assert ROUTE_53.threshold == checks["FailureThreshold"]["Default"]
+    assert ROUTE_53.ttl == names["RecordSeconds"]["Default"]
 
 
 def test_commands_that_are_refused_late_count_too() -> None:
