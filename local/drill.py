@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from local import prober
 from local.drill_clients import Commander, Names, Reader
-from local.drill_orders import effects_of, order_body
+from local.drill_orders import effects_of, note_effects, order_body
 from local.drill_report import Report
 from local.drill_times import ROUTE_53, Automatic, Delays, first_ok, with_delays
 from local.drill_waits import WAIT_SECONDS, longest_wait, until_ok, until_refused
@@ -60,7 +60,7 @@ class Drill:
         self._lines = lines_of(stack.folder)
         self._status = stack.folder / "prober.status.json"
         self._urls = {one.region: one.public_url or "" for one in (first, second)}
-        self._body = order_body(first)
+        self._body = order_body(first.source_url)
         near, far = (first.region, second.region), (second.region, first.region)
         self.readers = [Reader(f"reader near {o[0]}", self._names(o), self._urls, self._end) for o in (near, far)]
         self.commanders = [
@@ -71,6 +71,7 @@ class Drill:
         """All of it. Raises StackError or ProcessError; the report has what was found until then."""
         wait_settled(self.stack, self.first, WAIT_SECONDS)
         self._wait_replicated()
+        note_effects(self.first.source_url)
         self._start_prober()
         self._start_workload()
         try:
@@ -225,7 +226,7 @@ class Drill:
         reads = [seen for reader in self.readers for seen in reader.seen]
         sent = [seen for commander in self.commanders for seen in commander.seen]
         commands = [command for commander in self.commanders for command in commander.commands]
-        effects = effects_of(self.first, [command.key for command in commands])
+        effects = effects_of(self.first.source_url, [command.key for command in commands])
         report.reads, report.commands = len(reads), len(commands)
         report.commands_acknowledged = sum(command.answered for command in commands)
         report.commands_twice = sum(count > 1 for count in effects.values())

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ COMMAND_SECONDS: Final = 12.0
 """More than the monolith may take."""
 
 PAUSE_SECONDS: Final = 0.25
+AT_ONCE: Final = 8
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -171,8 +173,8 @@ class Commander(Caller):
     def finish(self, seconds: float) -> list[Command]:
         """Send again, with their keys, all commands that have no answer; those that still have none at the end."""
         deadline = time.monotonic() + seconds
-        while (left := [c for c in self.commands if not c.answered]) and time.monotonic() < deadline:
-            for command in left:
-                self.send(command, self._names.region())
-            time.sleep(PAUSE_SECONDS)
+        with ThreadPoolExecutor(AT_ONCE) as sends:  # hundreds were refused, and a doubtful one is waited for
+            while (left := [c for c in self.commands if not c.answered]) and time.monotonic() < deadline:
+                list(sends.map(lambda command: self.send(command, self._names.region()), left))
+                time.sleep(PAUSE_SECONDS)
         return left

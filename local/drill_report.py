@@ -66,7 +66,7 @@ def show(report: Report, delays: Delays) -> None:
         ("detected by health checks", f"{report.detect_seconds} s ({delays.threshold} x {delays.interval} s)"),
         ("automatic: reads elsewhere, commands refused", f"{report.automatic_seconds} s as run"),
         (
-            f"the same with checks of {ROUTE_53.threshold} x {ROUTE_53.interval:g} s, names kept for {ROUTE_53.ttl:g} s",
+            f"the same: {ROUTE_53.threshold} checks every {ROUTE_53.interval:g} s, names kept for {ROUTE_53.ttl:g} s",
             f"{slow['middle']} s; longest {slow['longest']} s, under 83 s in {slow['share_below_83']:.0%} of all cases",
         ),
         ("reads not answered", f"{report.reads_unavailable_seconds} s"),

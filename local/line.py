@@ -104,17 +104,17 @@ class Server:
         self._socket.listen(BACKLOG)
         self._socket.setblocking(False)
 
-    async def serve(self) -> None:
-        """Accept for ever."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._open.wait()
-            # not asyncio's server: it accepts on its own, and a cut line must not
-            with suppress(TimeoutError):
-                taken, _ = await asyncio.wait_for(loop.sock_accept(self._socket), FOLLOW_SECONDS)
-                task = asyncio.create_task(self._carry(taken))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+    def serve(self) -> None:
+        """Accept from now on, in the running loop; not by asyncio's server, which could not stop for a cut."""
+        asyncio.get_running_loop().add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        with suppress(BlockingIOError, ConnectionError):
+            taken, _ = self._socket.accept()
+            taken.setblocking(False)
+            task = asyncio.create_task(self._carry(taken))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def follow(self, state: LineState) -> None:
         """Become what the state says."""
@@ -122,6 +122,7 @@ class Server:
         is_cut = not set(self.line.regions).isdisjoint(state.cut)
         if is_cut and self._open.is_set():
             self._open.clear()
+            asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.listen(0)
             self._filled = [self._unanswered() for _ in range(FILL)]
         elif not is_cut and not self._open.is_set():
@@ -130,6 +131,7 @@ class Server:
             self._filled = []
             self._socket.listen(BACKLOG)
             self._open.set()
+            self.serve()
 
     def _unanswered(self) -> socket.socket:
         made = socket.socket()
@@ -172,14 +174,14 @@ async def run(folder: Path) -> None:
     """Serve all lines of the folder until the process ends."""
     lines = Lines(folder)
     servers = [Server(line) for line in lines.laid()]
-    tasks = [asyncio.create_task(server.serve()) for server in servers]
+    for server in servers:
+        server.serve()
     (folder / "serving").touch()
-    while not any(task.done() for task in tasks):
+    while True:
         state = lines.state()
         for server in servers:
             server.follow(state)
         await asyncio.sleep(FOLLOW_SECONDS)
-    await asyncio.gather(*tasks)
 
 
 if __name__ == "__main__":
