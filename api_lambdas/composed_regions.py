@@ -35,8 +35,8 @@ def _dispatching(settings: CommandSettings, regional: RegionSettings) -> Dispatc
     from api_lambdas.breaker import Breaker
     from api_lambdas.dispatching import MONOLITH, Dispatching, GuardedMonolith
     from api_lambdas.forward import Forwarder
-    from api_lambdas.region_state import Instant
     from api_lambdas.regions import Regions
+    from contract.confirmation import Instant
 
     def clock() -> Instant:
         return Instant(time.monotonic(), time.time())

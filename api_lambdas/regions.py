@@ -8,8 +8,9 @@ from typing import Any, Final, Protocol
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.log import Event, Log
 from api_lambdas.region_settings import RegionSettings
-from api_lambdas.region_state import Closed, Confirmations, Execute, Instant, Reason, Way, to_be_asked, way_of
+from api_lambdas.region_state import Closed, Execute, Reason, Way, way_of
 from contract import regions
+from contract.confirmation import Confirmations, Instant, to_be_asked
 from contract.regions import MICROS, Circuit, Facts
 
 AGAIN_SECONDS: Final = 1.0

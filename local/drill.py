@@ -23,7 +23,7 @@ from local.drill_report import Report
 from local.drill_times import ROUTE_53, Automatic, Delays, first_ok, with_delays
 from local.drill_waits import WAIT_SECONDS, longest_wait, until_ok, until_refused
 from local.processes import wait_until
-from local.progress import is_passed, sent, source_position
+from local.progress import health, is_passed, sent, source_position
 from local.regions import lines_of, replication_status
 from local.running import Running, StackError
 from local.stack import WORKER, WORKER_GRACE_SECONDS, Stack
@@ -141,8 +141,8 @@ class Drill:
         self.report.old_primary_when_back = self._when_back(probe)
         self._say(f"{self.first.region} does not execute commands: {self.report.old_primary_when_back}")
         self.commanders[0].commands += probe.commands
-        self._catch_up(self.stack, self.first)
-        # one region's worker at a time: with two, a document that was built before its rows had arrived may stay
+        self.report.old_worker_when_back = self._worker_holds()
+        self._say(f"the worker of {self.first.region} writes nothing: {self.report.old_worker_when_back}")
         self._stop(self.stack)
         self._wait_replicated()
         found = self._release(self.first, self.second)
@@ -153,6 +153,15 @@ class Drill:
             "documents_rebuilt": found["documents_rebuilt"],
         }
         self._say(f"{self.first.region} is released: {self.report.written_by_the_isolated_region}")
+
+    def _worker_holds(self) -> str:
+        """Why the old primary's worker holds: it has changes to write, and must not."""
+
+        def told() -> str | None:
+            found = [line for line in health(self.first).get("problems", []) if "fenced" in line]
+            return found[0] if found else None
+
+        return wait_until(told, WAIT_SECONDS, f"the worker of {self.first.region} to hold")
 
     def _when_back(self, probe: Commander) -> str:
         """What a command gets at the old primary: an answer that says that it was not executed there."""
@@ -275,11 +284,11 @@ class Drill:
         part.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
 
     def _start_prober(self) -> None:
-        health = next((one for one in (self.first, self.second) if one.region == "us-east-1"), self.second)
+        checks = next((one for one in (self.first, self.second) if one.region == "us-east-1"), self.second)
         places = {region: {"url": url} for region, url in self._urls.items()}
         environment = {
-            **health.ministack.environment(),
-            "REGIONS_TABLE": health.storage.regions_table,
+            **checks.ministack.environment(),
+            "REGIONS_TABLE": checks.storage.regions_table,
             "ALARM_PREFIX": "nearview-api-",
             "REGIONS": json.dumps(places),
         }

@@ -26,6 +26,7 @@ class Report:
     promotion_seconds: float = 0.0
     fail_back_seconds: float = 0.0
     old_primary_when_back: str = ""
+    old_worker_when_back: str = ""
     written_by_the_isolated_region: dict[str, int] = field(default_factory=dict)
     reads: int = 0
     commands: int = 0
@@ -75,6 +76,7 @@ def show(report: Report, delays: Delays) -> None:
         ("fail back, begun by a person", f"{report.fail_back_seconds} s"),
         ("reasons of refusals", ", ".join(f"{reason}: {n}" for reason, n in report.refused_reasons.items())),
         ("the old primary, back", report.old_primary_when_back),
+        ("its worker", report.old_worker_when_back),
         ("what it wrote while alone", ", ".join(f"{k}: {v}" for k, v in report.written_by_the_isolated_region.items())),
         ("reads, commands", f"{report.reads}, {report.commands} ({report.commands_acknowledged} acknowledged)"),
         ("commands lost, executed twice", f"{report.commands_lost}, {report.commands_twice}"),

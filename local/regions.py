@@ -154,15 +154,28 @@ def wire(folder: Path, one: Running, fence_seconds: float = FENCE_SECONDS) -> No
     """
     client = one.ministack.client("lambda")
     name = f"{PROJECT}-command"
-    peer = f"http://{HOST}:{ways(folder, one.region, '', None).peer_port}"
     variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     told = {
         "REGIONS_TABLE": one.storage.regions_table,
-        "PEER_REGIONS": f"{one.other_region}={peer}",
+        "PEER_REGIONS": _peer(folder, one.region, one.other_region or ""),
         "REGIONS_CACHE_SECONDS": str(CACHE_SECONDS),
         "FENCE_SECONDS": str(fence_seconds),
     }
     client.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, **told}})
+
+
+def fenced(folder: Path, region: str, other: str, storage: Storage) -> dict[str, str]:
+    """The worker's settings by which it asks the other region, over a line; the stack runs."""
+    return {
+        "NEARVIEW_REGIONS_TABLE": storage.regions_table,
+        "NEARVIEW_PEER_REGIONS": _peer(folder, region, other),
+        "NEARVIEW_FENCE_SECONDS": str(FENCE_SECONDS),
+    }
+
+
+def _peer(folder: Path, region: str, other: str) -> str:
+    """The other region and the address of its DynamoDB, as the settings of functions and workers name them."""
+    return f"{other}=http://{HOST}:{ways(folder, region, '', None).peer_port}"
 
 
 def register(first: Running) -> None:
@@ -198,7 +211,12 @@ def start_second(second: Stack, ministack: MiniStack, first: Running, code: byte
         region=ministack.region,
         captured_url=there.source_url,
         worker_url=f"http://{HOST}:{port}",
-        environment={**first.environment, **ministack.environment(), "NEARVIEW_HTTP_PORT": str(port)},
+        environment={
+            **first.environment,
+            **ministack.environment(),
+            "NEARVIEW_HTTP_PORT": str(port),
+            **fenced(second.folder.parents[1], ministack.region, first.region, first.storage),
+        },
         api_url=api.url,
         api_direct_url=api.direct_url,
         public_url=there.public(ministack, api),

@@ -206,7 +206,10 @@ class Stack:
             mappings=str(options.mappings.resolve()),
             tables=tuple(mapping.tables),
             worker_url=f"http://127.0.0.1:{port}",
-            environment=_worker_environment(ministack, storage, options, port),
+            environment={
+                **_worker_environment(ministack, storage, options, port),
+                **(regions.fenced(self.folder, ministack.region, second.region, storage) if second else {}),
+            },
             postgres_port=postgres_port,
             monolith_url=monolith_url,
             collection=mapping.aggregates[0].collection,

@@ -6,7 +6,9 @@ import time
 import uuid
 from pathlib import Path
 
+from contract.confirmation import Instant
 from worker.errors import SettingsError
+from worker.fencing import Fence, RegionsReplica, begin, peers_of
 from worker.holding import Holding
 from worker.log import Event, Log
 from worker.metrics import observe_document_limit, observe_retries
@@ -27,6 +29,25 @@ from worker.store.engine import engine_store
 from worker.watermark.shard import ShardProgress
 
 
+def build_fence(settings: Settings, holding: Holding) -> Fence | None:
+    """What keeps a region that is no primary any more from writing; None without peers."""
+    peers = peers_of(settings.peer_regions, settings.region)
+    if not peers:
+        return None
+
+    def replica(region: str, endpoint_url: str) -> RegionsReplica:
+        return RegionsReplica(dynamodb_client(region, endpoint_url or settings.endpoint_url), settings.regions_table)
+
+    return Fence(
+        settings.region,
+        replica(settings.region, ""),
+        {region: replica(region, endpoint_url) for region, endpoint_url in peers.items()},
+        settings.fence_seconds,
+        lambda: Instant(time.monotonic(), time.time()),
+        holding,
+    )
+
+
 def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) -> Pipeline:
     """Everything between the stream and the tables for one shard. Raises SettingsError with all mapping problems."""
     log = (log or Log(settings.log_level)).bind(shard=shard_id)
@@ -38,7 +59,11 @@ def build_pipeline(settings: Settings, shard_id: str, log: Log | None = None) ->
     limit = ParkingLimit(
         settings.parked_limit, settings.parked_window_seconds, lambda: parking.is_allowed(shard_id), holding
     )
-    return _pipeline(settings, log, parking, limit, shard_id)
+    fence = build_fence(settings, holding)
+    pipeline = _pipeline(settings, log, parking, limit, shard_id, fence)
+    if fence:
+        begin(fence)
+    return pipeline
 
 
 def build_retry(settings: Settings, parking: ParkingPlace, log: Log) -> Pipeline:
@@ -52,6 +77,7 @@ def _pipeline(
     parking: ParkingPlace,
     limit: ParkingLimit | None = None,
     shard_id: str = "",
+    fence: Fence | None = None,
 ) -> Pipeline:
     """Without a shard, for records that come one by one from elsewhere."""
     mapping = read_mapping(Path(settings.mappings))
@@ -73,6 +99,7 @@ def _pipeline(
             log,
             settings.conditional_writes,
             observe_retries,
+            fence.check if fence else None,
         ),
         parking=parking,
         notes=SourceNotes(client, settings.parked_table, Patience("the parking table", log, retried=observe_retries)),

@@ -27,6 +27,7 @@ class Held(StrEnum):
 
     PARKING_LIMIT = "parking_limit"
     PARKING_STORE = "parking_store"
+    FENCED = "fenced"
 
 
 class Telling(Protocol):

@@ -5,6 +5,7 @@ Nothing here reads `os.environ`: a process's entry point passes a mapping of str
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ LOCAL_PREFIX = "NEARVIEW_LOCAL_"
 # read by `nearview verify`, `init` and `local` alone: a shell or a task that has them may run a worker as well
 SOURCE_URL = "NEARVIEW_SOURCE_URL"
 SOURCE_SECRET = "NEARVIEW_SOURCE_SECRET"  # noqa: S105  a setting's name
+# a region may have an address of DynamoDB, where that is a stand-in
+PEERS = r"(\s*[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}\s*(=\s*https?://[^\s,]+\s*)?(,|$))+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Spec:
     minimum: int | None = None
     maximum: int | None = None
     choices: tuple[str, ...] = ()
+    pattern: str = ""
+    form: str = "text"
     secret: bool = False
     internal: bool = False
 
@@ -40,11 +45,13 @@ class Spec:
             return " or ".join(self.choices)
         if self.minimum is not None:
             return f"whole number, {self.minimum} to {self.maximum}"
-        return "text"
+        return self.form
 
     def parse(self, text: str) -> tuple[str | int | None, str | None]:
         """Value and problem of a non-empty text; exactly one of them is None."""
         if self.minimum is None or self.maximum is None:
+            if self.pattern and not re.fullmatch(self.pattern, text):
+                return None, f"{self.name} must be {self.form}"
             if self.choices and text not in self.choices:
                 shown = "" if self.secret else f", not {text!r}"
                 return None, f"{self.name} must be {self.values}{shown}{_guess(text, self.choices)}"
@@ -85,7 +92,24 @@ class Settings:
         "NEARVIEW_COMMANDS_TABLE", "DynamoDB table of commands; for `nearview failover`.", "nearview-commands"
     )
     regions_table: str = _text(
-        "NEARVIEW_REGIONS_TABLE", "DynamoDB table of regions; for `nearview failover`.", "nearview-regions"
+        "NEARVIEW_REGIONS_TABLE",
+        "DynamoDB table of regions; for `nearview failover`, and for a worker with NEARVIEW_PEER_REGIONS.",
+        "nearview-regions",
+    )
+    peer_regions: str = _text(
+        "NEARVIEW_PEER_REGIONS",
+        "The other regions of the installation, with commas between them. With them a worker writes only while they"
+        " confirm that its region is the primary, or where a failover makes it so. Empty: nobody is asked.",
+        "",
+        pattern=PEERS,
+        form="names of regions with commas between them, such as us-east-1",
+    )
+    fence_seconds: int = _number(
+        "NEARVIEW_FENCE_SECONDS",
+        40,
+        30,
+        600,
+        "How long a confirmation by the other regions counts. `nearview failover close` has to wait as long.",
     )
     mappings: str = _text("NEARVIEW_MAPPINGS", "Folder of the mapping files.", "mappings")
     before_image_field: str = _text(

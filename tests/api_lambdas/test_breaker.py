@@ -12,10 +12,10 @@ from api_lambdas.breaker import LEASE_MARGIN_SECONDS, Breaker, Pass, Refused
 from api_lambdas.dynamodb import DynamoDB, StoreError
 from api_lambdas.log import Log
 from api_lambdas.region_settings import RegionSettings
-from api_lambdas.region_state import Instant
 from api_lambdas.regions import Regions
 from api_lambdas.settings import Access
 from api_lambdas.sigv4 import Credentials
+from contract.confirmation import Instant
 from contract.regions import breaker_pk
 from local.ministack import MiniStack
 from tests.api_lambdas.support import close_idle

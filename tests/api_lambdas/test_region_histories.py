@@ -20,10 +20,11 @@ from api_lambdas import command, composed_regions, dispatching, regions
 from api_lambdas.dispatching import closed
 from api_lambdas.forward import Forwarder, NoReply
 from api_lambdas.monolith import Monolith
-from api_lambdas.region_state import Closed, Reason, to_be_asked
+from api_lambdas.region_state import Closed, Reason
 from api_lambdas.regions import Regions
 from api_lambdas.settings import Access
 from contract import regions as contract
+from contract.confirmation import to_be_asked
 from contract.regions import NO_END, Facts, Override, State
 from tests.api_lambdas.region_world import CACHE, COMMANDS, FENCE, TABLE, TIMEOUT, A, B, World
 from tests.api_lambdas.support import declarations

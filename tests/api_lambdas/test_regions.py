@@ -9,11 +9,12 @@ import pytest
 from api_lambdas.dynamodb import StoreError
 from api_lambdas.log import Log
 from api_lambdas.region_settings import RegionSettings
-from api_lambdas.region_state import Closed, Execute, Forward, Instant, Reason, Way
+from api_lambdas.region_state import Closed, Execute, Forward, Reason, Way
 from api_lambdas.regions import Regions
 from api_lambdas.settings import Access
 from api_lambdas.sigv4 import Credentials
 from contract import regions
+from contract.confirmation import Instant
 from contract.regions import NO_END, Override, Primary, State
 from contract.values import Item, to_item
 

@@ -11,6 +11,7 @@ from local import templates
 from local.processes import REPOSITORY
 from tests.cloudformation.render import Rendered
 from worker import settings as worker_settings
+from worker.fencing import peers_of
 from worker.log import Event
 from worker.records.positions import NEEDS_SEQUENCE, Engine
 
@@ -40,12 +41,12 @@ LEFT_OUT: Final = {
     "NEARVIEW_JAVA_OPTIONS": "the default fits the memory of a task",
     "NEARVIEW_RUN_FOLDER": "the supervisor sets it",
     "NEARVIEW_COMMANDS_TABLE": "`nearview failover` reads it, and no worker; its document gives it",
-    "NEARVIEW_REGIONS_TABLE": "`nearview failover` reads it, and no worker; its document gives it",
 }
 
 # Every module that calls DynamoDB, and on which tables.
-ROWS, DOCUMENTS, PARKED, LEASES = "rows", "documents", "parked", "worker"
+ROWS, DOCUMENTS, PARKED, LEASES, REGIONS = "rows", "documents", "parked", "worker", "regions"
 CALLERS: Final = {
+    "worker/fencing.py": {REGIONS},
     "worker/horizon.py": {ROWS},
     "worker/parked.py": {PARKED, DOCUMENTS},
     "worker/parked_items.py": {PARKED},
@@ -57,6 +58,7 @@ CALLERS: Final = {
     "worker/replay/lease_rows.py": {LEASES},
     "worker/source_notes.py": {PARKED},
     "worker/store/dynamodb.py": {ROWS, DOCUMENTS},
+    "worker/store/fenced.py": {ROWS, DOCUMENTS},
     "worker/store/requests.py": {ROWS, DOCUMENTS},
     "worker/supervisor/aws.py": {ROWS, DOCUMENTS, PARKED, LEASES},
     "worker/supervisor/leases.py": {LEASES},
@@ -125,6 +127,29 @@ def test_the_worker_may_do_what_it_does_on_its_tables_and_no_more() -> None:
     assert allowed(PARKED) == called_on(PARKED)
     assert allowed(f"{DOCUMENTS}/index/idx0") == {"Query"}
     assert allowed(DOCUMENTS) == called_on(DOCUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("peers", "read"),
+    [
+        ({}, set()),
+        ({"PeerRegion1": "us-east-1"}, {"eu-west-1", "us-east-1"}),
+        ({"PeerRegion1": "us-east-1", "PeerRegion2": "ap-south-1"}, {"eu-west-1", "us-east-1", "ap-south-1"}),
+    ],
+)
+def test_a_worker_with_peers_may_ask_them_who_the_primary_is(peers: dict[str, str], read: set[str]) -> None:
+    stack = worker(**peers)
+    asked = {
+        resource.split(":")[3]
+        for statement in statements("TaskRole", stack)
+        for resource in listed(statement["Resource"])
+        if resource.endswith("table/nearview-regions")
+        and {f"dynamodb:{action}" for action in called("worker/fencing.py")} <= set(listed(statement["Action"]))
+    }
+    assert asked == read
+    settings = worker_settings.parse(environment(stack))
+    assert set(peers_of(settings.peer_regions, settings.region)) == set(peers.values())
+    assert settings.fence_seconds == dict(worker_settings.specs())["fence_seconds"].default
 
 
 def test_the_supervisor_may_do_what_it_does_on_the_lease_tables() -> None:

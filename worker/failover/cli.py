@@ -23,7 +23,7 @@ from worker.store.dynamodb import dynamodb_client
 
 NAME: Final = "failover"
 FENCE_SECONDS: Final = 40.0
-"""As the command functions' FENCE_SECONDS."""
+"""As the command functions' FENCE_SECONDS and the workers' NEARVIEW_FENCE_SECONDS."""
 
 _SHARED: Final = (
     click.option(
@@ -83,7 +83,7 @@ def failover() -> None:
     default=FENCE_SECONDS,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="For how long confirmations count: FENCE_SECONDS of the command functions.",
+    help="For how long confirmations count: the longest of FENCE_SECONDS (functions) and NEARVIEW_FENCE_SECONDS.",
 )
 @one_line_errors(NAME)
 def close(commands_table: str, fence_seconds: float, **given: Any) -> None:

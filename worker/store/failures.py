@@ -33,6 +33,8 @@ _GARBLED: Final = (ResponseParserError, LookupError, TypeError, ValueError, Attr
 
 def classify(error: Exception, call: str) -> FatalError | TransientError:
     """Our error for one that botocore raised: time-outs, resets, garbled replies, throttling and 5xx are transient."""
+    if isinstance(error, (FatalError, TransientError)):
+        return error
     if isinstance(error, ClientError):
         return classify_code(str(error.response.get("Error", {}).get("Code", "")), call)
     if isinstance(error, (BotoCoreError, *_GARBLED)):

@@ -33,6 +33,7 @@ _MERGED = "merged"
 _HELD = {
     "parking_limit": "more was parked than NEARVIEW_PARKED_LIMIT; see nearview parked list, nearview parked allow",
     "parking_store": "the parking table, or the key of its payloads, does not answer; see store_retried in its log",
+    "fenced": "fenced: the other regions do not confirm that its region is the primary; see shard_held in its log",
 }
 
 
