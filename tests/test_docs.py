@@ -22,7 +22,7 @@ from api_lambdas.settings import Access
 from api_lambdas.sigv4 import Credentials
 from contract.mapping import FieldType
 from contract.regions import State
-from worker import metrics, settings
+from worker import metrics, settings, settings_reference
 from worker.cli import main
 from worker.failover.plan import Step
 from worker.log import Event, Log
@@ -67,7 +67,7 @@ def first_cells(text: str) -> set[str]:
 
 
 def test_the_settings_reference_is_what_the_program_prints() -> None:
-    assert settings.markdown() == text_of("settings.md")
+    assert settings_reference.markdown() == text_of("settings.md")
 
 
 @_PARAMETRISED

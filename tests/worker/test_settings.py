@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from worker.errors import SettingsError
-from worker.settings import markdown, parse, reference, specs
+from worker.settings import parse, specs
+from worker.settings_reference import markdown, reference
 
 GOOD = {
     "AWS_REGION": "eu-west-1",
