@@ -21,7 +21,7 @@ from api_lambdas.consistency import TOKEN_HEADER
 from api_lambdas.declared import Command, Dispatch, Idempotency
 from api_lambdas.dynamodb import DynamoDB
 from api_lambdas.entry import handled
-from api_lambdas.execution import CLAIM_MARGIN_SECONDS, Accepted, Executions, NotExecuted, Outcome, State
+from api_lambdas.execution import CLAIM_MARGIN_SECONDS, Accepted, Executions, NotExecuted, Outcome, State, nobody_before
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
 from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
 from api_lambdas.issuing import Issuer
@@ -56,7 +56,8 @@ def _composed() -> tuple[CommandSettings, CommandApi]:
     dispatching = composed_dispatching(os.environ, settings, seconds + CLAIM_MARGIN_SECONDS)
     monolith = Monolith(settings.monolith_url) if dispatching is None else dispatching.monolith
     issuer = Issuer(settings.cursor_secret, log)
-    executions = Executions(records, monolith, settings.dispatch_timeout_seconds, log, issuer)
+    taken_over = nobody_before if dispatching is None else dispatching.taken_over_millis
+    executions = Executions(records, monolith, settings.dispatch_timeout_seconds, log, issuer, taken_over)
     return settings, CommandApi(commands, records, executions, composed_gate(settings), dispatching)
 
 

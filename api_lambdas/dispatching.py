@@ -78,6 +78,11 @@ class Dispatching:
         """Who has called, as the records of keys know them. Raises Problem."""
         return caller_of(request, caller, self._forwarders)
 
+    def taken_over_millis(self) -> int | None:
+        """Since when commands are executed here after another region executed them; None if none did before."""
+        micros = self._regions.taken_over_micros()
+        return None if micros is None else micros // 1000
+
     def answer(self, request: Request, sent: Sent, here: Callable[[], Response]) -> Response:
         """The answer to a checked command, or to a question after one; `here` gives it. Raises Problem."""
         way = self._regions.way(sent.seconds, forwarded_epoch(request))

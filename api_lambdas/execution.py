@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from api_lambdas.declared import Command, Dispatch, Idempotency
 from api_lambdas.dynamodb import StoreError
-from api_lambdas.idempotency import Asked, Claimed, Ended, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
+from api_lambdas.idempotency import (
+    RECORD_SECONDS,
+    Asked,
+    Claimed,
+    Ended,
+    IdempotencyRecords,
+    InProgress,
+    OtherRequest,
+    OutcomeUnknown,
+)
 from api_lambdas.issuing import Issuer
 from api_lambdas.log import Event, Log
 from api_lambdas.monolith import Monolith
@@ -16,6 +26,8 @@ from api_lambdas.verdict import ACCEPTED, Answer, Failure, Lookup, NoVerdict, lo
 # A holder may be slow before it dispatches; by the end of its claim it has stopped sending, whatever held it up.
 CLAIM_MARGIN_SECONDS: Final = 5.0
 MAX_LOOKUP_SECONDS: Final = 3.0
+# Between the clocks of whoever named the primary and of this function.
+CLOCKS_APART_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +49,27 @@ Outcome = Ended | InProgress | OtherRequest | Accepted
 State = Ended | InProgress | Accepted | NotExecuted | Unsettled
 
 
+def nobody_before() -> None:
+    """No other region has ever executed commands."""
+
+
 class Executions:
-    """Sends commands and asks after them. `timeout_seconds`: for commands that declare no other."""
+    """Sends commands and asks after them. `timeout_seconds`: for commands that declare no other.
+
+    `taken_over`: since when, in milliseconds, this region executes them after another one did; by then that one had
+    stopped. None if there was none.
+    """
 
     def __init__(
-        self, records: IdempotencyRecords, monolith: Monolith, timeout_seconds: float, log: Log, issuer: Issuer
+        self,
+        records: IdempotencyRecords,
+        monolith: Monolith,
+        timeout_seconds: float,
+        log: Log,
+        issuer: Issuer,
+        taken_over: Callable[[], int | None] = nobody_before,
     ) -> None:
+        self._taken_over = taken_over
         self._records = records
         self._monolith = monolith
         self._timeout_seconds = timeout_seconds
@@ -55,6 +82,7 @@ class Executions:
 
     def run(self, command: Command, dispatch: Dispatch, claimed: Claimed) -> Outcome:
         """End the command of a claimed key, or say why it has no end. Raises Problem, StoreError."""
+        claimed = replace(claimed, doubt_until=self._doubt(command, claimed.doubt_until))
         if claimed.doubt_until is not None:
             settled = self._settled(command, claimed)
             if not isinstance(settled, Claimed):
@@ -83,14 +111,15 @@ class Executions:
         held_millis = record.claimed_until - self._records.now_millis()
         if held_millis >= 0:
             return InProgress(held_millis)
-        if record.doubt_until is None:
+        doubt_until = self._doubt(command, record.doubt_until)
+        if doubt_until is None:
             return NotExecuted()
         if command.idempotency is Idempotency.NONE:
             return self._records.store_unknown(asked.key)
         if command.lookup is None:
             return Unsettled()
         try:
-            found = self._looked_up(command, asked.key, record.doubt_until)
+            found = self._looked_up(command, asked.key, doubt_until)
         except NoVerdict as none:
             self._failed(command, none)
             raise none.problem(in_doubt=True) from none
@@ -98,6 +127,20 @@ class Executions:
             return self._stored(command, asked.key, found, self._records.now_millis())
         # a monolith that knows keys needs no time to come to rest, so that "not executed" may be too early
         return Unsettled() if isinstance(found, NotExecuted) and command.idempotency is Idempotency.HEADER else found
+
+    def _doubt(self, command: Command, doubt_until: int | None) -> int | None:
+        """Until when a command may have been sent that nobody knows the end of, as its record says it and more.
+
+        What another region wrote last, before this one took over, may come late or never. So for as long as answers
+        are kept, a record that is not here, or that knows of no doubt, says nothing. Where the monolith offers
+        nothing, neither can anybody else tell, and commands go on as if all records were here.
+        """
+        since = self._taken_over()
+        if since is None or command.idempotency is Idempotency.NONE:
+            return doubt_until
+        if since and self._records.now_millis() > since + RECORD_SECONDS * 1000:
+            return doubt_until
+        return max(doubt_until or 0, since + round(CLOCKS_APART_SECONDS * 1000))
 
     def _looked_up(self, command: Command, key: str, doubt_until: int) -> Answer | Accepted | InProgress | NotExecuted:
         """What the monolith says of a key that may have been executed. Raises NoVerdict.
@@ -138,13 +181,13 @@ class Executions:
             found = self._looked_up(command, claimed.key, claimed.doubt_until or 0)
         except NoVerdict as none:
             self._failed(command, none)
-            self._release(claimed, sent=True)
+            self._release(claimed, sent=False)
             raise none.problem(in_doubt=True) from none
         if isinstance(found, Answer):
             return self._stored(command, claimed.key, found, self._records.now_millis())
         if isinstance(found, NotExecuted):
             return replace(claimed, doubt_until=None)
-        self._release(claimed, sent=True)
+        self._release(claimed, sent=False)
         return found
 
     def _without_verdict(self, command: Command, claimed: Claimed, none: NoVerdict) -> Outcome:

@@ -75,6 +75,11 @@ class Regions:
             age = _age(self._read_at, self._clock())
         return self._facts if age <= max(self._settings.cache_seconds, self._settings.stale_seconds) else None
 
+    def taken_over_micros(self) -> int | None:
+        """Since when the primary executes commands after another region did; None in the first epoch."""
+        primary = None if self._facts is None else self._facts.primary
+        return None if primary is None or primary.epoch == regions.FIRST_EPOCH else primary.since
+
     def circuit(self, pk: str) -> Circuit:
         """A breaker of this region as it was read or learned last; closed if nothing is known of it."""
         stored = self._facts.circuits.get(pk) if self._facts is not None else None

@@ -24,6 +24,8 @@ from contract.values import Item, from_item, to_item
 PRIMARY: Final = "primary"
 NO_END: Final = 0
 MICROS: Final = 1_000_000
+FIRST_EPOCH: Final = 1
+"""Of a region that has taken over from no other."""
 _NAMES: Final = re.compile(r"#[a-z_]+")
 
 
@@ -65,11 +67,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """The region that executes commands, and the address of its API."""
+    """The region that executes commands, and the address of its API; `since` it was named, 0 if that is not known."""
 
     region: str
     epoch: int
     url: str
+    since: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,8 @@ def facts(items: Iterable[Item]) -> Facts:
         kind, _, name = str(values.get("pk", "")).partition("#")
         try:
             if kind == PRIMARY:
-                primary = Primary(str(values["region"]), int(values["epoch"]), str(values["url"]))
+                since = int(values.get("updated_at", 0))
+                primary = Primary(str(values["region"]), int(values["epoch"]), str(values["url"]), since)
             elif kind == "region":
                 health[name] = _health(values)
             elif kind == "operator":

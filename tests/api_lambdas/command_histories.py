@@ -11,7 +11,7 @@ from api_lambdas.access import JWT, Access, Gate, Rule
 from api_lambdas.command import CommandApi
 from api_lambdas.declared import Command, Idempotency
 from api_lambdas.dynamodb import StoreError
-from api_lambdas.execution import Executions
+from api_lambdas.execution import CLOCKS_APART_SECONDS, Executions
 from api_lambdas.http import JSON, Kind, Problem, Request, Response
 from api_lambdas.idempotency import IdempotencyRecords
 from api_lambdas.issuing import Issuer
@@ -21,6 +21,8 @@ from tests.api_lambdas.command_world import SETTLE_SECONDS, TABLE, Died, FaultyT
 KEY: Final = "key"
 CALLERS: Final = 3
 MOST_REPEATS: Final = 400
+MOST_LOST: Final = 4
+FENCE_SECONDS: Final = 6.0
 NOT_EXECUTED: Final = "nothing was executed"
 
 
@@ -33,6 +35,8 @@ class Setting:
     slow: bool = False
     answer_within_seconds: float | None = None
     has_lookup: bool = False
+    taken_over: bool = False
+    """Another region takes over, without the last writes of the table."""
 
     @property
     def command(self) -> Command:
@@ -59,6 +63,9 @@ SETTINGS: Final = {
         Setting("header, slow", Idempotency.HEADER, slow=True, has_lookup=True),
         Setting("lookup, slow", Idempotency.LOOKUP, slow=True, has_lookup=True),
         Setting("lookup, answered within", Idempotency.LOOKUP, answer_within_seconds=0.2, has_lookup=True),
+        Setting("header, taken over", Idempotency.HEADER, taken_over=True),
+        Setting("lookup, taken over", Idempotency.LOOKUP, has_lookup=True, taken_over=True),
+        Setting("lookup, slow, taken over", Idempotency.LOOKUP, slow=True, has_lookup=True, taken_over=True),
     )
 }
 
@@ -71,6 +78,7 @@ class Told:
     not_executed: list[int] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     states: set[str] = field(default_factory=set)
+    lost: int = 0
 
 
 class History:
@@ -87,18 +95,39 @@ class History:
         client: Any = self.table
         monolith: Any = self.monolith
         records = IdempotencyRecords(client, TABLE, lambda: self.world.now)
-        executions = Executions(records, monolith, 10.0, Log("error"), Issuer(b"s" * 32, Log("error")))
+        issuer = Issuer(b"s" * 32, Log("error"))
+        self.taken_over: float | None = None
+        self.is_closed = False
+        since = lambda: None if self.taken_over is None else round(self.taken_over * 1000)  # noqa: E731
+        executions = Executions(records, monolith, 10.0, Log("error"), issuer, since)
         gate = Gate(Access(Rule(JWT), {}), lambda: _claims)
         self.api = CommandApi({"act": setting.command}, records, executions, gate)
 
     def run(self) -> list[str]:
         """What is wrong; nothing if all held."""
+        if self.setting.taken_over:
+            self.world.later(self.world.chance.choice((0.1, 1.0, 4.0, 10.0, 40.0)), self._is_fenced)
         self.world.run([self._caller] * CALLERS + [self._stranger])
         self.world.faults = 0.0
         self.world.now += 60.0
         before = len(self.told.ends)
         self.world.run([self._insistent])
         return [*self._wrong(), *([] if len(self.told.ends) > before else ["repeats come to no end"])]
+
+    def _is_fenced(self) -> None:
+        """The region takes no more commands; the other one is named when what it has sent is over."""
+        self.is_closed = True
+        self.world.later(FENCE_SECONDS, self.world.kill)
+        self.world.later(FENCE_SECONDS + (self.setting.command.timeout_seconds or 0.0), self._is_taken_over)
+
+    def _is_taken_over(self) -> None:
+        self.is_closed, self.taken_over = False, self.world.now - self.world.chance.choice((0.0, CLOCKS_APART_SECONDS))
+        lost = self.table.lose(MOST_LOST)
+        self.told.lost += bool(lost)
+        self.world.may_forget = lambda: False  # what is lost is asked about for as long as answers are kept
+        if "answer" in lost and self.setting.idempotency is Idempotency.LOOKUP:
+            # a lookup knows nothing of refusals: a repeat is decided anew
+            self.told.ends = [end for end in self.told.ends if end[0] != "refused"]
 
     def _wrong(self) -> list[str]:
         effects, told = self.monolith.effects[KEY], self.told
@@ -194,6 +223,8 @@ class History:
 
     def _asked(self, method: str, path: str, who: str) -> Response | Problem | None:
         """The answer, as far as one came."""
+        if self.is_closed or (who != "owner" and self.taken_over is not None):  # whose key it was may be lost as well
+            return None
         headers = {"authorization": f"Bearer {who}", "idempotency-key": KEY, "content-type": JSON}
         try:
             with self.world.invocation():

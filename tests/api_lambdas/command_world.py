@@ -117,6 +117,12 @@ class World:
         finally:
             actor.killed_at = None
 
+    def kill(self) -> None:
+        """All functions that run end at their next step."""
+        for actor in self._actors:
+            if actor.killed_at is not None:
+                actor.killed_at = self.now - 1.0
+
     def wake(self, actor: Actor) -> None:
         """Somebody need not wait any more."""
         actor.wake_at = min(actor.wake_at, self.now)
@@ -168,6 +174,7 @@ class FaultyTable:
         self._tables = Tables()
         self._tables.tables[TABLE] = Table(TABLE)
         self.unstored = 0
+        self._versions: list[dict[str, Any]] = [{}]
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """As `DynamoDB.call`."""
@@ -192,12 +199,25 @@ class FaultyTable:
         stored = self._tables.tables[TABLE].get((key, "#"))
         return {} if stored is None else stored[0]
 
+    def lose(self, most: int) -> dict[str, Any]:
+        """This is another region's replica from now on, which the last writes never reached; returns what is lost."""
+        kept = self._versions[: max(1, len(self._versions) - self._world.chance.randrange(most + 1))]
+        lost, table = self._versions[-1], self._tables.tables[TABLE]
+        if kept[-1]:
+            table.put(kept[-1])
+        elif lost:
+            table.remove((lost["pk"]["S"], "#"))
+        self._versions = kept
+        return lost if lost != kept[-1] else {}
+
     def _apply(self, operation: str, request: dict[str, Any]) -> dict[str, Any] | ConditionFailed:
         whole = {
             name: {**value, "sk": {"S": "#"}} if name in ("Key", "Item") else value for name, value in request.items()
         }
         status, reply = self._tables.call(operation, json.loads(json.dumps(whole)))
         if status == 200:
+            if operation in ("PutItem", "UpdateItem"):
+                self._versions.append(json.loads(json.dumps(self.item((whole.get("Key") or whole["Item"])["pk"]["S"]))))
             return reply
         assert reply["__type"].endswith("ConditionalCheckFailedException"), reply
         return ConditionFailed(reply.get("Item"))
@@ -220,8 +240,10 @@ class ModelMonolith:
         self._slow = slow
         self.effects: dict[str, list[Effect]] = defaultdict(list)
         self.sent: dict[str, int] = defaultdict(int)
+        self.asked: dict[str, int] = defaultdict(int)
         self._answers: dict[str, Reply] = {}
         self._accepted = set[str]()
+        self.refuses = 0.15
 
     def send(self, dispatch: Dispatch, key: str, timeout_seconds: float) -> Reply:
         """As `Monolith.send`; the first byte goes at once."""
@@ -230,8 +252,7 @@ class ModelMonolith:
             raise NoVerdict(Failure.NOT_REACHED)
         if world.fault(0.2):
             return Reply(429, PROBLEM_JSON, "1", b"{}")
-        if not asking:
-            self.sent[key] += 1
+        (self.asked if asking else self.sent)[key] += 1
         return self._exchange(key, timeout_seconds, world.next_number(), asking=asking)
 
     def _exchange(self, key: str, timeout_seconds: float, request: int, *, asking: bool) -> Reply:
@@ -281,7 +302,7 @@ class ModelMonolith:
         return self._finish(key, request)
 
     def _finish(self, key: str, request: int) -> Reply:
-        if self._world.chance.random() < 0.15 and not self._slow:
+        if self._world.chance.random() < self.refuses and not self._slow:
             refusal = Reply(409, PROBLEM_JSON, None, b'{"title":"no"}')
             if self._kind is Idempotency.HEADER:  # it remembers refusals as well
                 self._answers[key] = refusal

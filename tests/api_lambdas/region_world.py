@@ -30,6 +30,7 @@ from tests.api_lambdas.support import event
 A, B = "eu-west-1", "us-east-1"
 TABLE, COMMANDS = "regions", "commands"
 TIMEOUT, CACHE, FENCE = 5.0, 10.0, 32.0
+SETTLE: Final = 20.0
 MAX_DEPTH = 3
 START: Final = 1_800_000_000.0
 
@@ -99,10 +100,15 @@ class Attempt:
 
 @dataclass
 class World:
-    """`compose` makes a region's function anew; `check` is whether broken promises are to be seen at once."""
+    """`compose` makes a region's function anew.
+
+    `looked_up`: the monolith does not recognise keys and may be asked for them; what was sent may come late, and when a
+    region takes over, records of keys may be lost on their way to it.
+    """
 
     draw: random.Random
     compose: Callable[[str], Any]
+    looked_up: bool = False
     now: float = START
     replicas: dict[str, Replica] = field(default_factory=lambda: {A: Replica(), B: Replica()})
     cut: bool = False
@@ -111,6 +117,8 @@ class World:
     attempts: list[Attempt] = field(default_factory=list)
     functions: dict[str, Any] = field(default_factory=dict)
     executed: dict[str, int] = field(default_factory=dict)
+    executed_at: dict[str, float] = field(default_factory=dict)
+    late: list[tuple[float, str]] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     may_execute: str | None = A
@@ -179,9 +187,11 @@ class World:
             raise StoreError(operation, "TimeoutError", retryable=True)
         return reply
 
-    def monolith(self, region: str, key: str, timeout: float) -> MonolithReply:
-        """It recognises keys. What arrives, arrives within the time-out; replies get lost."""
+    def monolith(self, region: str, key: str, timeout: float, *, asking: bool) -> MonolithReply:
+        """It recognises keys, or is asked for them. What arrives, arrives within the time-out; replies get lost."""
         lot = self.draw.random() if not self.calm else 1.0
+        if asking:
+            return self._asked(key, lot)
         if lot < 0.05:
             raise NoVerdict(Failure.NOT_REACHED)
         late = self.draw.random() < 0.3
@@ -191,10 +201,37 @@ class World:
         if self.now > began + timeout:  # the connection was cut before anything came through
             raise NoVerdict(Failure.TIMED_OUT)
         self._arrived(region, key)
+        if self.looked_up and lot < 0.15:
+            self.late.append((self.now + self.draw.uniform(0.0, SETTLE), key))
+        else:
+            self._takes_effect(key)
         if lot < 0.25:
             raise NoVerdict(Failure.NO_REPLY if lot < 0.15 else Failure.TIMED_OUT)
+        return self._executed(key)
+
+    def _asked(self, key: str, lot: float) -> MonolithReply:
+        self.counts["asked"] += 1
+        self.passes(0.5)
+        if lot < 0.1:
+            raise NoVerdict(Failure.NOT_REACHED if lot < 0.05 else Failure.NO_REPLY)
+        self._late_effects()
+        return self._executed(key) if key in self.executed else MonolithReply(404, "application/json", None, b"{}")
+
+    def _executed(self, key: str) -> MonolithReply:
         body = json.dumps({"order_id": self.executed[key]}).encode()
         return MonolithReply(201, "application/json", None, body)
+
+    def _late_effects(self) -> None:
+        due = [one for one in self.late if one[0] <= self.now]
+        self.late = [one for one in self.late if one[0] > self.now]
+        for _, key in due:
+            self._takes_effect(key)
+
+    def _takes_effect(self, key: str) -> None:
+        if self.looked_up and key in self.executed:
+            raise Broken("a command was executed twice")
+        self.executed.setdefault(key, len(self.executed) + 1)
+        self.executed_at.setdefault(key, self.now)
 
     def _arrived(self, region: str, key: str) -> None:
         attempt = self.attempts[-1]
@@ -206,7 +243,6 @@ class World:
             raise Broken(f"a command of epoch {attempt.epoch} was executed in epoch {self.epoch}")
         if attempt.arrivals > 1:
             raise Broken("a command was sent to the monolith twice for one request")
-        self.executed.setdefault(key, len(self.executed) + 1)
 
     def deliver(self, forwarder: Forwarder, primary: Primary, request: Request, sent: Sent) -> Reply:
         """A command on its way to the other region."""
@@ -278,7 +314,8 @@ class World:
 
     def command(self, region: str, key: str) -> str | None:
         """A client's request, and what it may believe."""
-        attempt = Attempt(key)
+        self._late_effects()
+        attempt, began = Attempt(key), self.now
         self.attempts.append(attempt)
         try:
             headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
@@ -298,6 +335,8 @@ class World:
         self.counts[told.get("reason", told["type"].rpartition(":")[2])] += 1
         if attempt.arrivals and any(text in told["detail"] for text in ("nothing was executed", "executed nothing")):
             raise Broken("a caller is told that nothing was executed, and it was")
+        if "nothing was executed" in told["detail"] and self.executed_at.get(key, began) < began:
+            raise Broken("a caller is told that nothing was executed, and it was, by an earlier request")
         return None
 
     def replicate(self, most: int) -> None:
@@ -341,13 +380,23 @@ class World:
         self.may_execute = None
         yield
         self.may_execute, self.epoch = new, epoch
-        request = regions.primary_write(TABLE, Primary(new, epoch, f"https://{new}"), now=1)
+        if self.looked_up and self.draw.random() < 0.5:
+            self._lose(old)
+        moment = round(self.now * MICROS)
+        request = regions.primary_write(TABLE, Primary(new, epoch, f"https://{new}"), now=moment)
         self.replicas[new].call("UpdateItem", request, self.now)
         self.counts["promoted"] += 1
         yield
         while self.cut:
             yield
         self._override(new, old, Override(State.ACTIVE, epoch, NO_END, "", ""))
+
+    def _lose(self, old: str) -> None:
+        """What an old primary wrote of keys, and what is still on its way, never comes to the other region."""
+        replica = self.replicas[old]
+        kept = [one for one in replica.outgoing if one[0][0] != COMMANDS]
+        self.counts["lost"] += len(replica.outgoing) - len(kept)
+        replica.outgoing = kept
 
     def _override(self, where: str, region: str, override: Override) -> None:
         self.now += 0.001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import pytest
 
 from api_lambdas import execution, verdict
 from api_lambdas.declared import Idempotency
-from api_lambdas.execution import Executions, NotExecuted
+from api_lambdas.execution import Executions, NotExecuted, nobody_before
 from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress
 from api_lambdas.verdict import Answer, Failure, Lookup, NoVerdict
 from tests.api_lambdas.command_histories import KEY, SETTINGS, History
@@ -22,12 +23,14 @@ SEEDS_OF_A_VARIANT: Final = 1500
 @pytest.mark.parametrize("name", SETTINGS)
 def test_each_key_has_one_effect_and_one_answer(name: str) -> None:
     """None has at most one effect, is sent at most once, and is never said not to have been executed if it was."""
-    told = set[str]()
+    told, lost = set[str](), 0
     for seed in range(HISTORIES):
         history = History(SETTINGS[name], seed)
         assert history.run() == [], f"{name}, seed {seed}"
         told |= history.told.states
+        lost += history.told.lost
     assert told >= {"201", "in-progress", "finished", *MET[name]}
+    assert (lost > HISTORIES // 4) is SETTINGS[name].taken_over
 
 
 MET: Final = {
@@ -37,6 +40,9 @@ MET: Final = {
     "header, slow": {"202", "unsettled"},
     "lookup, slow": {"202", "not-executed"},
     "lookup, answered within": {"202", "not-executed"},
+    "header, taken over": {"unsettled", "409"},
+    "lookup, taken over": {"not-executed", "409"},
+    "lookup, slow, taken over": {"202", "not-executed"},
 }
 """What has to come up among the histories, else they show nothing."""
 
@@ -196,6 +202,40 @@ def _first_answer_is_not_kept(patch: Any) -> None:
     patch(IdempotencyRecords, "store", store)
 
 
+def _nothing_is_lost(patch: Any) -> None:
+    patch(Executions, "_doubt", lambda _, command, doubt_until: doubt_until)
+
+
+def _only_keys_without_a_record_may_be_lost(patch: Any) -> None:
+    right = Executions.run
+
+    def run(self: Executions, command: Any, dispatch: Any, claimed: Claimed) -> Any:
+        return right(self if claimed.begun else _never_taken_over(self), command, dispatch, claimed)
+
+    patch(Executions, "run", run)
+
+
+def _what_is_lost_has_come_to_rest(patch: Any) -> None:
+    right = Executions._doubt
+
+    def doubt(self: Executions, command: Any, doubt_until: int | None) -> int | None:
+        found = right(self, command, doubt_until)
+        return found if found == doubt_until else doubt_until or 0
+
+    patch(Executions, "_doubt", doubt)
+
+
+def _a_status_takes_nothing_for_lost(patch: Any) -> None:
+    right = Executions.state
+    patch(Executions, "state", lambda self, command, asked: right(_never_taken_over(self), command, asked))
+
+
+def _never_taken_over(executions: Executions) -> Executions:
+    one = copy(executions)
+    one._taken_over = nobody_before
+    return one
+
+
 VARIANTS: Final = {
     "dispatch not noted before it": ("none", _dispatch_not_noted, 43),
     "lookup not asked": ("lookup", _lookup_not_asked, 3),
@@ -214,6 +254,10 @@ VARIANTS: Final = {
     "a failed lookup means not executed": ("lookup", _failed_lookup_is_not_executed, 5),
     "being executed means not executed": ("lookup, slow", _being_executed_is_not_executed, 0),
     "accepted is an answer": ("lookup, slow", _accepted_is_an_answer, 0),
+    "no record is lost": ("lookup, taken over", _nothing_is_lost, 6),
+    "only whole records are lost": ("lookup, taken over", _only_keys_without_a_record_may_be_lost, 122),
+    "what is lost has come to rest": ("lookup, taken over", _what_is_lost_has_come_to_rest, 231),
+    "a status takes nothing for lost": ("header, taken over", _a_status_takes_nothing_for_lost, 117),
 }
 
 
