@@ -6,7 +6,6 @@ import base64
 import gzip
 import itertools
 import json
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -251,49 +250,6 @@ def test_a_cursor_belongs_to_its_range(get: Get, tables: Tables, fresh: Fresh) -
         answer = get(f"/orders?status={status}{rest}&cursor={cursor}")
         assert kind_of(answer)[0] == 400
     assert len(items(get(f"/orders?status={status}&from=0&limit=5&fields=total&cursor={cursor}"))) == 2
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_pages_are_complete_and_without_repeats_while_others_change(
-    get: Get, tables: Tables, fresh: Fresh, seed: int
-) -> None:
-    """Between two pages documents come, go, are deleted and move; those whose index key stays are seen once each."""
-    choose = random.Random(seed)
-    status = fresh("s")
-
-    def put(name: str, total: int, **system: Any) -> None:
-        body = {
-            "order_id": name,
-            "status": status,
-            "total": total,
-            "placed_at": "2026-01-01T00:00:00Z",
-            "note": choose.random() < 0.5,
-        }
-        tables.put_document(ORDER, (status + name,), {} if system.get("_deleted") else body, **system)
-
-    staying = {f"stays{n}": choose.randrange(20) for n in range(14)}
-    others = {f"other{n}": choose.randrange(20) for n in range(8)}
-    for name, total in {**staying, **others}.items():
-        put(name, total)
-    descending = choose.random() < 0.5
-    low, high = sorted((choose.randrange(20), choose.randrange(20)))
-    seen: list[str] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        rest = f"&cursor={cursor}" if cursor else ""
-        url = f"/orders?status={status}&limit={choose.randrange(1, 5)}&order={'desc' if descending else 'asc'}"
-        answer = get(f"{url}&from={low}&to={high}{rest}")
-        seen += [item["order_id"] for item in items(answer)]
-        cursor = json.loads(answer["body"])["next"]
-        for _ in range(choose.randrange(4)):
-            name = choose.choice([*others, f"new{choose.randrange(10**6)}"])
-            gone = {"_deleted": True} if choose.random() < 0.5 else {}
-            put(name, choose.randrange(20), **gone)
-        name = choose.choice(list(staying))  # its other attributes change, its place does not
-        put(name, staying[name], _rev=choose.randrange(2, 99))
-
-    stayed = [name for name in seen if name in staying]
-    assert sorted(stayed) == sorted(name for name, total in staying.items() if low <= total <= high)
 
 
 # headers and limits
