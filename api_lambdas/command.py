@@ -12,28 +12,43 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
-from api_lambdas import declared
-from api_lambdas.access import Gate
-from api_lambdas.bodies import checked_body
-from api_lambdas.composed import composed_gate
-from api_lambdas.composed_regions import composed_dispatching
-from api_lambdas.consistency import TOKEN_HEADER
-from api_lambdas.declared import Command, Dispatch, Idempotency
-from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import handled
-from api_lambdas.execution import CLAIM_MARGIN_SECONDS, Accepted, Executions, NotExecuted, Outcome, State, nobody_before
-from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress, OtherRequest, OutcomeUnknown
-from api_lambdas.issuing import Issuer
-from api_lambdas.json_text import dumps
-from api_lambdas.log import Log
-from api_lambdas.monolith import Monolith
-from api_lambdas.sent import Sent
-from api_lambdas.settings import CommandSettings, command_settings
-from api_lambdas.verdict import ACCEPTED, Answer
+from api_lambdas.access.composed import composed_gate
+from api_lambdas.access.rules import Gate
+from api_lambdas.commands import declared
+from api_lambdas.commands.composed import composed_dispatching
+from api_lambdas.commands.declared import Command, Dispatch, Idempotency
+from api_lambdas.commands.execution import (
+    CLAIM_MARGIN_SECONDS,
+    Accepted,
+    Executions,
+    NotExecuted,
+    Outcome,
+    State,
+    nobody_before,
+)
+from api_lambdas.commands.idempotency import (
+    Asked,
+    Claimed,
+    IdempotencyRecords,
+    InProgress,
+    OtherRequest,
+    OutcomeUnknown,
+)
+from api_lambdas.commands.issuing import Issuer
+from api_lambdas.commands.monolith import Monolith
+from api_lambdas.commands.settings import CommandSettings, command_settings
+from api_lambdas.commands.verdict import ACCEPTED, Answer
+from api_lambdas.queries.consistency import TOKEN_HEADER
+from api_lambdas.regions.sent import Sent
+from api_lambdas.shared.bodies import checked_body
+from api_lambdas.shared.dynamodb import DynamoDB
+from api_lambdas.shared.entry import handled
+from api_lambdas.shared.http import JSON, Kind, Problem, Request, Response
+from api_lambdas.shared.json_text import dumps
+from api_lambdas.shared.log import Log
 
 if TYPE_CHECKING:
-    from api_lambdas.dispatching import Dispatching
+    from api_lambdas.commands.dispatching import Dispatching
 
 MAX_WAIT_SECONDS: Final = 5  # a caller that waits is told to look again at least so often
 _PREFIX: Final = "/commands/"

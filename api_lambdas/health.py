@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import handled
-from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.settings import Access, Reader, SettingsError, access_of, level_of_log
+from api_lambdas.shared.dynamodb import DynamoDB
+from api_lambdas.shared.entry import handled
+from api_lambdas.shared.http import JSON, Kind, Problem, Request, Response
+from api_lambdas.shared.settings import Access, Reader, SettingsError, access_of, level_of_log
 
 NOTHING: Final = {"pk": {"S": "~health"}, "sk": {"S": "#"}}
 """An item that nobody writes: that it is not there is as good an answer as any."""

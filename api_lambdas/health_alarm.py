@@ -13,11 +13,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from api_lambdas.alarms import Said, Unusable, messages, said
-from api_lambdas.dynamodb import ConditionFailed, DynamoDB, StoreError
-from api_lambdas.log import Event, Log, write_settings_problems
-from api_lambdas.region_settings import AlarmSettings, alarm_settings
-from api_lambdas.settings import SettingsError
+from api_lambdas.regions.alarms import Said, Unusable, messages, said
+from api_lambdas.regions.settings import AlarmSettings, alarm_settings
+from api_lambdas.shared.dynamodb import ConditionFailed, DynamoDB, StoreError
+from api_lambdas.shared.log import Event, Log, write_settings_problems
+from api_lambdas.shared.settings import SettingsError
 from contract.regions import MICROS, health_write
 
 

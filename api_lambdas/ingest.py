@@ -8,20 +8,20 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote
 
-from api_lambdas import declared_events
-from api_lambdas.access import Gate
-from api_lambdas.bodies import checked_body
-from api_lambdas.composed import composed_gate
-from api_lambdas.declared_events import DeclaredEvent
-from api_lambdas.dynamodb import DynamoDB, StoreError
-from api_lambdas.entry import handled
-from api_lambdas.event_bus import OPERATION, THROTTLED, BusError, EventBus
-from api_lambdas.event_content import MAX_DETAIL_BYTES, SOURCE, Content, content, detail, event_id
-from api_lambdas.event_records import EventRecords
-from api_lambdas.event_settings import IngestSettings, ingest_settings
-from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.json_text import dumps
-from api_lambdas.log import Event, Log
+from api_lambdas.access.composed import composed_gate
+from api_lambdas.access.rules import Gate
+from api_lambdas.events import declared
+from api_lambdas.events.bus import OPERATION, THROTTLED, BusError, EventBus
+from api_lambdas.events.content import MAX_DETAIL_BYTES, SOURCE, Content, content, detail, event_id
+from api_lambdas.events.declared import DeclaredEvent
+from api_lambdas.events.records import EventRecords
+from api_lambdas.events.settings import IngestSettings, ingest_settings
+from api_lambdas.shared.bodies import checked_body
+from api_lambdas.shared.dynamodb import DynamoDB, StoreError
+from api_lambdas.shared.entry import handled
+from api_lambdas.shared.http import JSON, Kind, Problem, Request, Response
+from api_lambdas.shared.json_text import dumps
+from api_lambdas.shared.log import Event, Log
 
 _PREFIX: Final = "/events/"
 
@@ -34,7 +34,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 @cache
 def _composed() -> tuple[IngestSettings, IngestApi]:
     settings = ingest_settings(os.environ)
-    events = declared_events.from_json(settings.events_file.read_text("utf-8"))
+    events = declared.from_json(settings.events_file.read_text("utf-8"))
     records = EventRecords(DynamoDB(settings.access), settings.events_table, settings.region)
     bus = EventBus(settings.bus_access, settings.bus)
     return settings, IngestApi(events, records, bus, Log(settings.log_level), composed_gate(settings))

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from api_lambdas.dynamodb import DynamoDB, StoreError
-from api_lambdas.event_content import SOURCE, Content, NotAnEvent, Outcome, from_detail
-from api_lambdas.event_records import EventRecords
-from api_lambdas.event_settings import StoringSettings, storing_settings
-from api_lambdas.log import Event, Log, write_settings_problems
-from api_lambdas.settings import SettingsError
+from api_lambdas.events.content import SOURCE, Content, NotAnEvent, Outcome, from_detail
+from api_lambdas.events.records import EventRecords
+from api_lambdas.events.settings import StoringSettings, storing_settings
+from api_lambdas.shared.dynamodb import DynamoDB, StoreError
+from api_lambdas.shared.log import Event, Log, write_settings_problems
+from api_lambdas.shared.settings import SettingsError
 
 _FAILURES: Final = (NotAnEvent, StoreError)
 

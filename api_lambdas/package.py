@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import contract
-from api_lambdas import access, declared, declared_events, openapi
-from api_lambdas.access_file import read_access
-from api_lambdas.commands_file import read_commands
-from api_lambdas.events_file import read_events
+from api_lambdas.access import rules
+from api_lambdas.commands import declared
+from api_lambdas.events import declared as declared_events
+from api_lambdas.packing import openapi
+from api_lambdas.packing.access_file import read_access
+from api_lambdas.packing.commands_file import read_commands
+from api_lambdas.packing.events_file import read_events
 from contract.mapping import Mapping as CompiledMapping
 
 FOLDER: Final = Path(__file__).parent
@@ -30,16 +33,12 @@ ACCESS_FILE: Final = FOLDER / "access.yaml"
 EVENTS_FILE: Final = FOLDER / "events.yaml"
 DOCS_PAGE: Final = "openapi.html"
 VENDORED: Final = "fastjsonschema"
-# They read YAML, describe the API and write zip files; the functions do nothing of that.
-NOT_PACKED: Final = frozenset(
-    {
-        *("package.py", "commands_file.py", "access_file.py", "events_file.py", "yaml_file.py", "__main__.py"),
-        *("openapi.py", "openapi_parts.py", "openapi_commands.py", "openapi_events.py", "openapi_documents.py"),
-        *(
-            "mapping.py",
-            "frozen.py",
-        ),  # of the contract: what describes how documents are made, and values of the worker's
-    }
+NOT_PACKED: Final = (
+    # they read YAML, describe the API and write zip files; the functions do nothing of that
+    *("api_lambdas/package.py", "api_lambdas/packing/"),
+    # what describes how documents are made, and values of the worker's
+    *("contract/mapping.py", "contract/frozen.py"),
+    "fastjsonschema/__main__.py",
 )
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -97,15 +96,15 @@ def compiled(
     if problems or problems_of_events:
         raise PackageError(*problems, *problems_of_events)
     text = ACCESS_FILE.read_text("utf-8") if access_yaml is None else access_yaml
-    rules, problems = read_access(text, access_name, openapi.routes(mapping, commands, events))
-    if rules is None:
+    access, problems = read_access(text, access_name, openapi.routes(mapping, commands, events))
+    if access is None:
         raise PackageError(*problems)
-    described = openapi.document(mapping, commands, rules, examples, events)
+    described = openapi.document(mapping, commands, access, examples, events)
     return {
         "mapping.json": mapping.to_json(),
         "commands.json": declared.to_json(commands),
         "events.json": declared_events.to_json(events),
-        "access.json": access.to_json(rules),
+        "access.json": rules.to_json(access),
         "openapi.json": json.dumps(described, ensure_ascii=False, separators=(",", ":")),
     }
 
@@ -116,9 +115,10 @@ def _code() -> Iterator[tuple[str, bytes]]:
         raise PackageError(f"{VENDORED} is not installed: install requirements/dev.lock")
     yield f"{FOLDER.name}/{DOCS_PAGE}", (FOLDER / DOCS_PAGE).read_bytes()
     for folder in (FOLDER, Path(str(contract.__file__)).parent, Path(vendored.origin).parent):
-        for path in folder.glob("*.py"):
-            if path.name not in NOT_PACKED:
-                yield f"{folder.name}/{path.name}", path.read_bytes()
+        for path in folder.rglob("*.py"):
+            name = path.relative_to(folder.parent).as_posix()
+            if not name.startswith(NOT_PACKED):
+                yield name, path.read_bytes()
     for file in metadata.files(VENDORED) or ():
         if "licenses" in file.parts or file.name == "LICENSE":  # its licence wants to travel with it
             yield f"{VENDORED}/{file.name}", file.read_binary()

@@ -10,21 +10,22 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
-from api_lambdas import catalog, cursors
-from api_lambdas.access import Gate
-from api_lambdas.awaiting import Awaited, Awaiting
-from api_lambdas.catalog import Collection
-from api_lambdas.composed import composed_gate
-from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import handled
-from api_lambdas.freshness import Freshness
-from api_lambdas.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts, parameter_key_parts
-from api_lambdas.json_text import dumps
-from api_lambdas.lists import MAX_KEYS, list_query
-from api_lambdas.pages import Pages
-from api_lambdas.repository import Document, Page, Position, Repository
-from api_lambdas.selection import Selection, selection
-from api_lambdas.settings import CODE_FOLDER, QuerySettings, query_settings
+from api_lambdas.access.composed import composed_gate
+from api_lambdas.access.rules import Gate
+from api_lambdas.queries import catalog, cursors
+from api_lambdas.queries.awaiting import Awaited, Awaiting
+from api_lambdas.queries.catalog import Collection
+from api_lambdas.queries.freshness import Freshness
+from api_lambdas.queries.lists import MAX_KEYS, list_query
+from api_lambdas.queries.pages import Pages
+from api_lambdas.queries.repository import Document, Page, Position, Repository
+from api_lambdas.queries.selection import Selection, selection
+from api_lambdas.queries.settings import QuerySettings, query_settings
+from api_lambdas.shared.dynamodb import DynamoDB
+from api_lambdas.shared.entry import handled
+from api_lambdas.shared.http import JSON, Kind, Problem, Request, Response, etag_matches, key_parts, parameter_key_parts
+from api_lambdas.shared.json_text import dumps
+from api_lambdas.shared.settings import CODE_FOLDER
 from contract.keys import key_text
 
 

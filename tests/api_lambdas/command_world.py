@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from api_lambdas.declared import Dispatch, Idempotency
-from api_lambdas.dynamodb import ConditionFailed, StoreError
-from api_lambdas.http import JSON, PROBLEM_JSON
-from api_lambdas.verdict import Failure, NoVerdict, Reply
+from api_lambdas.commands.declared import Dispatch, Idempotency
+from api_lambdas.commands.verdict import Failure, NoVerdict, Reply
+from api_lambdas.shared.dynamodb import ConditionFailed, StoreError
+from api_lambdas.shared.http import JSON, PROBLEM_JSON
 from bench.tables import Table, Tables
 
 TABLE: Final = "commands"

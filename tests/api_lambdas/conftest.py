@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,14 @@ def tables(_created: Tables) -> Iterator[Tables]:
 def fresh() -> Callable[[str], str]:
     """Values no other test uses."""
     return lambda prefix: f"{prefix}-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def existing(tmp_path: Path) -> str:
+    """The path of a file, for settings that name one."""
+    path = tmp_path / "file.json"
+    path.write_text("[]")
+    return str(path)
 
 
 @pytest.fixture

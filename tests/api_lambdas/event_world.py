@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from api_lambdas.access import PUBLIC, Access, Gate, Rule
-from api_lambdas.declared_events import DeclaredEvent
-from api_lambdas.dynamodb import ConditionFailed, DynamoDB, StoreError
-from api_lambdas.event_bus import EventBus
-from api_lambdas.event_records import EventRecords
-from api_lambdas.http import Problem, Request
+from api_lambdas.access.rules import PUBLIC, Access, Gate, Rule
+from api_lambdas.events.bus import EventBus
+from api_lambdas.events.declared import DeclaredEvent
+from api_lambdas.events.records import EventRecords
 from api_lambdas.ingest import IngestApi
 from api_lambdas.ingest_event import NotStored, Storing
-from api_lambdas.log import Log
-from api_lambdas.settings import Access as ServiceAccess
-from api_lambdas.sigv4 import Credentials
+from api_lambdas.shared.dynamodb import ConditionFailed, DynamoDB, StoreError
+from api_lambdas.shared.http import Problem, Request
+from api_lambdas.shared.log import Log
+from api_lambdas.shared.settings import Access as ServiceAccess
+from api_lambdas.shared.sigv4 import Credentials
 from contract.values import from_item
 
 REGIONS: Final = ("eu-west-1", "us-east-1")

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from api_lambdas.dynamodb import ConditionFailed, StoreError
-from api_lambdas.entry import respond
-from api_lambdas.forward import EPOCH_HEADER, Forwarder, Lost, NoReply, Reply
-from api_lambdas.http import Request
-from api_lambdas.log import Log
-from api_lambdas.sent import Sent
-from api_lambdas.verdict import Failure, NoVerdict
-from api_lambdas.verdict import Reply as MonolithReply
+from api_lambdas.commands.verdict import Failure, NoVerdict
+from api_lambdas.commands.verdict import Reply as MonolithReply
+from api_lambdas.regions.forward import EPOCH_HEADER, Forwarder, Lost, NoReply, Reply
+from api_lambdas.regions.sent import Sent
+from api_lambdas.shared.dynamodb import ConditionFailed, StoreError
+from api_lambdas.shared.entry import respond
+from api_lambdas.shared.http import Request
+from api_lambdas.shared.log import Log
 from bench.expressions import condition
 from contract import regions
 from contract.regions import MICROS, NO_END, Override, Primary, State

@@ -14,11 +14,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from api_lambdas import query
-from api_lambdas.aws_service import AwsService
-from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.event_bus import EventBus
+from api_lambdas.events.bus import EventBus
 from api_lambdas.package import COMMANDS_FILE, compiled
-from api_lambdas.settings import Access
+from api_lambdas.shared.aws_service import AwsService
+from api_lambdas.shared.dynamodb import DynamoDB
+from api_lambdas.shared.settings import Access
 from contract.keys import document_pk, key_text
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from contract.values import to_item

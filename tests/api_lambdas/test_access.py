@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from api_lambdas import command, query
-from api_lambdas.access import Access, Claims, Gate, Rule, from_json, scopes_of, to_json
-from api_lambdas.http import Request
+from api_lambdas.access.rules import Access, Claims, Gate, Rule, from_json, scopes_of, to_json
+from api_lambdas.shared.http import Request
 from local.ministack import MiniStack
 from tests.api_lambdas.issuer import AUDIENCE, ISSUER, Issuer, ec_key, issuer, jwk, rsa_key, token
 from tests.api_lambdas.monolith_double import MonolithDouble
@@ -178,7 +178,7 @@ def test_keys_are_rotated(call: Call, published: Issuer, tables: Tables, monkeyp
     """A token of the new key is taken as soon as it comes; one of the old key no longer."""
     old, new = good(), token(rsa_key(3), "k3", now=time.time())
     moments = iter(range(1000, 10**6, 40))  # each look at the clock is 40 seconds later
-    monkeypatch.setattr("api_lambdas.composed.time.monotonic", lambda: next(moments))
+    monkeypatch.setattr("api_lambdas.access.composed.time.monotonic", lambda: next(moments))
     assert call("/orders/none", old)["statusCode"] == 404
     published.publish(jwk(rsa_key(3), "k3"))
 

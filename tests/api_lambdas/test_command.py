@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from api_lambdas import command
-from api_lambdas.consistency import opened
-from api_lambdas.dynamodb import StoreError
-from api_lambdas.http import Request
-from api_lambdas.idempotency import RECORD_SECONDS, Asked
+from api_lambdas.commands.idempotency import RECORD_SECONDS, Asked
+from api_lambdas.queries.consistency import opened
+from api_lambdas.shared.dynamodb import StoreError
+from api_lambdas.shared.http import Request
 from local.ministack import MiniStack
 from local.processes import free_port
 from tests.api_lambdas.monolith_double import (

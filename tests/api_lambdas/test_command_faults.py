@@ -15,20 +15,20 @@ import psycopg2
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from api_lambdas import execution
-from api_lambdas.access import PUBLIC, Access, Gate, Rule
+from api_lambdas.access.rules import PUBLIC, Access, Gate, Rule
 from api_lambdas.command import CommandApi
-from api_lambdas.commands_file import read_commands
-from api_lambdas.declared import Command, Dispatch
-from api_lambdas.execution import Executions
-from api_lambdas.http import JSON, Kind, Problem, Request
-from api_lambdas.idempotency import IdempotencyRecords
-from api_lambdas.issuing import Issuer
-from api_lambdas.log import Log
-from api_lambdas.monolith import Monolith
-from api_lambdas.settings import Access as Store
-from api_lambdas.sigv4 import Credentials
-from api_lambdas.verdict import NoVerdict, verdict
+from api_lambdas.commands import execution
+from api_lambdas.commands.declared import Command, Dispatch
+from api_lambdas.commands.execution import Executions
+from api_lambdas.commands.idempotency import IdempotencyRecords
+from api_lambdas.commands.issuing import Issuer
+from api_lambdas.commands.monolith import Monolith
+from api_lambdas.commands.verdict import NoVerdict, verdict
+from api_lambdas.packing.commands_file import read_commands
+from api_lambdas.shared.http import JSON, Kind, Problem, Request
+from api_lambdas.shared.log import Log
+from api_lambdas.shared.settings import Access as Store
+from api_lambdas.shared.sigv4 import Credentials
 from local.ministack import MiniStack
 from local.monolith.execution import Behaviour, Executor, Offer
 from local.monolith.seed import create_schema, insert_seed

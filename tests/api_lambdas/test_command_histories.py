@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 
-from api_lambdas import execution, verdict
-from api_lambdas.declared import Idempotency
-from api_lambdas.execution import Executions, NotExecuted, nobody_before
-from api_lambdas.idempotency import Asked, Claimed, IdempotencyRecords, InProgress
-from api_lambdas.verdict import Answer, Failure, Lookup, NoVerdict
+from api_lambdas.commands import execution, verdict
+from api_lambdas.commands.declared import Idempotency
+from api_lambdas.commands.execution import Executions, NotExecuted, nobody_before
+from api_lambdas.commands.idempotency import Asked, Claimed, IdempotencyRecords, InProgress
+from api_lambdas.commands.verdict import Answer, Failure, Lookup, NoVerdict
 from tests.api_lambdas.command_histories import KEY, SETTINGS, History
 
 HISTORIES: Final = 80

@@ -12,10 +12,11 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
-from api_lambdas import command, declared
-from api_lambdas.access import Access, Gate, Rule
-from api_lambdas.commands_file import read_commands
-from api_lambdas.http import Problem, Request
+from api_lambdas import command
+from api_lambdas.access.rules import Access, Gate, Rule
+from api_lambdas.commands import declared
+from api_lambdas.packing.commands_file import read_commands
+from api_lambdas.shared.http import Problem, Request
 from local.ministack import MiniStack
 from tests.api_lambdas.monolith_double import MonolithDouble, lose_reply, reply
 from tests.api_lambdas.support import Tables, declarations, event

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api_lambdas.execution import CLOCKS_APART_SECONDS
-from api_lambdas.http import Kind, Problem, Response
-from api_lambdas.idempotency import RECORD_SECONDS
+from api_lambdas.commands.execution import CLOCKS_APART_SECONDS
+from api_lambdas.commands.idempotency import RECORD_SECONDS
+from api_lambdas.shared.http import Kind, Problem, Response
 from tests.api_lambdas.command_histories import KEY, SETTINGS, History
 from tests.api_lambdas.command_world import SETTLE_SECONDS
 

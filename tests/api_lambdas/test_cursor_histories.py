@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from api_lambdas import repository
-from api_lambdas.repository import Page, Position, Repository
+from api_lambdas.queries import repository
+from api_lambdas.queries.repository import Page, Position, Repository
 from tests.api_lambdas.support import Tables
 from tests.api_lambdas.test_reading import ORDER, Fresh, Get, get
 

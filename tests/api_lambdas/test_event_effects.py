@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import pytest
 
-from api_lambdas import event_bus, event_content, event_records, ingest, ingest_event
-from api_lambdas.dynamodb import StoreError
-from api_lambdas.event_content import Content, Outcome, content
-from api_lambdas.http import Problem
+from api_lambdas import ingest, ingest_event
+from api_lambdas.events import bus, records
+from api_lambdas.events import content as contents
+from api_lambdas.events.content import Content, Outcome, content
+from api_lambdas.shared.dynamodb import StoreError
+from api_lambdas.shared.http import Problem
 from tests.api_lambdas.event_world import KIND, REGIONS, World
 
 SEEDS: Final = 80
@@ -23,7 +25,7 @@ Patch = pytest.MonkeyPatch
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(event_bus, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(bus, "PAUSE_SECONDS", 0.0)
 
 
 def written(random: Random, place: int) -> bytes:
@@ -131,20 +133,20 @@ def test_the_histories_have_what_they_are_for() -> None:
 
 def region_in_the_effect(patch: Patch) -> None:
     """An effect that says who wrote it."""
-    real = event_records.EventRecords.store
+    real = records.EventRecords.store
 
     def store(self: Any, event: Content) -> Outcome:
-        item = {**event_content.effect_item(event), "region": self._region}
+        item = {**contents.effect_item(event), "region": self._region}
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(event_records, "effect_item", lambda _: item)
+            inner.setattr(records, "effect_item", lambda _: item)
             return real(self, event)
 
-    patch.setattr(event_records.EventRecords, "store", store)
+    patch.setattr(records.EventRecords, "store", store)
 
 
 def unconditional(patch: Patch) -> None:
     """The later one under an id takes it."""
-    real = event_records.EventRecords._put
+    real = records.EventRecords._put
 
     def put(self: Any, item: dict[str, Any]) -> None:
         if item["sk"] != "#":
@@ -152,24 +154,24 @@ def unconditional(patch: Patch) -> None:
         self._client.call("PutItem", {"TableName": "t", "Item": {name: {"S": item[name]} for name in item}})
         return None
 
-    patch.setattr(event_records.EventRecords, "_put", put)
+    patch.setattr(records.EventRecords, "_put", put)
 
 
 def failed_entries_are_taken_for_success(patch: Patch) -> None:
-    patch.setattr(event_bus, "_refusal", lambda _: "")
+    patch.setattr(bus, "_refusal", lambda _: "")
 
 
 def a_receipt_without_its_region(patch: Patch) -> None:
     """Two regions write one item, with what each of them did."""
 
     def receipt(event: Content, region: str, outcome: Outcome) -> dict[str, Any]:
-        return {**event_content.receipt_item(event, region, outcome), "sk": event.sha256}
+        return {**contents.receipt_item(event, region, outcome), "sk": event.sha256}
 
-    patch.setattr(event_records, "receipt_item", receipt)
+    patch.setattr(records, "receipt_item", receipt)
 
 
 def no_receipt_of_a_refusal(patch: Patch) -> None:
-    patch.setattr(event_records.EventRecords, "refuse", lambda _self, _event: None)
+    patch.setattr(records.EventRecords, "refuse", lambda _self, _event: None)
 
 
 def a_failure_is_swallowed(patch: Patch) -> None:
@@ -193,7 +195,7 @@ def dead_letters_are_forgotten(patch: Patch) -> None:
 
 
 def order_of_members_matters(patch: Patch) -> None:
-    patch.setattr(event_content, "dumps", lambda value, **_: json.dumps(value, default=str))
+    patch.setattr(contents, "dumps", lambda value, **_: json.dumps(value, default=str))
 
 
 def answered_before_it_is_on_the_bus(patch: Patch) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import command, composed_regions
+from api_lambdas import command
 from api_lambdas.command import CommandApi
-from api_lambdas.dynamodb import DynamoDB
-from api_lambdas.entry import respond
-from api_lambdas.forward import CALLER_HEADER, EPOCH_HEADER, ORIGIN_HEADER
-from api_lambdas.log import Log
-from api_lambdas.settings import Access
+from api_lambdas.commands import composed as composed_regions
+from api_lambdas.regions.forward import CALLER_HEADER, EPOCH_HEADER, ORIGIN_HEADER
+from api_lambdas.shared.dynamodb import DynamoDB
+from api_lambdas.shared.entry import respond
+from api_lambdas.shared.log import Log
+from api_lambdas.shared.settings import Access
 from contract import regions
 from contract.regions import NO_END, Override, Primary, State
 from local.ministack import MiniStack
@@ -212,7 +213,7 @@ def test_a_status_is_asked_for_where_commands_are_executed(both: Both, monkeypat
         asked.append(f"{request.method} {primary.url}{sent.path}")
         raise composed_lost()
 
-    monkeypatch.setattr("api_lambdas.forward.Forwarder.send", send)
+    monkeypatch.setattr("api_lambdas.regions.forward.Forwarder.send", send)
 
     answered = both.call(B, event("GET", "/commands/cancel-order/k%252F1"))
 
@@ -221,7 +222,7 @@ def test_a_status_is_asked_for_where_commands_are_executed(both: Both, monkeypat
 
 
 def composed_lost() -> Exception:
-    from api_lambdas.forward import Lost, NoReply
+    from api_lambdas.regions.forward import Lost, NoReply
 
     return NoReply(Lost.NOT_SENT)
 

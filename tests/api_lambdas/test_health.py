@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import dynamodb, health
-from api_lambdas.settings import SettingsError
+from api_lambdas import health
+from api_lambdas.shared import dynamodb
+from api_lambdas.shared.settings import SettingsError
 from tests.api_lambdas.dynamodb_double import DynamoDBDouble, error, lose_reply, page
 from tests.api_lambdas.support import close_idle, event
 

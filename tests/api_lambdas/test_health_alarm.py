@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from api_lambdas import health_alarm
-from api_lambdas.dynamodb import DynamoDB, StoreError
 from api_lambdas.health_alarm import NotStored
-from api_lambdas.settings import Access, SettingsError
+from api_lambdas.shared.dynamodb import DynamoDB, StoreError
+from api_lambdas.shared.settings import Access, SettingsError
 from contract import regions
 from contract.regions import Health, State
 from local.ministack import MiniStack

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from api_lambdas import ingest, ingest_event
-from api_lambdas.event_bus import BusError, EventBus
-from api_lambdas.event_content import MAX_DETAIL_BYTES, NotAnEvent, content, detail, event_id, from_detail
-from api_lambdas.event_records import EventRecords
-from api_lambdas.event_settings import ingest_settings, storing_settings
+from api_lambdas.events.bus import BusError, EventBus
+from api_lambdas.events.content import MAX_DETAIL_BYTES, NotAnEvent, content, detail, event_id, from_detail
+from api_lambdas.events.records import EventRecords
+from api_lambdas.events.settings import ingest_settings, storing_settings
 from api_lambdas.ingest_event import NotStored
-from api_lambdas.settings import SettingsError
+from api_lambdas.shared.settings import SettingsError
 from contract.values import from_item
 from local.ministack import MiniStack
 from tests.api_lambdas.support import Tables, declarations, event

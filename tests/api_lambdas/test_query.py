@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api_lambdas import query
-from api_lambdas.consistency import Token, signed
+from api_lambdas.queries.consistency import Token, signed
 from contract.keys import document_pk
 from contract.values import to_item
 from local.ministack import MiniStack

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from api_lambdas import query
-from api_lambdas.dynamodb import DynamoDB, StoreError
-from api_lambdas.http import MAX_URL_CHARACTERS
-from api_lambdas.lists import MAX_KEYS
+from api_lambdas.queries.lists import MAX_KEYS
+from api_lambdas.shared.dynamodb import DynamoDB, StoreError
+from api_lambdas.shared.http import MAX_URL_CHARACTERS
 from contract.keys import document_pk
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from contract.values import to_item

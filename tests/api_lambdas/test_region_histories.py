@@ -17,15 +17,18 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import command, composed_regions, dispatching, regions
-from api_lambdas.declared import Dispatch
-from api_lambdas.dispatching import closed
-from api_lambdas.execution import Executions
-from api_lambdas.forward import Forwarder, NoReply
-from api_lambdas.monolith import Monolith
-from api_lambdas.region_state import Closed, Reason
-from api_lambdas.regions import Regions
-from api_lambdas.settings import Access
+from api_lambdas import command
+from api_lambdas.commands import composed as composed_regions
+from api_lambdas.commands import dispatching
+from api_lambdas.commands.declared import Dispatch
+from api_lambdas.commands.dispatching import closed
+from api_lambdas.commands.execution import Executions
+from api_lambdas.commands.monolith import Monolith
+from api_lambdas.regions import table as regions
+from api_lambdas.regions.forward import Forwarder, NoReply
+from api_lambdas.regions.state import Closed, Reason
+from api_lambdas.regions.table import Regions
+from api_lambdas.shared.settings import Access
 from contract import regions as contract
 from contract.confirmation import to_be_asked
 from contract.regions import NO_END, Facts, Override, State

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api_lambdas.lists import MAX_KEYS, MAX_LIMIT
+from api_lambdas.queries.lists import MAX_KEYS, MAX_LIMIT
 from tests.api_lambdas.running import Running
 from tests.api_lambdas.support import Tables
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import query, wholes
+from api_lambdas import query
+from api_lambdas.queries import wholes
 from contract.keys import document_pk, key_text
 from contract.parts import ELEMENTS, part_name, part_sk
 from contract.values import Item, to_item

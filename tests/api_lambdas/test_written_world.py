@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from api_lambdas import awaiting, consistency
-from api_lambdas.awaiting import Awaited, Awaiting
-from api_lambdas.consistency import State
+from api_lambdas.queries import awaiting, consistency
+from api_lambdas.queries.awaiting import Awaited, Awaiting
+from api_lambdas.queries.consistency import State
+from api_lambdas.queries.repository import Repository
 from api_lambdas.query import QueryApi
-from api_lambdas.repository import Repository
 from tests.api_lambdas.written_world import Change, Violation, World
 
 Patch = pytest.MonkeyPatch

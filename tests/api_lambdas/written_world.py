@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from api_lambdas.access import Access, Claims, Gate, Rule
-from api_lambdas.awaiting import Awaiting
-from api_lambdas.catalog import Collection, Index
-from api_lambdas.consistency import signed, token_of
-from api_lambdas.freshness import Freshness
-from api_lambdas.http import Problem, Request, Response
-from api_lambdas.json_text import loads
-from api_lambdas.marks import MICROS
+from api_lambdas.access.rules import Access, Claims, Gate, Rule
+from api_lambdas.queries.awaiting import Awaiting
+from api_lambdas.queries.catalog import Collection, Index
+from api_lambdas.queries.consistency import signed, token_of
+from api_lambdas.queries.freshness import Freshness
+from api_lambdas.queries.marks import MICROS
+from api_lambdas.queries.repository import Repository
 from api_lambdas.query import QueryApi
-from api_lambdas.repository import Repository
+from api_lambdas.shared.http import Problem, Request, Response
+from api_lambdas.shared.json_text import loads
 from contract.keys import document_pk, index_partition
 from contract.values import Item, to_item
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from api_lambdas import event_settings, health, package
-from api_lambdas import settings as api_settings
+from api_lambdas import health, package
+from api_lambdas.commands.settings import MAX_DISPATCH_TIMEOUT_SECONDS, command_settings
+from api_lambdas.events import settings as event_settings
+from api_lambdas.queries.settings import query_settings
+from api_lambdas.shared.settings import SettingsError
 from local import templates
 from local.processes import REPOSITORY
 from tests.cloudformation.render import Rendered
@@ -88,8 +91,8 @@ def all_text(prefix: str) -> str:
 @pytest.mark.parametrize(
     ("file", "function", "read"),
     [
-        ("50", "QueryFunction", api_settings.query_settings),
-        ("50", "CommandFunction", api_settings.command_settings),
+        ("50", "QueryFunction", query_settings),
+        ("50", "CommandFunction", command_settings),
         ("50", "HealthFunction", health.health_settings),
         ("55", "IngestFunction", event_settings.ingest_settings),
         ("55", "StoreFunction", event_settings.storing_settings),
@@ -104,7 +107,7 @@ def test_each_function_gets_the_settings_it_reads(file: str, function: str, read
 def problems_of(read: Any, variables: dict[str, str]) -> tuple[str, ...]:
     try:
         read({**variables, "AWS_REGION": "eu-west-1"})
-    except api_settings.SettingsError as error:
+    except SettingsError as error:
         return error.problems
     return ()
 
@@ -122,19 +125,19 @@ def test_each_handler_is_there_and_packed(properties: dict[str, Any]) -> None:
     module, name = properties["Handler"].rsplit(".", 1)
     source = (REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text()
     assert re.search(rf"^(def {name}\(|{name}\b.* = )", source, re.MULTILINE)
-    assert f"{module.rpartition('.')[2]}.py" not in package.NOT_PACKED
+    assert not f"{module.replace('.', '/')}.py".startswith(package.NOT_PACKED)
 
 
 @pytest.mark.parametrize("properties", FUNCTIONS)
 def test_every_variable_of_a_function_is_one_that_its_code_reads(properties: dict[str, Any]) -> None:
-    sources = "".join(path.read_text() for path in (REPOSITORY / "api_lambdas").glob("*.py"))
+    sources = "".join(path.read_text() for path in (REPOSITORY / "api_lambdas").rglob("*.py"))
     assert [name for name in properties["Environment"]["Variables"] if f'"{name}"' not in sources] == []
 
 
 def test_the_api_gives_a_command_more_time_than_the_monolith_may_take() -> None:
     resources = template("50")["Resources"]
     seconds = template("50")["Parameters"]["DispatchTimeoutSeconds"]["MaxValue"]
-    assert seconds == api_settings.MAX_DISPATCH_TIMEOUT_SECONDS
+    assert seconds == MAX_DISPATCH_TIMEOUT_SECONDS
     assert seconds < resources["CommandFunction"]["Properties"]["Timeout"]
     assert resources["CommandFunction"]["Properties"]["Timeout"] * 1000 <= 30_000
 

@@ -10,22 +10,22 @@ from contextlib import redirect_stderr
 from functools import cache
 from typing import Any, Final
 
-from api_lambdas.access import Access, Claims, Gate, Rule
-from api_lambdas.awaiting import Awaiting
-from api_lambdas.catalog import from_json
+from api_lambdas.access.rules import Access, Claims, Gate, Rule
 from api_lambdas.command import CommandApi
-from api_lambdas.commands_file import read_commands
-from api_lambdas.cursors import InvalidCursor, open_cursor, sign
-from api_lambdas.entry import respond
-from api_lambdas.execution import Executions
-from api_lambdas.freshness import Freshness
-from api_lambdas.idempotency import Asked, Claimed
-from api_lambdas.issuing import Issuer
-from api_lambdas.log import Log
+from api_lambdas.commands.execution import Executions
+from api_lambdas.commands.idempotency import Asked, Claimed
+from api_lambdas.commands.issuing import Issuer
 from api_lambdas.package import COMMANDS_FILE
-from api_lambdas.pages import Pages
+from api_lambdas.packing.commands_file import read_commands
+from api_lambdas.queries.awaiting import Awaiting
+from api_lambdas.queries.catalog import from_json
+from api_lambdas.queries.cursors import InvalidCursor, open_cursor, sign
+from api_lambdas.queries.freshness import Freshness
+from api_lambdas.queries.pages import Pages
+from api_lambdas.queries.repository import Repository
 from api_lambdas.query import QueryApi
-from api_lambdas.repository import Repository
+from api_lambdas.shared.entry import respond
+from api_lambdas.shared.log import Log
 from contract.keys import MAX_KEY_TEXT_BYTES
 from contract.values import to_item
 from tests.api_lambdas.support import MAPPING, event
@@ -155,7 +155,7 @@ def _expected(answer: Any, request: Any) -> Any:
     try:
         return answer(request)
     except Claimable:
-        from api_lambdas.http import Response
+        from api_lambdas.shared.http import Response
 
         return Response(202)
 

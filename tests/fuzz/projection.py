@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from api_lambdas.json_text import loads
-from api_lambdas.repository import _document
+from api_lambdas.queries.repository import _document
+from api_lambdas.shared.json_text import loads
 from contract.mapping import Lookup, Mapping
 from contract.values import Item, from_item, item_bytes, number_text
 from tests.fuzz import records

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from api_lambdas.json_text import NotJson, dumps, loads
+from api_lambdas.shared.json_text import NotJson, dumps, loads
 from contract.keys import MAX_KEY_TEXT_BYTES, MAX_SORT_VALUE_BYTES, index_sort, key_text, scalar_text, sortable_text
 from contract.mapping import Field, FieldType, Misfit
 from contract.values import NotStorable, from_attribute, item_bytes, to_attribute

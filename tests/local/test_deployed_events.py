@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from api_lambdas.event_content import content, detail
+from api_lambdas.events.content import content, detail
 from contract.values import from_item
 from local import deploy
 from local import ministack as stand_in

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api_lambdas.alarms import Said, messages, said
-from api_lambdas.region_settings import Place
+from api_lambdas.regions.alarms import Said, messages, said
+from api_lambdas.regions.settings import Place
 from contract.regions import State
 from local.drill_clients import Seen
 from local.drill_times import (

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_lambdas.lists import CONTROLS
+from api_lambdas.queries.lists import CONTROLS
 from contract.mapping import Aggregate, Field, FieldType, Filter, Index, Kind, Node
 from tests.worker.mapping.mappings import aggregates, written
 from tests.worker.mapping.reading import BASE, problems

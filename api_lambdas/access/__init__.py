@@ -1,0 +1,4 @@
+"""Who may call what: the rules of routes, bearer tokens, the keys that signed them.
+
+Only functions and `packing` import it.
+"""
