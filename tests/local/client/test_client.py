@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +22,19 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from api_lambdas import command
+from api_lambdas.commands import composed
+from contract import regions
 from contract.keys import document_pk
+from contract.regions import NO_END, Override, Primary, State
 from contract.values import to_item
 from local.cli import local
 from local.client.server import Server
-from tests.api_lambdas.monolith_double import lose_reply, lose_request, reply
+from local.ministack import MiniStack
+from tests.api_lambdas.monolith_double import answer, lose_reply, lose_request, reply
 from tests.api_lambdas.running import Running, running
 from tests.browser import DESKTOP, PHONE, WAIT_SECONDS, browser, complaints, requested, too_wide
+from tests.tables import create_keyed_table
 
 __all__ = ["running"]
 
@@ -118,6 +129,12 @@ class Page:
         self.one("#note").clear()
         self.one("#note").send_keys(text)
         self.one("#note-form button").click()
+
+    def sees(self, selector: str) -> None:
+        """It is in the window, without scrolling."""
+        seen = """const box = document.querySelector(arguments[0]).getBoundingClientRect();
+        return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight"""
+        assert self.driver.execute_script(seen, selector), selector
 
     def says(self, text: str) -> None:
         self.until(lambda: text in self.text("#command-problem"))
@@ -227,6 +244,152 @@ def test_what_goes_wrong_is_said_with_what_to_do(shop: Shop, chromium: Any) -> N
     page.note("x" * 100)
     page.says("The change has arrived.")
     assert monolith.received[-1].key != first
+
+
+@contextmanager
+def composed_anew(shop: Shop, **settings: str) -> Iterator[None]:
+    """The command function with other settings, for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composed, "DynamoDB", shop.running.tables.watched)
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        command._composed.cache_clear()
+        yield
+    command._composed.cache_clear()
+
+
+@pytest.fixture
+def fenced(shop: Shop, ministack: MiniStack) -> Iterator[Callable[[State], None]]:
+    """A table of regions in which a person says how this region, the primary, stands."""
+    client, table = ministack.client("dynamodb"), f"client-regions-{uuid.uuid4().hex[:8]}"
+    create_keyed_table(client, table)
+    region = ministack.environment()["AWS_REGION"]
+    client.update_item(**regions.primary_write(table, Primary(region, 1, "http://127.0.0.1:9"), now=1))
+
+    def say(state: State) -> None:
+        client.update_item(**regions.operator_write(table, region, Override(state, 1, NO_END, "", ""), now=1))
+
+    with composed_anew(shop, REGIONS_TABLE=table, REGIONS_CACHE_SECONDS="0"):
+        yield say
+    client.delete_table(TableName=table)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_while_commands_are_closed_orders_can_be_read_and_it_says_why_and_when_to_come_again(
+    shop: Shop, chromium: Any, fenced: Callable[[State], None], size: tuple[int, int]
+) -> None:
+    """An operator closes the region in its table; the same key is sent when it is open again."""
+    shop.mark(2**40)
+    fenced(State.FENCED)
+    page = Page(chromium, shop, size)
+    page.status("shipped")
+    page.open(506)
+    seen = len(shop.running.monolith.received)
+
+    page.note("while closed")
+
+    page.says("Commands are closed (fenced), reading goes on.")
+    page.says("it was closed by an operator; this request executed nothing")
+    again = page.one("#command-problem button")
+    assert not again.is_enabled()
+    assert re.fullmatch(r"Send it again with the same key in [1-5] s", again.text)
+    assert not too_wide(chromium)
+    page.sees("#command-problem")
+    assert shop.running.monolith.received[seen:] == []
+    key = page.text("#steps").rpartition(" ")[2]
+    if size == PHONE:
+        page.one("#back").click()
+    page.open(507)
+    assert page.text("#command-problem") == ""
+    page.note("while closed")
+    page.says("Commands are closed")
+    assert page.text("#steps").rpartition(" ")[2] != key
+    fenced(State.ACTIVE)
+    page.until(page.one("#command-problem button").is_enabled)
+    page.one("#command-problem button").click()
+    page.says("The change has arrived.")
+    assert len({one.key for one in shop.running.monolith.received[seen:]}) == 1
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_command_that_takes_long_is_followed_until_it_has_ended(
+    shop: Shop, chromium: Any, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """202 with a status: being executed, then executed, or refused."""
+    shop.mark(2**40)
+    slow = tmp_path / "slow.json"
+    asked = {"lookup": "/done/{idempotency_key}", "answer_within_seconds": 0.2}
+    slow.write_text(
+        json.dumps([{**one, **asked} for one in json.loads(Path(os.environ["COMMANDS_FILE"]).read_text("utf-8"))])
+    )
+    monolith, ended = shop.running.monolith, threading.Event()
+
+    def goes_on(handler: Any) -> None:
+        monolith.execute(handler.key)
+        ended.wait(WAIT_SECONDS)
+        handler.hang_up()
+
+    executed = json.dumps({"order_id": 508, "commit_position": "0/1"}).encode()
+    refused = json.dumps({"title": "Not possible", "detail": "order 508 is shipped"}).encode()
+    with composed_anew(shop, COMMANDS_FILE=str(slow)):
+        page = Page(chromium, shop, size)
+        page.status("shipped")
+        page.open(508)
+        monolith.faults.append(goes_on)
+        monolith.lookups.extend([(202, b"{}"), (202, b"{}"), (201, executed)])
+        page.note("takes long")
+        page.until(lambda: "Accepted, and not yet done" in page.text("#steps"))
+        page.until(lambda: "Still being executed" in page.text("#steps"))
+        assert not page.one("#note-form button").is_enabled()
+        assert not too_wide(chromium)
+        page.says("The change has arrived.")
+        assert len(monolith.lookups) == 0
+        assert "Executed after" in page.text("#steps")
+
+        monolith.faults.append(goes_on)
+        monolith.lookups.append((409, refused))
+        page.note("takes long and fails")
+        page.says("Refused (409): nothing was changed. Not possible: order 508 is shipped")
+    ended.set()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_key_that_is_in_progress_is_repeated_until_its_answer_is_there(
+    shop: Shop, chromium: Any, size: tuple[int, int]
+) -> None:
+    """Somebody else sends the same key: 409 at first, and then the one answer."""
+    shop.mark(2**40)
+    page = Page(chromium, shop, size)
+    page.status("shipped")
+    page.open(509)
+    key = str(uuid.uuid4())
+    chromium.execute_script(f"crypto.randomUUID = () => '{key}'")
+    monolith, held, goes_on = shop.running.monolith, threading.Event(), threading.Event()
+
+    def hold(handler: Any) -> None:
+        held.set()
+        goes_on.wait(WAIT_SECONDS)
+        answer(handler)
+
+    monolith.faults.append(hold)
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    body = json.dumps({"order_id": 509, "note": "twice"}).encode()
+    first = threading.Thread(
+        target=sent, args=(f"{shop.running.url}/commands/change-order", headers, body), daemon=True
+    )
+    first.start()
+    assert held.wait(WAIT_SECONDS)
+    executions = monolith.executions
+
+    page.note("twice")
+
+    page.until(lambda: "It is being executed already; asked again after" in page.text("#steps"))
+    assert not too_wide(chromium)
+    goes_on.set()
+    first.join()
+    page.says("The change has arrived.")
+    assert "as the answer to an earlier request with this key says" in page.text("#steps")
+    assert monolith.executions == executions + 1
 
 
 def test_an_api_that_is_not_there_is_said_so(shop: Shop, chromium: Any) -> None:
