@@ -88,7 +88,7 @@ class Executions:
             if not isinstance(settled, Claimed):
                 return settled
             claimed = settled
-        if not claimed.begun or self._is_late(command, claimed):
+        while not claimed.begun or self._is_late(command, claimed):  # noting it may itself have taken long
             begun = self._records.begin(claimed, self.claim_seconds(command))
             if not isinstance(begun, Claimed):
                 return begun

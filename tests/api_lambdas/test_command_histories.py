@@ -236,6 +236,16 @@ def _never_taken_over(executions: Executions) -> Executions:
     return one
 
 
+def _what_was_noted_is_in_time(patch: Any) -> None:
+    right = IdempotencyRecords.begin
+
+    def begin(self: IdempotencyRecords, claimed: Claimed, seconds: float) -> Any:
+        found = right(self, claimed, seconds)
+        return replace(found, until_millis=2**60) if isinstance(found, Claimed) else found
+
+    patch(IdempotencyRecords, "begin", begin)
+
+
 VARIANTS: Final = {
     "dispatch not noted before it": ("none", _dispatch_not_noted, 43),
     "lookup not asked": ("lookup", _lookup_not_asked, 3),
@@ -254,6 +264,7 @@ VARIANTS: Final = {
     "a failed lookup means not executed": ("lookup", _failed_lookup_is_not_executed, 5),
     "being executed means not executed": ("lookup, slow", _being_executed_is_not_executed, 0),
     "accepted is an answer": ("lookup, slow", _accepted_is_an_answer, 0),
+    "what was noted is in time": ("lookup, answered within", _what_was_noted_is_in_time, 765),
     "no record is lost": ("lookup, taken over", _nothing_is_lost, 6),
     "only whole records are lost": ("lookup, taken over", _only_keys_without_a_record_may_be_lost, 122),
     "what is lost has come to rest": ("lookup, taken over", _what_is_lost_has_come_to_rest, 231),
@@ -292,3 +303,36 @@ def test_a_sender_that_was_paused_looks_at_its_claim_again(taken_over: bool) -> 
     assert isinstance(outcomes[0], InProgress) is taken_over
     until = history.table.item(KEY).get("doubt_until", {}).get("N")
     assert taken_over or until is None
+
+
+def test_a_sender_that_was_paused_while_it_noted_its_dispatch_notes_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it sends, the record says so for as long as that may take."""
+    history = History(SETTINGS["lookup"], 0, faults=0.0)
+    command, world = SETTINGS["lookup"].command, history.world
+    records, executions = history.api._records, history.api._executions
+    begin, send = IdempotencyRecords.begin, history.monolith.send
+    pauses, ahead = [20.0, 0.0], list[float]()
+
+    def slow(self: IdempotencyRecords, claimed: Claimed, seconds: float) -> Any:
+        found = begin(self, claimed, seconds)
+        world.now += pauses.pop(0)
+        return found
+
+    def watched(dispatch: Any, key: str, timeout_seconds: float) -> Any:
+        ahead.append(int(history.table.item(KEY)["doubt_until"]["N"]) / 1000 - world.now - timeout_seconds)
+        return send(dispatch, key, timeout_seconds)
+
+    monkeypatch.setattr(IdempotencyRecords, "begin", slow)
+    monkeypatch.setattr(history.monolith, "send", watched)
+    asked = Asked(KEY, command.name, "me", "hash", forgets=False)
+
+    def paused() -> None:
+        claim = records.claim(asked, executions.claim_seconds(command))
+        assert isinstance(claim, Claimed)
+        world.now += 10.0
+        executions.run(command, command.dispatch({}), claim)
+
+    world.run([paused])
+
+    assert pauses == []
+    assert [seconds >= 0 for seconds in ahead] == [True]
