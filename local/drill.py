@@ -7,9 +7,7 @@ document: an acknowledged command without effect, a command with two effects, a 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
 import sys
 import threading
 import time
@@ -18,16 +16,15 @@ from typing import Any, Final
 
 from local import prober
 from local.drill_clients import Commander, Names, Reader
+from local.drill_operator import Operator
 from local.drill_orders import effects_of, note_effects, order_body
 from local.drill_report import Report
 from local.drill_times import ROUTE_53, Automatic, Delays, first_ok, with_delays
 from local.drill_waits import WAIT_SECONDS, longest_wait, until_ok, until_refused
 from local.processes import wait_until
-from local.progress import health, is_passed, sent, source_position
 from local.regions import lines_of, replication_status
 from local.running import Running, StackError
-from local.stack import WORKER, WORKER_GRACE_SECONDS, Stack
-from local.standin import DMS
+from local.stack import Stack
 from local.waiting import wait_settled
 
 PROBER: Final = "prober"
@@ -35,7 +32,6 @@ WORKLOAD: Final = "workload"
 WARM_SECONDS: Final = 10
 ALONE_SECONDS: Final = 10
 WORKLOAD_RATE: Final = 1
-FEW: Final = 60
 FAST: Final = Delays(interval=1, threshold=3, timeout=4, ttl=1)
 
 Say = Callable[[str], None]
@@ -56,6 +52,7 @@ class Drill:
         self.delays = delays
         self.report = Report()
         self._say = say
+        self._operator = Operator(stack.folder, say)
         self._end = threading.Event()
         self._lines = lines_of(stack.folder)
         self._status = stack.folder / "prober.status.json"
@@ -70,7 +67,7 @@ class Drill:
     def run(self) -> Report:
         """All of it. Raises StackError or ProcessError; the report has what was found until then."""
         wait_settled(self.stack, self.first, WAIT_SECONDS)
-        self._wait_replicated()
+        self._operator.wait_replicated()
         note_effects(self.first.source_url)
         self._start_prober()
         self._start_workload()
@@ -141,11 +138,11 @@ class Drill:
         self.report.old_primary_when_back = self._when_back(probe)
         self._say(f"{self.first.region} does not execute commands: {self.report.old_primary_when_back}")
         self.commanders[0].commands += probe.commands
-        self.report.old_worker_when_back = self._worker_holds()
+        self.report.old_worker_when_back = self._operator.worker_holds(self.first)
         self._say(f"the worker of {self.first.region} writes nothing: {self.report.old_worker_when_back}")
-        self._stop(self.stack)
-        self._catch_up(self.other, self.second)  # nobody compares while the worker lags
-        self._wait_replicated()
+        self._operator.stop(self.stack)
+        self._operator.catch_up(self.other, self.second)  # nobody compares while the worker lags
+        self._operator.wait_replicated()
         found = self._release(self.first, self.second)
         lost_writes = replication_status(self.stack.folder).get("conflicts", 0) - conflicts
         self.report.written_by_the_isolated_region = {
@@ -154,15 +151,6 @@ class Drill:
             "documents_rebuilt": found["documents_rebuilt"],
         }
         self._say(f"{self.first.region} is released: {self.report.written_by_the_isolated_region}")
-
-    def _worker_holds(self) -> str:
-        """Why the old primary's worker holds: it has changes to write, and must not."""
-
-        def told() -> str | None:
-            found = [line for line in health(self.first).get("problems", []) if "fenced" in line]
-            return found[0] if found else None
-
-        return wait_until(told, WAIT_SECONDS, f"the worker of {self.first.region} to hold")
 
     def _when_back(self, probe: Commander) -> str:
         """What a command gets at the old primary: an answer that says that it was not executed there."""
@@ -191,13 +179,13 @@ class Drill:
         self._say(
             f"failed back after {self.report.fail_back_seconds:.1f} s; {found['documents_compared']} documents compared"
         )
-        self._stop(self.other)
+        self._operator.stop(self.other)
 
     def _release(self, one: Running, primary: Running) -> Any:
         """A region serves again, and has read so itself: what was compared."""
         where = ("--primary-endpoint-url", primary.settings["AWS_ENDPOINT_URL"])
-        found = self._nearview(one, "failover", "release", "--region", one.region, *where)
-        self._wait_replicated()
+        found = self._operator.until_right(one, "failover", "release", "--region", one.region, *where)
+        self._operator.wait_replicated()
         return found
 
     def _failover(self, to: Running, old: Running) -> None:
@@ -211,14 +199,14 @@ class Drill:
         )
         for step, *more in steps:
             begun = time.time()
-            done = self._nearview(to, "failover", step, "--to", to.region, "--by", "the drill", *more)
+            done = self._operator.until_right(to, "failover", step, "--to", to.region, "--by", "the drill", *more)
             evidence = done["steps"][step]["evidence"]
             seconds = round(time.time() - begun, 1)
             name = f"{step} ({old.region} to {to.region}, epoch {done['epoch']})"
             self.report.steps.append({"step": name, "seconds": seconds, "evidence": evidence})
             self._say(f"{name}: {seconds:.1f} s, {evidence}")
             if step == "rotate":
-                self._catch_up(self.stack if to is self.first else self.other, to)
+                self._operator.catch_up(self.stack if to is self.first else self.other, to)
 
     def _prove(self) -> None:
         """Both regions against the source; every command against the monolith's tables."""
@@ -228,9 +216,9 @@ class Drill:
             commander.join()
         report.commands_without_answer = sum(len(c.finish(WAIT_SECONDS)) for c in self.commanders)
         wait_settled(self.stack, self.first, WAIT_SECONDS)
-        self._wait_replicated()
+        self._operator.wait_replicated()
         for one in (self.first, self.second):
-            found = self._nearview(one, "verify")
+            found = self._operator.nearview(one, "verify")
             report.documents_compared += found["verified"]
             report.documents_lost += found["differences"]
         reads = [seen for reader in self.readers for seen in reader.seen]
@@ -246,43 +234,6 @@ class Drill:
         for seen in sent:
             if seen.is_refusal:
                 report.refused_reasons[seen.reason] = report.refused_reasons.get(seen.reason, 0) + 1
-
-    def _catch_up(self, part: Stack, one: Running) -> None:
-        """Return when everything committed until now is in the region's documents, whatever is committed meanwhile."""
-        position = source_position(one.source_url)
-
-        def captured() -> dict[str, int] | None:
-            found = sent(part.folder)
-            return found.last_sequence_numbers if found.confirmed_lsn >= position else None
-
-        last = part.processes.wait_until(captured, WAIT_SECONDS, f"change capture of {one.region}", [DMS])
-        what = f"documents of {one.region}"
-        part.processes.wait_until(lambda: is_passed(one, last), WAIT_SECONDS, what, [WORKER])
-
-    def _wait_replicated(self) -> None:
-        """Return when what was written until now is in both regions; only the worker's marks go on."""
-        since = time.time()
-
-        def done() -> bool:
-            found = replication_status(self.stack.folder)
-            return found.get("at", 0) > since + 2 and found["waiting"] < FEW and not found["unreachable"]
-
-        wait_until(done, WAIT_SECONDS, "the replication")
-
-    def _nearview(self, one: Running, *arguments: str) -> Any:
-        """A command of nearview with a region's settings, as JSON. Raises StackError if it could not do its work."""
-        environment = {**os.environ, **one.settings, "NEARVIEW_LOCAL_DIR": str(self.stack.folder)}
-        command = [sys.executable, "-m", "worker.cli", *arguments, "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        try:
-            return json.loads(done.stdout)
-        except ValueError:
-            told = (done.stderr.strip() or "no reason").splitlines()[-1]
-            raise StackError(f"nearview {' '.join(arguments[:2])} in {one.region}: {told}") from None
-
-    def _stop(self, part: Stack) -> None:
-        part.stand_in.stop()
-        part.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)
 
     def _start_prober(self) -> None:
         checks = next((one for one in (self.first, self.second) if one.region == "us-east-1"), self.second)
