@@ -144,6 +144,8 @@ class Page:
 def test_orders_are_listed_and_opened(shop: Shop, chromium: Any, size: tuple[int, int]) -> None:
     """In pages, the newest first; it fits the window, asks its own origin only, and nothing complains."""
     page = Page(chromium, shop, size)
+    page.status("cancelled")
+    page.until(lambda: "No orders here" in page.text("#count"))
     page.status("shipped")
     page.until(lambda: "10 shown" in page.text("#count"))
     assert "Ada Lovelace" in page.text("#list")
@@ -155,6 +157,9 @@ def test_orders_are_listed_and_opened(shop: Shop, chromium: Any, size: tuple[int
 
     assert "A lamp" in page.text("#lines")
     assert "as it was" in page.text("#facts")
+    assert "129.00" in page.text("#facts")
+    assert "64.00" in page.text("#lines")
+    assert re.search(r"Shows every change up to .+ ago|not known", page.text("#fresh"))
     assert page.one("#orders").is_displayed() is (size == DESKTOP)
     assert not too_wide(chromium)
     if size == PHONE:
@@ -212,6 +217,7 @@ def test_an_order_is_cancelled_with_the_keyboard_alone(shop: Shop, chromium: Any
 
     page.says("The change has arrived.")
     assert page.text("#state") == "cancelled"
+    assert page.text('[data-order="601"] .soft').startswith("cancelled · Ada Lovelace"), "in the list as well"
     assert not page.one("#cancel").is_enabled()
 
 
