@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
+
+import orjson
 
 from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
@@ -24,6 +27,7 @@ from worker.projection.images import Counts, RowId
 from worker.projection.operations import (
     APPLIED,
     Condition,
+    Encoded,
     Get,
     Insert,
     Operation,
@@ -33,10 +37,11 @@ from worker.projection.operations import (
     Steps,
     TableName,
     Update,
+    encoded,
     number,
     text,
 )
-from worker.projection.plan import NO_RELATIONS, Plan
+from worker.projection.plan import CACHED, NO_RELATIONS, Plan
 from worker.records.errors import TableLacks
 from worker.records.rows import Row, RowChange
 from worker.records.version import NEVER
@@ -74,7 +79,7 @@ class Wanted:
     key: str
     version: str
     pk: str
-    body: Item | None
+    body: Encoded | None
     form: Condition
     new: bool
 
@@ -177,7 +182,7 @@ def _made_of(flat: Flat, key: str, version: str, row: Row | None, as_of: Attribu
     body, form = flat.body(key, row)
     body[VERSION] = {"S": version}
     body["_as_of"] = as_of
-    return Wanted(flat, key, version, flat.pk(key), body, form, new)
+    return Wanted(flat, key, version, flat.pk(key), encoded(body), form, new)
 
 
 def _write(
@@ -195,7 +200,6 @@ def _write(
         tried = [one for one in wanted if one.body is not None]
         replies = yield [_insert(one, as_of) if one.new else _update(one) for one in tried]
         refused = [one for one, reply in zip(tried, replies, strict=True) if isinstance(reply, Refused)]
-        _make_bare(refused)
         counts.documents_written += len(tried) - len(refused)
         surprises = len(refused)
         looking = [*refused, *(one for one in wanted if one.body is None)]
@@ -214,18 +218,9 @@ def _write(
             break
         replies = yield writes
         looking = [one for one, reply in zip(writing, replies, strict=True) if isinstance(reply, Refused)]
-        _make_bare(looking)
         counts.documents_written += len(writing) - len(looking)
     if rows:
         habit.looks = surprises * MOST_SURPRISES > rows
-
-
-def _make_bare(refused: list[Wanted]) -> None:
-    """What an update sets, nothing more: a refused insert is perhaps tried as an update."""
-    for one in refused:
-        if one.body is not None:
-            for name in _OF_NEW_ONES:
-                one.body.pop(name, None)
 
 
 def _as_expected(one: Wanted, item: Item | None) -> bool:
@@ -252,29 +247,36 @@ def _is_done(flat: Flat, version: str, item: Item, counts: Counts) -> bool:
     return True
 
 
-_OF_NEW_ONES: Final = ("pk", "sk", FORM, "_gen", "_rev")
+_NEW_NAMES: Final = ("pk", "sk", FORM, "_gen", "_rev")
 
 
 def _insert(one: Wanted, as_of: str) -> Insert:
-    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _completed(one, as_of, _FIRST_REVISION))
+    if one.body is None:
+        return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _completed(one, as_of, _FIRST_REVISION))
+    values = (one.body.values_json, orjson.dumps(one.pk), _values_of_new(one.form.value["S"], one.flat.generation["N"]))
+    item = Encoded(one.body.names + _NEW_NAMES, b'%b,{"S":%b},%b' % values)
+    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, item)
+
+
+@lru_cache(maxsize=CACHED)
+def _values_of_new(form: str, generation: str) -> bytes:
+    """Those of `_NEW_NAMES` but for the first."""
+    return orjson.dumps([_SK, text(form), {"N": generation}, _FIRST_REVISION])[1:-1]
 
 
 def _completed(one: Wanted, as_of: str, revision: AttributeValue) -> Item:
-    """The body with keys and all system attributes: the very one, for a copy costs as much as making it."""
-    whole = one.body
-    if whole is None:
-        whole = {DELETED: {"BOOL": True}, VERSION: text(one.version), "_as_of": text(as_of)}
-    whole["pk"] = {"S": one.pk}
-    whole["sk"] = _SK
-    whole[FORM] = one.form.value
-    whole["_gen"] = one.flat.generation
-    whole["_rev"] = revision
-    return whole
+    """The body with keys and all system attributes."""
+    if one.body is None:
+        body: Item = {DELETED: {"BOOL": True}, VERSION: text(one.version), "_as_of": text(as_of)}
+    else:
+        body = one.body.decoded()
+    values = (text(one.pk), _SK, one.form.value, one.flat.generation, revision)
+    return {**body, **dict(zip(_NEW_NAMES, values, strict=True))}
 
 
 def _update(one: Wanted) -> Update:
     assert one.body is not None  # noqa: S101  for the type checker: a deleted row replaces its document
-    older = Condition(VERSION, "<", one.body[VERSION])
+    older = Condition(VERSION, "<", {"S": one.version})
     return Update(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, one.body, (older, one.form))
 
 

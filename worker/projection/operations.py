@@ -6,10 +6,12 @@ one group touch distinct items and may run in any order, side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import field
 from enum import Enum
 from typing import Any, TypeVar
+
+import orjson
 
 from contract.frozen import frozen
 from contract.keys import ROW_SK
@@ -32,6 +34,46 @@ class Condition:
     attribute: str
     operator: str
     value: AttributeValue
+
+
+class Encoded(Mapping[str, AttributeValue]):
+    """Attributes as their names and the JSON of their values.
+
+    As objects those of a batch take many times the memory, more than a processor's caches hold: to come back to them
+    and to give them back took longer than all the rest of making a statement.
+    """
+
+    __slots__ = ("names", "values_json")
+
+    def __init__(self, names: tuple[str, ...], values_json: bytes) -> None:
+        """`values_json`: a list, without its brackets."""
+        self.names = names
+        self.values_json = values_json
+
+    def __getitem__(self, name: str) -> AttributeValue:
+        return self.decoded()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def decoded(self) -> Item:
+        """The attributes as objects."""
+        return dict(zip(self.names, orjson.loads(b"[%b]" % self.values_json), strict=True))
+
+
+def encoded(attributes: Item | Encoded) -> Encoded:
+    """The same attributes, as JSON."""
+    if isinstance(attributes, Encoded):
+        return attributes
+    return Encoded(tuple(attributes), orjson.dumps([*attributes.values()])[1:-1])
+
+
+def decoded(attributes: Item | Encoded) -> Item:
+    """The same attributes, as objects."""
+    return attributes.decoded() if isinstance(attributes, Encoded) else attributes
 
 
 @frozen
@@ -66,7 +108,7 @@ class Insert:
     table: TableName
     pk: str
     sk: str
-    item: Item
+    item: Item | Encoded
 
 
 class InsertEdge(Insert):
@@ -132,7 +174,7 @@ class Update:
     table: TableName
     pk: str
     sk: str
-    assign: dict[str, AttributeValue] = field(hash=False)
+    assign: Item | Encoded = field(hash=False)
     when: tuple[Condition, ...]
 
 

@@ -20,6 +20,7 @@ from worker.projection.operations import (
     Replace,
     Steps,
     TableName,
+    decoded,
     run_to_end,
 )
 from worker.store.usage import Usage
@@ -76,12 +77,12 @@ class MemoryStore:
             wanted = operation.attributes
             return {name: value for name, value in stored.items() if not wanted or name in wanted}
         if isinstance(operation, Insert):
-            return self.put(address, operation.item) if stored is None else Refused()
+            return self.put(address, decoded(operation.item)) if stored is None else Refused()
         if stored is None or not all(_holds(stored, condition) for condition in operation.when):
             return Refused(None if stored is None else dict(stored))
         if isinstance(operation, Delete):
             return self.remove(address)
-        item = operation.item if isinstance(operation, Replace) else {**stored, **operation.assign}
+        item = operation.item if isinstance(operation, Replace) else {**stored, **decoded(operation.assign)}
         return self.put(address, item)
 
     def _sort_keys(self, operation: Query) -> tuple[str, ...]:

@@ -11,7 +11,19 @@ import orjson
 
 from contract.keys import MOST_BYTES_OF_A_CHARACTER
 from contract.values import AttributeValue
-from worker.projection.operations import Condition, Delete, Get, Insert, InsertEdge, InsertImage, Query, Replace, Update
+from worker.projection.operations import (
+    Condition,
+    Delete,
+    Get,
+    Insert,
+    InsertEdge,
+    InsertImage,
+    Query,
+    Replace,
+    Update,
+    decoded,
+    encoded,
+)
 
 GETS_PER_CALL: Final = 100
 STATEMENTS_PER_CALL: Final = 25
@@ -21,7 +33,6 @@ LONGEST_STATEMENT: Final = 8_000
 LARGEST_STATEMENT_BYTES: Final = 64_000
 
 _SHAPES: Final = 4_096
-_PARAMETERS: Final = b'","Parameters":'
 _END: Final = b"}"
 _EDGE: Final = b'%b","Parameters":[{"S":%b},{"S":%b},{"S":%b}]}'
 _EDGE_NAMES: Final = ("pk", "sk", "v")
@@ -87,7 +98,7 @@ def alone(table: str, operation: Write) -> tuple[str, bytes]:
     """Name and request of a single conditional write; what stands in the way comes back with a refused replacement."""
     request: dict[str, Any] = {"TableName": table, **_TELL_UNITS}
     if isinstance(operation, Insert):
-        request |= {"Item": operation.item, "ConditionExpression": "attribute_not_exists(pk)"}
+        request |= {"Item": decoded(operation.item), "ConditionExpression": "attribute_not_exists(pk)"}
         return "PutItem", orjson.dumps(request)
     if isinstance(operation, Replace):
         request |= {"Item": operation.item, **_RETURN_OLD, **_conditions(operation.when)}
@@ -95,8 +106,9 @@ def alone(table: str, operation: Write) -> tuple[str, bytes]:
     request["Key"] = {"pk": {"S": operation.pk}, "sk": {"S": operation.sk}}
     if isinstance(operation, Delete):
         return "DeleteItem", orjson.dumps(request | _conditions(operation.when))
-    request |= {**_RETURN_OLD, **_conditions(operation.when, tuple(operation.assign))}
-    request["ExpressionAttributeValues"] |= {f":a{at}": value for at, value in enumerate(operation.assign.values())}
+    assign = decoded(operation.assign)
+    request |= {**_RETURN_OLD, **_conditions(operation.when, tuple(assign))}
+    request["ExpressionAttributeValues"] |= {f":a{at}": value for at, value in enumerate(assign.values())}
     return "UpdateItem", orjson.dumps(request)
 
 
@@ -126,7 +138,6 @@ def batch_write(statements: Sequence[bytes]) -> bytes:
 
 def statement(table: str, operation: Statement) -> bytes | None:
     """A conditional PartiQL statement for BatchExecuteStatement; None for a write that must go alone."""
-    parameters: list[AttributeValue]
     if type(operation) is InsertEdge:
         dumps = orjson.dumps
         return _EDGE % (_insert(table, _EDGE_NAMES), dumps(operation.pk), dumps(operation.sk), dumps(operation.version))
@@ -140,24 +151,29 @@ def statement(table: str, operation: Statement) -> bytes | None:
             dumps(operation.covered),
         )
     if isinstance(operation, Insert):
-        item = operation.item
-        start = _insert(table, tuple(item))
-        parameters, end = [*item.values()], _END
+        given = encoded(operation.item)
+        start, values, end = _insert(table, given.names), given.values_json, _END
+        count = len(given)
     else:
-        when = operation.when
-        if isinstance(operation, Update):
-            start, end = _update(table, tuple(operation.assign)), _END_RETURN_OLD
-            parameters = [*operation.assign.values()]
-        else:
-            start, parameters, end = _delete(table), [], _END
-        parameters += ({"S": operation.pk}, {"S": operation.sk})
-        for condition in when:
-            start += _term(condition.attribute, condition.operator)
-            parameters.append(condition.value)
-    values = orjson.dumps(parameters)
-    if len(parameters) > WIDEST_STATEMENT or len(start) > LONGEST_STATEMENT or len(values) > LARGEST_STATEMENT_BYTES:
+        start, values, end, count = _over(table, operation)
+    if count > WIDEST_STATEMENT or len(start) > LONGEST_STATEMENT or len(values) > LARGEST_STATEMENT_BYTES:
         return None
-    return b"".join((start, _PARAMETERS, values, end))
+    return b'%b","Parameters":[%b]%b' % (start, values, end)
+
+
+def _over(table: str, operation: Update | Delete) -> tuple[bytes, bytes, bytes, int]:
+    """The text, the values and the end of a statement about an item that is there, and how many values."""
+    parameters: list[AttributeValue] = [{"S": operation.pk}, {"S": operation.sk}]
+    conditions = b""
+    for condition in operation.when:
+        conditions += _term(condition.attribute, condition.operator)
+        parameters.append(condition.value)
+    values = orjson.dumps(parameters)[1:-1]
+    if isinstance(operation, Delete):
+        return _delete(table) + conditions, values, _END, len(parameters)
+    given = encoded(operation.assign)
+    start = _update(table, given.names) + conditions
+    return start, b"%b,%b" % (given.values_json, values), _END_RETURN_OLD, len(given) + len(parameters)
 
 
 @lru_cache(_SHAPES)

@@ -19,7 +19,7 @@ from tests.worker.projection import histories
 from tests.worker.projection.histories import PLAN, Faults
 from tests.worker.projection.overflow_store import OverflowStore, Truth, public
 from worker.projection import documents, overflow, overflow_parts
-from worker.projection.operations import Insert, Query, Replace, Steps, TableName, text
+from worker.projection.operations import Insert, Query, Replace, Steps, TableName, decoded, text
 from worker.projection.overflow import Sizes, Split
 from worker.projection.overflow_parts import Made
 from worker.store import memory
@@ -173,7 +173,7 @@ def _parts_named_by_their_place(patch: pytest.MonkeyPatch) -> None:
         inserts = [_part(pk, name, elements) for name, elements in parts.items()]
         if inserts:
             yield list(inserts)
-            yield [Replace(one.table, one.pk, one.sk, one.item, ()) for one in inserts]
+            yield [Replace(one.table, one.pk, one.sk, decoded(one.item), ()) for one in inserts]
 
     patch.setattr(overflow_parts, "split", numbered)
     patch.setattr(overflow_parts, "part_name", lambda _revision, digest: f"{0:012d}#{digest}")

@@ -20,6 +20,8 @@ from worker.projection.operations import (
     Replace,
     TableName,
     Update,
+    decoded,
+    encoded,
     number,
     text,
 )
@@ -138,6 +140,37 @@ def test_edges_and_images_are_inserted_as_any_item_is(pk: str, one: str, two: st
 
         assert requests.statement("t", short) == requests.statement("t", plain)
         assert requests.alone("t", short) == requests.alone("t", plain)
+
+
+VALUES = st.one_of(
+    st.text().map(text),
+    st.integers().map(number),
+    st.just({"NULL": True}),
+    st.just({"L": [{"M": {"a": {"BOOL": True}}}]}),
+)
+
+
+@given(st.dictionaries(st.text(min_size=1), VALUES, min_size=1), st.integers(0, 70_000))
+def test_attributes_held_as_json_are_the_same_attributes(attributes: dict[str, Any], large: int) -> None:
+    """Also where the statement must go alone."""
+    attributes["x"] = text("x" * large)
+    as_json = encoded(attributes)
+    when = (Condition("v", "<", text("2")),)
+
+    assert (decoded(as_json), list(as_json), dict(as_json), len(as_json)) == (
+        attributes,
+        list(attributes),
+        attributes,
+        len(attributes),
+    )
+    for one, other in (
+        (Insert(ROWS, "p", "#", attributes), Insert(ROWS, "p", "#", as_json)),
+        (Update(ROWS, "p", "#", attributes, when), Update(ROWS, "p", "#", as_json, when)),
+    ):
+        assert requests.statement("t", one) == requests.statement("t", other)
+        assert requests.alone("t", one) == requests.alone("t", other)
+    found = requests.statement("t", Insert(ROWS, "p", "#", as_json))
+    assert found is None or orjson.loads(found)["Parameters"] == list(attributes.values())
 
 
 def test_an_update_names_the_whole_key_and_its_conditions() -> None:
