@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def _dispatching(settings: CommandSettings, regional: RegionSettings) -> Dispatc
     store = DynamoDB(settings.access)
     peers = {region: DynamoDB(access) for region, access in regional.peers.items()}
     regions = Regions(settings.region, regional, store, peers, clock, log, (MONOLITH,))
-    owner = uuid.uuid4().hex
+    owner = secrets.token_hex(16)
 
     @cache
     def breaker(target: str) -> Breaker:

@@ -8,7 +8,7 @@ the monolith recognises the key itself.
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -94,7 +94,7 @@ class IdempotencyRecords:
         A first claim says at once that a dispatch may have begun: one write before the first byte, not two.
         """
         now = self.now_millis()
-        claimed = Claimed(asked.key, uuid.uuid4().hex, now + round(seconds * 1000), begun=True)
+        claimed = Claimed(asked.key, secrets.token_hex(16), now + round(seconds * 1000), begun=True)
         record = {
             "pk": asked.key,
             "command": asked.command,

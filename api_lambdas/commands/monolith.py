@@ -1,15 +1,23 @@
-"""Requests to the monolith's HTTP service; the only HTTP client here."""
+"""Requests to the monolith's HTTP service."""
 
 from __future__ import annotations
 
 import http.client
-import time
+from typing import Final
 from urllib.parse import urlsplit
 
 from api_lambdas.commands.declared import Dispatch
 from api_lambdas.commands.verdict import MAX_ANSWER_BYTES, Failure, NoVerdict, Reply
-from api_lambdas.shared.deadline import Alarm, new_connection
+from api_lambdas.shared.deadline import Unanswered, exchanged, new_connection
 from api_lambdas.shared.http import JSON, PROBLEM_JSON
+
+# by whether the request was sent, and whether the time was over
+_FAILURES: Final = {
+    (False, False): Failure.NOT_REACHED,
+    (False, True): Failure.NOT_REACHED_IN_TIME,
+    (True, False): Failure.NO_REPLY,
+    (True, True): Failure.TIMED_OUT,
+}
 
 
 class Monolith:
@@ -27,26 +35,11 @@ class Monolith:
 
     def send(self, dispatch: Dispatch, idempotency_key: str, timeout_seconds: float) -> Reply:
         """The monolith's reply within `timeout_seconds` all in all, whatever its status. Raises NoVerdict."""
-        deadline = time.monotonic() + timeout_seconds
         connection = new_connection(self._scheme, self._host, self._port, timeout_seconds)
         try:
-            connection.connect()
-        except TimeoutError as error:
-            raise NoVerdict(Failure.NOT_REACHED_IN_TIME) from error
-        except OSError as error:
-            raise NoVerdict(Failure.NOT_REACHED) from error
-        alarm = Alarm(connection, deadline - time.monotonic())
-        try:
-            reply = self._exchange(connection, dispatch, idempotency_key)
-        except (OSError, http.client.HTTPException) as error:
-            timed_out = alarm.rang or isinstance(error, TimeoutError)
-            raise NoVerdict(Failure.TIMED_OUT if timed_out else Failure.NO_REPLY) from error
-        finally:
-            alarm.cancel()
-            connection.close()
-        if alarm.rang:  # a body that only the connection's end limits looks whole when we cut it
-            raise NoVerdict(Failure.TIMED_OUT)
-        return reply
+            return exchanged(connection, timeout_seconds, lambda made: self._exchange(made, dispatch, idempotency_key))
+        except Unanswered as none:
+            raise NoVerdict(_FAILURES[none.sent, none.late]) from none
 
     def _exchange(self, connection: http.client.HTTPConnection, dispatch: Dispatch, idempotency_key: str) -> Reply:
         headers = {

@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from api_lambdas.regions.sent import Sent
-from api_lambdas.shared.deadline import Alarm, new_connection
+from api_lambdas.shared.deadline import Unanswered, exchanged, new_connection
 from api_lambdas.shared.http import JSON, PROBLEM_JSON, Kind, Problem, Request
 from api_lambdas.shared.sigv4 import Credentials, signed_headers
 from contract.regions import Primary
@@ -115,34 +115,24 @@ class Forwarder:
 
     def send(self, primary: Primary, request: Request, sent: Sent) -> Reply:
         """The primary's reply to the request. Raises NoReply."""
-        allowed = min(MAX_SECONDS, sent.seconds)
-        deadline = time.monotonic() + allowed
         parts = urlsplit(primary.url)
         target = parts.path.rstrip("/") + sent.path
         headers = self._headers(primary, request, parts.netloc, target, sent)
-        connection = new_connection(parts.scheme, parts.hostname or "", parts.port, CONNECT_SECONDS)
-        try:
-            connection.connect()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise NoReply(Lost.NOT_SENT) from error
-        connection.sock.settimeout(allowed)
-        alarm = Alarm(connection, deadline - time.monotonic())
-        try:
+
+        def exchange(connection: http.client.HTTPConnection) -> Reply:
             connection.request(request.method, target, request.body or None, headers)
             answer = connection.getresponse()
             body = answer.read(MAX_ANSWER_BYTES + 1)
             if answer.length or len(body) > MAX_ANSWER_BYTES:
                 raise http.client.IncompleteRead(body)
-        except (OSError, http.client.HTTPException) as error:
-            timed_out = alarm.rang or isinstance(error, TimeoutError)
-            raise NoReply(Lost.TIMED_OUT if timed_out else Lost.NO_REPLY) from error
-        finally:
-            alarm.cancel()
-            connection.close()
-        if alarm.rang:  # a body that only the connection's end limits looks whole when we cut it
-            raise NoReply(Lost.TIMED_OUT)
-        return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+
+        connection = new_connection(parts.scheme, parts.hostname or "", parts.port, CONNECT_SECONDS)
+        try:
+            return exchanged(connection, min(MAX_SECONDS, sent.seconds), exchange)
+        except Unanswered as none:
+            lost = Lost.TIMED_OUT if none.late else Lost.NO_REPLY
+            raise NoReply(lost if none.sent else Lost.NOT_SENT) from none
 
     def _headers(self, primary: Primary, request: Request, host: str, target: str, sent: Sent) -> dict[str, str]:
         headers = {

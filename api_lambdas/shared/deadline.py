@@ -6,7 +6,21 @@ import http.client
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+class Unanswered(Exception):
+    """An exchange came to no end. `sent`: the other side may have the request; `late`: because the time was over."""
+
+    def __init__(self, *, sent: bool, late: bool) -> None:
+        super().__init__(f"sent: {sent}, late: {late}")
+        self.sent = sent
+        self.late = late
 
 
 def new_connection(scheme: str, host: str, port: int | None, timeout_seconds: float) -> http.client.HTTPConnection:
@@ -16,13 +30,40 @@ def new_connection(scheme: str, host: str, port: int | None, timeout_seconds: fl
     return http.client.HTTPConnection(host, port, timeout=timeout_seconds)
 
 
+def exchanged(
+    connection: http.client.HTTPConnection, seconds: float, exchange: Callable[[http.client.HTTPConnection], _T]
+) -> _T:
+    """What `exchange` makes of a new connection, within `seconds` all in all. Raises Unanswered.
+
+    The connection's own time-out is for connecting. It is closed in the end.
+    """
+    deadline = time.monotonic() + seconds
+    try:
+        connection.connect()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise Unanswered(sent=False, late=isinstance(error, TimeoutError)) from error
+    connection.sock.settimeout(seconds)
+    alarm = _Alarm(connection, deadline - time.monotonic())
+    try:
+        found = exchange(connection)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unanswered(sent=True, late=alarm.rang or isinstance(error, TimeoutError)) from error
+    finally:
+        alarm.cancel()
+        connection.close()
+    if alarm.rang:  # a body that only the connection's end limits looks whole when we cut it
+        raise Unanswered(sent=True, late=True)
+    return found
+
+
 @cache
 def _tls() -> ssl.SSLContext:
     """Made when it is first needed: it reads all certificates of the machine."""
     return ssl.create_default_context()
 
 
-class Alarm:
+class _Alarm:
     """Cuts the connection at the deadline: a socket's own time-out begins anew with every byte that trickles in."""
 
     def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:

@@ -29,8 +29,8 @@ SHELLS = {
     "sys": {"link_probe.py", "package.py", "shared/log.py"},
     "time": {
         *("query.py", "command.py", "health_alarm.py", "link_probe.py"),
-        *("access/composed.py", "commands/composed.py", "commands/monolith.py", "events/bus.py", "regions/forward.py"),
-        *("shared/aws_service.py", "shared/dynamodb.py", "shared/entry.py"),
+        *("access/composed.py", "commands/composed.py", "events/bus.py", "regions/forward.py"),
+        *("shared/aws_service.py", "shared/deadline.py", "shared/dynamodb.py", "shared/entry.py"),
     },
     "worker": set[str](),
     "local": set[str](),
@@ -63,7 +63,7 @@ def test_every_outside_system_has_one_shell(path: str) -> None:
     ("module", "not_needed"),
     [
         ("query", SLOW | {"fastjsonschema", "contract.mapping"}),
-        ("command", SLOW - {"uuid"} | {"contract.mapping", "api_lambdas.regions.table"}),
+        ("command", SLOW | {"contract.mapping", "api_lambdas.regions.table"}),
         ("ingest", SLOW | {"contract.mapping"}),
         ("ingest_event", SLOW | {"fastjsonschema", "contract.mapping"}),
         ("health_alarm", SLOW | {"fastjsonschema", "contract.mapping"}),
