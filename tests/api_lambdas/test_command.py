@@ -378,8 +378,9 @@ def test_each_key_has_one_effect_and_one_answer(
             if answered["statusCode"] == 201:
                 answers.append((answered["statusCode"], answered["body"]))
                 return
-            if answered["statusCode"] == 409:
-                skipped_seconds += 7.0  # sometimes past the claim of a caller that is still alive
+            # sometimes past the claim of a caller that is still alive, but not whenever it notes its dispatch
+            if answered["statusCode"] == 409 and chance.random() < 0.2:
+                skipped_seconds += 7.0
 
     threads = [threading.Thread(target=call_until_answered) for _ in range(3)]
     for thread in threads:
