@@ -294,7 +294,7 @@ def test_while_commands_are_closed_orders_can_be_read_and_it_says_why_and_when_t
 
     page.note("while closed")
 
-    page.says("Commands are closed (fenced), reading goes on.")
+    page.says("Commands are closed (fenced), reading goes on: this region takes no commands")
     page.says("it was closed by an operator; this request executed nothing")
     again = page.one("#command-problem button")
     assert not again.is_enabled()
