@@ -53,7 +53,10 @@ class Patience:
         attempt = 0
         while True:
             with ThreadPoolExecutor(CALLS_IN_FLIGHT, thread_name_prefix="patience") as pool:
-                problems = list(pool.map(functools.partial(self._problem, call), arguments))
+                problems = []
+                for problem in pool.map(functools.partial(self._problem, call), arguments):
+                    problems.append(problem)
+                    pulse.beat()  # each may have timed out, many of them last long
             for problem in problems:
                 if isinstance(problem, FatalError):
                     raise problem

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from worker import pulse
 from worker.errors import FatalError, TransientError
 from worker.log import Log
 from worker.parking_limit import Held
@@ -51,6 +52,15 @@ def test_what_has_succeeded_is_not_repeated() -> None:
     _patience([]).all(call, ["done", "again"])
 
     assert call.calls == {"done": 6, "again": 2}
+
+
+def test_every_call_that_fails_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats: list[None] = []
+    monkeypatch.setattr(pulse, "beat", lambda: beats.append(None))
+
+    _patience([]).all(Flaky(1, OSError()), [str(number) for number in range(20)])
+
+    assert len(beats) == 40, "none between 20 time-outs, 8 at a time, looks like a child that hangs"
 
 
 def test_with_limited_attempts_the_trouble_is_told() -> None:

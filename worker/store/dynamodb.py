@@ -184,6 +184,8 @@ class DynamoStore:
         if isinstance(problem, FatalError):
             raise problem
         self._trouble = str(problem)
+        # calls under way may time out one after the other: each of them is waited for anew, before any pause
+        pulse.beat()
 
     def _calls(self, group: Sequence[Operation], pending: Sequence[int], replies: list[Any]) -> Iterator[Call]:
         gets: dict[tuple[TableName, tuple[str, ...]], list[int]] = {}

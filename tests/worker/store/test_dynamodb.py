@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
+from worker import pulse
 from worker.errors import FatalError
 from worker.log import Log
 from worker.projection.operations import (
@@ -250,6 +251,21 @@ def test_a_window_of_calls_is_under_way() -> None:
     assert harness.client.most_under_way == CALLS_IN_FLIGHT
     assert (harness.client.under_way, harness.client.abandoned) == (0, 0)
     assert harness.client.closed
+
+
+def test_every_call_that_times_out_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(pulse, "beat", lambda: seen.append("beat"))
+
+    def time_out(_: dict[str, Any]) -> Any:
+        seen.append("time-out")
+        raise ReadTimeoutError(endpoint_url="http://x")
+
+    harness = Harness(*[time_out] * CALLS_IN_FLIGHT)
+    harness.run(*[Query(ROWS, str(number), "", 1) for number in range(CALLS_IN_FLIGHT)])
+
+    waits = seen[: 2 * CALLS_IN_FLIGHT]
+    assert waits == ["time-out", "beat"] * CALLS_IN_FLIGHT, "one after the other they take longer than a hang is given"
 
 
 def test_what_is_under_way_is_abandoned_at_the_end() -> None:
