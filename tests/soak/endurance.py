@@ -57,7 +57,12 @@ class Series:
         self.resident.append(resident)
         self.files.append(files)
 
-    def second_half(self) -> dict[str, float]:
+    def by_minute(self) -> list[float]:
+        """Resident memory in MB at the end of each minute: a slope that is one step looks like one."""
+        last = {int(at // 60): round(size / 1e6, 1) for at, size in zip(self.seconds, self.resident, strict=True)}
+        return [last[minute] for minute in sorted(last)]
+
+    def second_half(self) -> dict[str, Any]:
         """Slopes per hour, and what they are slopes of."""
         start = len(self.seconds) // 2
         at, resident, files = self.seconds[start:], self.resident[start:], self.files[start:]
@@ -68,6 +73,7 @@ class Series:
             "mb_per_hour": round(slope(at, resident) * 3600 / 1e6, 2),
             "files": files[-1],
             "files_per_hour": round(slope(at, files) * 3600, 2),
+            "resident_mb_by_minute": self.by_minute(),
         }
 
 
