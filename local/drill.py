@@ -201,6 +201,8 @@ class Drill:
             begun = time.time()
             done = self._operator.until_right(to, "failover", step, "--to", to.region, "--by", "the drill", *more)
             evidence = done["steps"][step]["evidence"]
+            if "started_by" in evidence:  # where this machine keeps its Python is nobody's business
+                evidence["started_by"] = evidence["started_by"].replace(sys.executable, "python3")
             seconds = round(time.time() - begun, 1)
             name = f"{step} ({old.region} to {to.region}, epoch {done['epoch']})"
             self.report.steps.append({"step": name, "seconds": seconds, "evidence": evidence})
