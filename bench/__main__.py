@@ -15,6 +15,7 @@ from rich.table import Table
 from bench import check as checks
 from bench import commit_latency, documentation, query, query_load, results, throughput
 from bench.child import ChildFailed
+from bench.forwarding import forwarding
 from bench.machine import machine
 from bench.recovery.command import recovery
 from bench.session import FULL, QUICK, USUAL, Metrics, Session
@@ -60,6 +61,7 @@ def main() -> None:
 
 
 main.add_command(recovery)
+main.add_command(forwarding)
 
 
 @main.command()

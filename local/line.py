@@ -146,6 +146,7 @@ class Server:
             reader, writer = await asyncio.open_connection(sock=taken)
             writers.append(writer)
             await self._pause()
+            await self._pause()  # who connects waits for a packet there and one back
             to_reader, to_writer = await asyncio.open_connection(self.line.host, self.line.to_port)
             writers.append(to_writer)
             await asyncio.gather(self._pump(reader, to_writer), self._pump(to_reader, writer))

@@ -27,6 +27,7 @@ def test_a_region_is_lost_and_nothing_else(tmp_path: Path) -> None:
     assert found["documents_compared"] > 200
     assert found["commands_acknowledged"] == found["commands"] > 0
     assert found["refused_reasons"]
+    assert "fenced" in found["old_worker_when_back"]
     assert "us-east-1" in found["old_primary_when_back"] or "refused" in found["old_primary_when_back"]
     names = [step["step"].split(" ")[0] for step in found["steps"]]
     assert names == ["close", "rotate", "reconcile", "open"] * 2
