@@ -48,8 +48,12 @@ class Confirmations:
 
     def age(self, epoch: int, peer: str, now: Instant) -> float:
         """How old a peer's confirmation is; without end if there is none for this epoch."""
-        asked = self.asked.get(peer) if epoch == self.epoch else None
+        asked = self.asked_at(epoch, peer)
         return float("inf") if asked is None else asked.seconds_until(now)
+
+    def asked_at(self, epoch: int, peer: str) -> Instant | None:
+        """When a peer was asked that has confirmed this epoch; None if it has not."""
+        return self.asked.get(peer) if epoch == self.epoch else None
 
     def _turn_to(self, epoch: int) -> None:
         if epoch != self.epoch:

@@ -88,5 +88,6 @@ class Operator:
         return wait_until(told, WAIT_SECONDS, f"the worker of {one.region} to hold")
 
     def stop(self, part: Stack) -> None:
+        """Stop a region's change capture and worker."""
         part.stand_in.stop()
         part.processes.stop(WORKER, grace_seconds=WORKER_GRACE_SECONDS)

@@ -202,7 +202,7 @@ class Fence:
         """The right counts since its oldest ground: this look, or the oldest word of a peer."""
         since, oldest, now = begun, "", self._clock()
         for peer in right.peers:
-            asked = self._confirmations.asked.get(peer) if self._confirmations.epoch == right.epoch else None
+            asked = self._confirmations.asked_at(right.epoch, peer)
             if asked is None:
                 return Word(right, None, peer)
             if asked.seconds_until(now) > since.seconds_until(now):

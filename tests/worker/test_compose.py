@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import uuid
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from contract.regions import Primary, primary_write
 from local.ministack import MiniStack
 from tests.worker.conftest import Tables
 from tests.worker.dms_records import change, record
@@ -20,6 +22,7 @@ from worker.errors import FatalError, SettingsError
 from worker.log import Log
 from worker.metrics import RETRIES
 from worker.settings import Settings, parse
+from worker.store.fenced import FencedClient
 
 MAPPING = "aggregate: order\nsource: shop.orders\nkey: order_id\nfields: [order_id]\n"
 
@@ -60,6 +63,29 @@ def test_the_pipeline_writes_to_the_tables_of_the_settings(settings: Settings, t
         ("mappings_loaded", "shardId-000000000007"),
         ("record_parked", "shardId-000000000000"),
     ]
+
+
+def test_with_peers_the_pipeline_asks_them_and_writes_through_the_fence(
+    settings: Settings, tables: Tables, ministack: MiniStack
+) -> None:
+    """Without the thread that asks it would hold for ever; past the fence an old primary would write."""
+    name = f"regions-{uuid.uuid4().hex}"
+    for region in (settings.region, "us-east-1"):
+        client = ministack.client("dynamodb", region)
+        client.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        client.update_item(**primary_write(name, Primary(settings.region, 1, ""), now=1))
+    fenced = replace(settings, regions_table=name, peer_regions="us-east-1")
+    pipeline = build_pipeline(fenced, "shardId-000000000007", Log("info", io.StringIO()))
+
+    pipeline.process([record(change("insert", "shop.orders", {"order_id": 1}))])
+
+    assert tables.document("order", "1")
+    assert isinstance(pipeline._store._client, FencedClient)
 
 
 class Throttling(BaseHTTPRequestHandler):
