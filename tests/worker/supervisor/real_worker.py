@@ -114,11 +114,20 @@ class Stage:
             owners = {"leaseOwner": {"S": to}, "checkpointOwner": {"S": holder}}
             self.dynamodb.put_item(TableName=f"{self.name}-worker", Item=row | owners)
 
-    def put(self, *texts: str) -> None:
-        """A record for each text, spread over the shards."""
+    def put(self, *texts: str) -> dict[str, str]:
+        """A record for each text, spread over the shards; the last sequence number of each shard."""
         records = [{"Data": text.encode(), "PartitionKey": text} for text in texts]
         answer = self.kinesis.put_records(StreamName=f"{self.name}-changes", Records=records)
         assert answer["FailedRecordCount"] == 0
+        return {record["ShardId"]: record["SequenceNumber"] for record in answer["Records"]}
+
+    def wait_checkpointed(self, last: dict[str, str]) -> None:
+        """Return when each shard's checkpoint is that sequence number: from there on nobody processes it again."""
+
+        def checkpoints() -> dict[str, str]:
+            return {row["leaseKey"]["S"]: row["checkpoint"]["S"] for row in self.leases()}
+
+        wait_for(f"checkpoints at {last}", lambda: checkpoints() == last)
 
     def leases(self) -> list[dict[str, Any]]:
         """The rows of the lease table."""
