@@ -16,8 +16,9 @@ from worker.log import Event, Log
 from worker.parking import Entry
 from worker.projection.due import Dues
 from worker.projection.engine import project
-from worker.projection.flat_documents import Habit, stored_rows
+from worker.projection.flat_documents import stored_rows
 from worker.projection.generations import NewerGeneration
+from worker.projection.habit import Habit
 from worker.projection.images import Counts
 from worker.projection.operations import Steps
 from worker.projection.plan import Plan

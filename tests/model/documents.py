@@ -102,8 +102,13 @@ class Walk:
     """One assembly of a document: everything consulted, and whether it has to wait for a column."""
 
     worker: Worker
+    known: dict[RowId, Image] = field(default_factory=dict)
     used: set[Any] = field(default_factory=set)
     waiting: bool = False
+
+    def image(self, row: RowId) -> Image | None:
+        """A row's image, as it is or as the batch has written it."""
+        return self.known[row] if row in self.known else self.worker.store.images.get(row)
 
     def consult(self, place: tuple[str, ...], row: RowId, image: Image | None) -> None:
         """Place, row and version of all that was looked at, absent rows included."""
@@ -120,7 +125,14 @@ def _assemble(walk: Walk, node: Node, key: str, place: tuple[str, ...]) -> Gener
         child = node.children["rows"]
         return (yield from _elements(walk, child, key, place))
     yield
-    image = walk.worker.store.images.get((node.table, key))
+    image = walk.image((node.table, key))
+    return (yield from _shown(walk, node, key, place, image))
+
+
+def _shown(
+    walk: Walk, node: Node, key: str, place: tuple[str, ...], image: Image | None
+) -> Generator[None, None, dict[str, Any] | None]:
+    """What a row shows at a place, from its image as it was read."""
     walk.consult(place, (node.table, key), image)
     if image is None or image.state.cells is None:
         return None
@@ -152,35 +164,37 @@ def _value(cells: Cells, column: str) -> Any:
 
 
 def _elements(walk: Walk, node: Node, key: str, place: tuple[str, ...]) -> Generator[None, None, dict[str, Any]]:
-    """The children of a row or value; an edge counts only if the child points back, also after its subtree was read."""
+    """The children of a row or value; an edge counts only if the child, read once, points back."""
     assert node.above is not None
-    store = walk.worker.store
     yield
     found: dict[str, Any] = {}
     for child in _children(walk.worker, (node.above.table, key), node.table, node.column):
         here = (*place, child)
-        body = None
-        for again in (False, True):
-            yield
-            image = store.images.get((node.table, child))
+        yield
+        image = walk.image((node.table, child))
+        if image is None or image.value(node.column) != key:
             if not walk.worker.breaks("fp_forgets_who_left"):
                 walk.consult(here, (node.table, child), image)
-            if image is None or image.value(node.column) != key:
-                break
-            if again:
-                if body is not None:
-                    found[child] = body
-            else:
-                body = yield from _assemble(walk, node, child, here)
+            continue
+        body = yield from _shown(walk, node, child, here, image)
+        if body is not None:
+            found[child] = body
     return found
 
 
-def rebuild(worker: Worker, document: DocumentId) -> Steps:
-    """Make one document equal to the rows: head first, then everything it shows, then a conditional write."""
+def rebuild(
+    worker: Worker, document: DocumentId, early: Document | None = None, known: dict[RowId, Image] | None = None
+) -> Steps:
+    """Make one document equal to the rows: head first, then everything it shows, then a conditional write.
+
+    `early`: the head as it was before the images of `known` were written. A lost race forgets both.
+    """
     store, aggregate = worker.store, worker.mapping.aggregates[document[0]]
     while True:
-        yield
-        head = store.documents.get(document, Document())
+        head = early
+        if head is None:
+            yield
+            head = store.documents.get(document, Document())
         if head.generation > aggregate.generation and not worker.breaks("generation_not_conditioned"):
             raise NewerGeneration
         new = head.revision == 0 and worker.breaks("new_document_does_not_wait")
@@ -188,7 +202,10 @@ def rebuild(worker: Worker, document: DocumentId) -> Steps:
             yield
             if store.ready < aggregate.generation:
                 return  # `rebuild` will build it, once the edges of all rows stand
-        walk = Walk(worker)
+        walk = Walk(worker, dict(known or {}) if early is not None else {})
+        if worker.breaks("known_after_lost_race"):
+            walk.known = dict(known or {})
+        early = None
         body = yield from _assemble(walk, aggregate.root, document[1], ())
         fingerprint = frozenset(walk.used | {("generation", aggregate.generation)})
         same = head.body == body if worker.breaks("equal_body_is_skipped") else head.fingerprint == fingerprint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 
+from tests.model.ahead import Ahead, is_lowest, store_lowest
 from tests.model.documents import FanOut, NewerGeneration, find_roots, rebuild
 from tests.model.due import settle, work_off, work_off_all
 from tests.model.history import Record
@@ -21,24 +22,31 @@ def project(worker: Worker, changes: Iterable[Change], late: list[Steps] | None 
     for found in rows.values():
         found.sort(key=lambda change: change.version)
     touched: list[Touched] = []
+    ahead = Ahead()
     moved = {row: found for row, found in rows.items() if any(change.moved_from for change in found)}
-    for part in (moved, {row: found for row, found in rows.items() if row not in moved}):
-        pending = part
+    others = {row: found for row, found in rows.items() if row not in moved}
+    beside = worker.breaks("parents_beside_what_is_known") and any(is_lowest(worker, table) for table, _ in others)
+    lowest = {row: found for row, found in others.items() if beside or is_lowest(worker, row[0])}
+    for part in (moved, {row: found for row, found in others.items() if row not in lowest}, lowest):
+        pending, first = part, part is lowest
         while pending:
             onward: list[Change] = []
-            for row, found in pending.items():
+            if first:
+                yield from store_lowest(worker, pending, touched, onward, ahead)
+            for row, found in () if first else pending.items():
                 yield from store_row(worker, row, found, touched, onward)
+            first = False
             pending = {}
             for change in onward:
                 pending.setdefault((change.table, change.key), []).append(change)
-    yield from _finish(worker, touched, late)
+    yield from _finish(worker, touched, late, ahead)
 
 
-def _finish(worker: Worker, touched: list[Touched], late: list[Steps] | None) -> Steps:
+def _finish(worker: Worker, touched: list[Touched], late: list[Steps] | None, ahead: Ahead) -> Steps:
     fan_outs: set[FanOut] = set()
     roots = yield from find_roots(worker, touched, fan_outs)
     for document in sorted(roots):
-        yield from rebuild(worker, document)
+        yield from rebuild(worker, document, ahead.heads.get(document), ahead.images)
     if late is not None and worker.breaks("due_after_checkpoint"):
         late.append(settle(worker, fan_outs))
     else:

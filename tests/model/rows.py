@@ -77,17 +77,17 @@ def store_row(worker: Worker, row: RowId, changes: list[Change], found: list[Tou
             if stored is not None and not _stale_is_done(worker, stored, changes):
                 yield from find(worker, row, stored, found, again=True)
             return
-        image = _next_image(worker, row[0], state, stored, fresh=state is not before)
-        if _edges_were_first(worker, state, before):
-            yield from _put_edges(worker, row, image, stored)
+        image = next_image(worker, row[0], state, stored, fresh=state is not before)
+        if edges_were_first(worker, state, before):
+            yield from put_edges(worker, row, image, stored)
         yield
         if not store.swap_image(row, stored, image, _ignored(worker)):
             continue
-        if not _edges_were_first(worker, state, before):
-            yield from _put_edges(worker, row, image, stored)
+        if not edges_were_first(worker, state, before):
+            yield from put_edges(worker, row, image, stored)
         if worker.breaks("no_tombstone") and state.cells is None:
             store.images.pop(row, None)
-        if not _no_op(worker, row[0], stored, image, changes):
+        if not no_op(worker, row[0], stored, image, changes):
             yield from find(worker, row, image, found)
         return
 
@@ -98,7 +98,8 @@ def covers(worker: Worker, table: str, image: Image) -> bool:
     return needed <= image.cov or worker.breaks("cov_ignored")
 
 
-def _edges_were_first(worker: Worker, state: State, before: State) -> bool:
+def edges_were_first(worker: Worker, state: State, before: State) -> bool:
+    """The rule, but for the defects that break it."""
     late = worker.breaks("image_before_edges") or (worker.breaks("cov_before_edges") and state is before)
     return not late
 
@@ -117,7 +118,7 @@ def _ignored(worker: Worker) -> tuple[str, ...]:
     return tuple(part for part in parts[1:] if worker.breaks(f"{part}_not_conditioned"))
 
 
-def _next_image(worker: Worker, table: str, state: State, stored: Image | None, *, fresh: bool) -> Image:
+def next_image(worker: Worker, table: str, state: State, stored: Image | None, *, fresh: bool) -> Image:
     """The image to write; `fresh`: cells changed, so that only the writer's own references are covered."""
     if stored is None:
         stored = Image(State())
@@ -131,7 +132,7 @@ def _next_image(worker: Worker, table: str, state: State, stored: Image | None, 
     return Image(state, former, cov, copies)
 
 
-def _put_edges(worker: Worker, row: RowId, image: Image, stored: Image | None) -> Steps:
+def put_edges(worker: Worker, row: RowId, image: Image, stored: Image | None) -> Steps:
     """An edge for every link that the stored image does not cover."""
     ours = worker.mapping.references[row[0]]
     known = links(stored, (ours if worker.breaks("cov_ignored") else stored.cov) if stored else ours)
@@ -145,7 +146,7 @@ def _put_edges(worker: Worker, row: RowId, image: Image, stored: Image | None) -
             there = worker.store.raise_edge(parent, key, image.version)
 
 
-def _no_op(worker: Worker, table: str, stored: Image | None, image: Image, changes: list[Change]) -> bool:
+def no_op(worker: Worker, table: str, stored: Image | None, image: Image, changes: list[Change]) -> bool:
     """Nothing a document could show has changed, nothing waits for clean-up, and nobody's work is replayed."""
     if stored is None or _ours(worker, table, image.former) or stored.cov != image.cov:
         return False

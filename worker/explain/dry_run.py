@@ -14,7 +14,8 @@ from worker.errors import NearviewError
 from worker.explain.capacity import index_units, write_units
 from worker.explain.overlay import DONE, Base, Overlay, Step
 from worker.projection.engine import project, rebuild_roots
-from worker.projection.flat_documents import Habit, holds_row, stored_rows
+from worker.projection.flat_documents import holds_row, stored_rows
+from worker.projection.habit import Habit
 from worker.projection.images import Counts
 from worker.projection.operations import Delete, Get, Insert, TableName, run_to_end
 from worker.projection.overflow_parts import read_document

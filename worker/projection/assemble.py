@@ -8,9 +8,9 @@ from operator import itemgetter
 from typing import Any
 
 from contract.mapping import Aggregate, Node
+from worker.projection.ahead import RowId
 from worker.projection.convert import DoesNotFit
 from worker.projection.image import Copy, Image
-from worker.projection.images import RowId
 from worker.projection.ranking import rank
 from worker.projection.shape import Shape, shape_of
 from worker.records.rows import Row
@@ -22,10 +22,9 @@ EdgeId = tuple[str, str, str, tuple[str, ...]]
 
 @dataclass(slots=True)
 class Memory:
-    """What one group of rebuilds has read, all of it after the documents' revisions."""
+    """What one group of rebuilds has read or written, all of it after the documents' revisions."""
 
     images: dict[RowId, Image | None] = field(default_factory=dict)
-    again: dict[RowId, Image | None] = field(default_factory=dict)
     edges: dict[EdgeId, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -191,9 +190,6 @@ class _Walk:
                 self.consult(at, table, child_key, image)  # it has left: its coming back must change the hash
                 continue
             element: Any = self.build(child, child_key, at, image)
-            again = memory.again.get((table, child_key), image)
-            if again is not image and not self.still_there(child, child_key, key, at, image, again):
-                continue
             if element is None:
                 continue
             if child.unwrap is not None:
@@ -204,14 +200,6 @@ class _Walk:
             found.append((order, element))
         found.sort(key=itemgetter(0))
         return [element for _, element in found]
-
-    def still_there(self, child: Shape, key: str, parent: str, place: str, first: Image, again: Image | None) -> bool:
-        """The second look at a child, after its subtree was read: it may have left meanwhile."""
-        if again is not None and again.version == first.version and again.lag == first.lag:
-            return True
-        self.consult(place, child.table, key, again)
-        row = again.row if again is not None else None
-        return row is not None and child.reads_join(row) == parent
 
 
 def _take_out_hidden(shape: Shape, body: dict[str, Any]) -> None:

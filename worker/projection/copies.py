@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from contract.keys import ROW_SK, row_pk
+from worker.projection.ahead import RowId
 from worker.projection.image import Copy, Image, copied_text, read_image
-from worker.projection.images import RowId, Touched, still, touch
+from worker.projection.images import Touched, still, touch
 from worker.projection.operations import (
     APPLIED,
     Condition,

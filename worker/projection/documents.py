@@ -13,6 +13,7 @@ from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Aggregate
 from contract.parts import OLD_PARTS, PARTS
 from contract.values import MAX_ITEM_BYTES, Item, NotStorable, item_bytes, to_item
+from worker.projection.ahead import Ahead, read_head
 from worker.projection.assemble import Assembled, assemble
 from worker.projection.flat import CLAIMED, VERSION
 from worker.projection.flat_documents import claim, holds_row
@@ -21,7 +22,6 @@ from worker.projection.images import Counts, fold, store_rows
 from worker.projection.operations import (
     APPLIED,
     Condition,
-    Get,
     Insert,
     Operation,
     Replace,
@@ -34,14 +34,12 @@ from worker.projection.operations import (
 from worker.projection.overflow import TooLarge
 from worker.projection.overflow_parts import NO_PARTS, Kept, Made, after_parts, clean_up, kept, write_parts
 from worker.projection.plan import NO_RELATIONS, Plan
-from worker.projection.reading import NO_GUESSES, Guesses, read_trees
+from worker.projection.reading import read_trees
 from worker.projection.roots import Root
 from worker.records.version import NEVER
 
 GROUP: Final = 100
 """Documents rebuilt together share what they read; it bounds memory."""
-
-HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of", VERSION, CLAIMED, PARTS, OLD_PARTS)
 
 FORGOTTEN: Final = "repair"
 """The fingerprint of a document of which nothing is taken for right, its parts included."""
@@ -71,18 +69,24 @@ def rebuild(
     as_of: str,
     generations: Generations,
     counts: Counts,
-    guesses: Guesses = NO_GUESSES,
+    ahead: Ahead | None = None,
 ) -> Steps[None]:
     """Make every root's document equal to its rows, in groups. `as_of`: newest commit time this batch has seen.
+
+    Of those that were read `ahead`, the batch's own images need not be read again; a lost race reads everything.
 
     A document of other relations than the mapping's stays as it is, or unwritten, until their edges are known to be
     there; the rebuild that makes sure of it comes to every document afterwards. Raises NewerGeneration.
     """
-    for start in range(0, len(roots), GROUP):
-        pending = list(roots[start : start + GROUP])
-        taken_over: set[tuple[str, str]] = set()
-        while pending:
-            pending = yield from _rebuild_once(plan, pending, as_of, generations, counts, taken_over, guesses)
+    early = [root for root in roots if ahead is not None and _id(root) in ahead.heads]
+    others = [root for root in roots if ahead is None or _id(root) not in ahead.heads]
+    for part, known in ((early, ahead), (others, None)):
+        for start in range(0, len(part), GROUP):
+            pending, read = part[start : start + GROUP], known
+            taken_over: set[tuple[str, str]] = set()
+            while pending:
+                pending = yield from _rebuild_once(plan, pending, as_of, generations, counts, taken_over, read)
+                read = None
 
 
 def _rebuild_once(
@@ -92,19 +96,18 @@ def _rebuild_once(
     generations: Generations,
     counts: Counts,
     taken_over: set[tuple[str, str]],
-    guesses: Guesses,
+    ahead: Ahead | None,
 ) -> Steps[list[Root]]:
     """One try for a group; returns the roots that lost a race. Revisions first, then all that the documents show.
 
     `taken_over`: documents whose rows were taken over into images since this group began.
     """
-    items = yield [Get(TableName.DOCUMENTS, document_pk(a.name, key), DOCUMENT_SK, HEAD) for a, key in roots]
-    heads = [_head(item) for item in items]
+    heads = yield from _heads(roots, ahead)
     flat = [root for root, head in zip(roots, heads, strict=True) if head.holds_row and _id(root) not in taken_over]
     if flat:
         taken_over.update(map(_id, flat))
         return roots + (yield from _take_over(plan, flat, roots, counts))
-    memory = yield from read_trees(plan, roots, guesses)
+    memory = yield from read_trees(plan, roots, ahead.images if ahead is not None else {})
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
     in_parts: dict[int, Made] = {}
@@ -143,6 +146,13 @@ def _rebuild_once(
     counts.documents_parked += len(done & parked)
     counts.documents_in_parts += sum(bool(made.names) for at, made in in_parts.items() if at in done)
     return [roots[at] for at in writes if at not in done]
+
+
+def _heads(roots: list[Root], ahead: Ahead | None) -> Steps[list[Head]]:
+    if ahead is not None:
+        return [_head(ahead.heads[_id(root)]) for root in roots]
+    items = yield [read_head(*_id(root)) for root in roots]
+    return [_head(item) for item in items]
 
 
 def _in_parts(plan: Plan, item: Item | Large, head: Head, system: Item, counts: Counts) -> Steps[Made | str | None]:

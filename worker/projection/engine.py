@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from worker.projection.ahead import Ahead
 from worker.projection.copies import drop_edges, take_copies
 from worker.projection.documents import rebuild
 from worker.projection.due import Dues, follow, put_due
-from worker.projection.flat_documents import Habit, write_flat
+from worker.projection.flat_documents import write_flat
 from worker.projection.generations import look_at_fence
+from worker.projection.habit import Habit
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
 from worker.projection.plan import Plan
-from worker.projection.reading import guesses
 from worker.projection.referrers import Limits
 from worker.projection.roots import Root, find_roots
 from worker.records.rows import RowChange
@@ -45,15 +46,16 @@ def project(
     """
     counts = Counts()
     limits = dues.limits if dues else Limits()
-    others, for_images = yield from write_flat(plan, changes, as_of, habit or Habit(), counts)
+    habit, ahead = habit or Habit(), Ahead()
+    others, for_images = yield from write_flat(plan, changes, as_of, habit, counts)
     rows = fold(others)
     counts.folded += len(others) - len(rows)
     rows |= fold(for_images)
-    touched = yield from store_rows(plan, rows, counts, settled=settled)
+    touched = yield from store_rows(plan, rows, counts, habit, ahead, settled=settled)
     taken = yield from take_copies(plan, touched, limits)
     generations = yield from look_at_fence(plan)
     found = yield from find_roots(plan, taken.touched, limits)
-    yield from rebuild(plan, found.roots, as_of, generations, counts, guesses(plan, found.links))
+    yield from rebuild(plan, found.roots, as_of, generations, counts, ahead)
     fan_outs = list(dict.fromkeys([*taken.fan_outs, *found.fan_outs]))
     if dues is None:
         yield from follow(plan, fan_outs, as_of, limits, counts)

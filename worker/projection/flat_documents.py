@@ -20,10 +20,12 @@ from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
 from contract.mapping import Aggregate, Kind, Node
 from contract.values import AttributeValue, Item
+from worker.projection.ahead import RowId
 from worker.projection.flat import CLAIMED, DELETED, FORM, VERSION, Flat, NotFlat, Recipe, digest_of, read_recipe
 from worker.projection.generations import refuse_newer
+from worker.projection.habit import Habit, is_worth_a_look
 from worker.projection.image import read_image
-from worker.projection.images import Counts, RowId
+from worker.projection.images import Counts
 from worker.projection.operations import (
     APPLIED,
     Condition,
@@ -49,26 +51,12 @@ from worker.records.version import NEVER
 RECIPES_PK: Final = "#flat"
 """Partition of the recipes in the rows table: `<aggregate>#<digest>` says how those documents become rows again."""
 
-MOST_SURPRISES: Final = 10
-"""One surprise in so many rows, and the next batch looks before it writes."""
-
 _NEWEST: Final = 10**18
 _HEAD: Final = (VERSION, FORM, "_gen", "_rev", "_as_of")
 _SK: Final = text(DOCUMENT_SK)
 _FIRST_REVISION: Final = number(1)
 
 Root = tuple[Aggregate, str]
-
-
-@dataclass(slots=True)
-class Habit:
-    """What one process has learned: whether to look at documents before they are written, which recipes are filed.
-
-    A process begins with a look: after a restart much of what comes is stored already, and a look is no write.
-    """
-
-    looks: bool = True
-    filed: set[str] = field(default_factory=set)
 
 
 @frozen
@@ -220,7 +208,7 @@ def _write(
         looking = [one for one, reply in zip(writing, replies, strict=True) if isinstance(reply, Refused)]
         counts.documents_written += len(writing) - len(looking)
     if rows:
-        habit.looks = surprises * MOST_SURPRISES > rows
+        habit.looks = is_worth_a_look(surprises, rows)
 
 
 def _as_expected(one: Wanted, item: Item | None) -> bool:

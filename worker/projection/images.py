@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from contract.frozen import frozen
 from contract.keys import ROW_SK, row_pk
 from contract.values import Item
+from worker.projection.ahead import Ahead, DocumentId, RowId, documents_of, places_under_roots, read_head
+from worker.projection.habit import Habit, is_worth_a_look
 from worker.projection.image import NO_FORMER, Copy, Image, covered_by, make_image, read_image
 from worker.projection.merge import NOT_SEEN, RowState, forwards, merge, storable
 from worker.projection.operations import (
@@ -25,9 +27,6 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import Link, Plan, edge_address, followed, is_part, links_by
 from worker.records.rows import RowChange
-
-RowId = tuple[str, str]
-"""Table and key text."""
 
 
 @dataclass(slots=True)
@@ -101,29 +100,48 @@ def _version(change: RowChange) -> str:
     return change.version
 
 
-def store_rows(plan: Plan, rows: dict[RowId, Folded], counts: Counts, *, settled: bool = False) -> Steps[list[Touched]]:
+def store_rows(
+    plan: Plan,
+    rows: dict[RowId, Folded],
+    counts: Counts,
+    habit: Habit | None = None,
+    ahead: Ahead | None = None,
+    *,
+    settled: bool = False,
+) -> Steps[list[Touched]]:
     """Bring every row's image to its newest version; return the rows whose documents must be rebuilt.
 
     A row that is already newer in the store is touched as well: whoever stored it may have died before its documents
     were written. Not so if these changes are `settled`: their documents were, and whoever stored a newer row sees to
-    its own. Of a changed key the put is stored first: it must be there when the old key hands on what it lacks.
+    its own. Of a changed key the put is stored first: it must be there when the old key hands on what it lacks. Rows
+    right under roots are stored last, and `ahead` gets what need not be read again. With a `habit`, rows that are said
+    to be new may be written without a look.
     """
     touched: dict[RowId, Touched] = {}
-    moved = {row_id: folded for row_id, folded in rows.items() if any(c.moved_from for c in folded.changes)}
-    for part in (moved, {row_id: folded for row_id, folded in rows.items() if row_id not in moved}):
-        pending = part
+    moved, others, lowest = _parts(plan, rows)
+    for part in (moved, others, lowest):
+        pending, first = part, ahead if part is lowest else None
         while pending:
             handed_on: list[RowChange] = []
-            for row in (yield from _store(plan, pending, counts, handed_on, settled)):
+            for row in (yield from _store(plan, pending, counts, handed_on, habit, first, settled=settled)):
                 known = touched.get((row.table, row.key))
                 touched[row.table, row.key] = replace(row, links=row.links | known.links) if known else row
-            pending = fold(handed_on)
+            pending, first = fold(handed_on), None
     return list(touched.values())
+
+
+def _parts(plan: Plan, rows: dict[RowId, Folded]) -> tuple[dict[RowId, Folded], ...]:
+    """Rows with a changed key; the others; of these, those that stand right under roots."""
+    parts: tuple[dict[RowId, Folded], ...] = ({}, {}, {})
+    for row_id, folded in rows.items():
+        moved = any(change.moved_from for change in folded.changes)
+        parts[0 if moved else 2 if places_under_roots(plan, row_id[0]) else 1][row_id] = folded
+    return parts
 
 
 def cover(plan: Plan, row_ids: Iterable[RowId], counts: Counts) -> Steps[None]:
     """Put the edges that stored rows lack for this mapping, and say so in their images."""
-    yield from _store(plan, {row_id: Folded([], set()) for row_id in row_ids}, counts, [], False)
+    yield from _store(plan, {row_id: Folded([], set()) for row_id in row_ids}, counts, [])
 
 
 def put_edges(plan: Plan, images: Mapping[RowId, Image]) -> Steps[None]:
@@ -133,16 +151,29 @@ def put_edges(plan: Plan, images: Mapping[RowId, Image]) -> Steps[None]:
 
 
 def _store(
-    plan: Plan, rows: dict[RowId, Folded], counts: Counts, handed_on: list[RowChange], settled: bool
+    plan: Plan,
+    rows: dict[RowId, Folded],
+    counts: Counts,
+    handed_on: list[RowChange],
+    habit: Habit | None = None,
+    ahead: Ahead | None = None,
+    *,
+    settled: bool = False,
 ) -> Steps[list[Touched]]:
     touched: list[Touched] = []
     pending = dict(rows)
+    new = [row_id for row_id, folded in rows.items() if folded.changes and folded.changes[0].new] if habit else []
+    looks = habit is None or habit.looks_for_new or settled
+    items: dict[RowId, Item | None] = {} if looks else dict.fromkeys(new)
     while pending:
-        order = list(pending)
-        items = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in order]
+        unknown = [row_id for row_id in pending if row_id not in items]
+        if unknown:
+            found = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in unknown]
+            items.update(zip(unknown, found, strict=True))
         writes: dict[RowId, Write] = {}
         to_hand_on: dict[RowId, list[RowChange]] = {}
-        for row_id, item in zip(order, items, strict=True):
+        for row_id in list(pending):
+            item = items[row_id]
             changes = pending[row_id].changes
             if settled and item is not None and _is_in_place(plan, row_id[0], item, changes):
                 counts.settled += len(changes)
@@ -164,10 +195,14 @@ def _store(
                 if not settled:
                     touched.append(touch(plan, row_id, stored))
             del pending[row_id]
-        yield from _put_edges(plan, writes)
-        touched += yield from _write_images(pending, writes, counts)
+        yield from _put_edges(plan, writes, ahead)
+        touched += yield from _write_images(pending, writes, counts, ahead)
         # not of a lost race: what its state would hand on may be outdated by what won, and nobody would mend it
         handed_on += [change for row_id in to_hand_on if row_id not in pending for change in to_hand_on[row_id]]
+        if new and habit is not None:
+            surprises = [row_id for row_id in new if (items[row_id] is not None if looks else row_id in pending)]
+            habit.looks_for_new = is_worth_a_look(len(surprises), len(new))
+        items, new, ahead = {}, [], None  # of a lost race nothing that was read counts
     return touched
 
 
@@ -196,15 +231,24 @@ def _touched(row_id: RowId, image: Image, links: frozenset[Link]) -> Touched:
     return Touched(*row_id, pointing, image.state.version, image.former, image.former_text)
 
 
-def _put_edges(plan: Plan, writes: dict[RowId, Write]) -> Steps[None]:
-    """Edges go before the image: whenever an image points to a parent, the edge under that parent exists."""
+def _put_edges(plan: Plan, writes: dict[RowId, Write], ahead: Ahead | None = None) -> Steps[None]:
+    """Edges go before the image: whenever an image points to a parent, the edge under that parent exists.
+
+    Beside them the heads of the documents right above are read, for `ahead`.
+    """
+    heads = list(_documents_of(plan, writes)) if ahead is not None else []
     missing: dict[tuple[str, str], str] = {}
     for (table, key), write in writes.items():
         version = write.image.state.version
         for link in _without_edge(plan, table, write):
             missing[edge_address(table, key, link)] = version
-    while missing:
-        replies = yield [InsertEdge(pk, sk, version) for (pk, sk), version in missing.items()]
+    while missing or heads:
+        inserts: list[Operation] = [InsertEdge(pk, sk, version) for (pk, sk), version in missing.items()]
+        replies = yield inserts + [read_head(*document) for document in heads]
+        if ahead is not None:
+            ahead.heads.update(zip(heads, replies[len(missing) :], strict=True))
+            del replies[len(missing) :]
+            heads = []
         there = [edge for edge, reply in zip(missing, replies, strict=True) if isinstance(reply, Refused)]
         if not there:
             return
@@ -219,6 +263,14 @@ def _put_edges(plan: Plan, writes: dict[RowId, Write]) -> Steps[None]:
             if isinstance(reply, Refused) and reply.item is None
         }
         missing = {edge: version for edge, version in missing.items() if edge in gone}
+
+
+def _documents_of(plan: Plan, writes: dict[RowId, Write]) -> Iterable[DocumentId]:
+    """The documents right above these rows, each one once."""
+    found: dict[DocumentId, None] = {}
+    for (table, _), write in writes.items():
+        found.update(dict.fromkeys(documents_of(places_under_roots(plan, table), write.links)))
+    return found
 
 
 def _without_edge(plan: Plan, table: str, write: Write) -> frozenset[Link]:
@@ -238,7 +290,9 @@ def _copied_links(plan: Plan, table: str, image: Image, links: frozenset[Link]) 
     return frozenset(link for link in links if ids.get(link.columns, "") in image.copied)
 
 
-def _write_images(pending: dict[RowId, Folded], writes: dict[RowId, Write], counts: Counts) -> Steps[list[Touched]]:
+def _write_images(
+    pending: dict[RowId, Folded], writes: dict[RowId, Write], counts: Counts, ahead: Ahead | None
+) -> Steps[list[Touched]]:
     """Write each image if the stored one is still the one read; a lost race stays pending and is read again."""
     if not writes:
         return []
@@ -248,6 +302,8 @@ def _write_images(pending: dict[RowId, Folded], writes: dict[RowId, Write], coun
         if isinstance(reply, Refused):
             continue
         counts.rows_written += 1
+        if ahead is not None and not write.image.lag:  # what lacks nothing nobody fills, this batch neither
+            ahead.images[row_id] = write.image
         if _is_no_op(write.image, write.stored, pending[row_id].versions):
             counts.unchanged += 1
         else:

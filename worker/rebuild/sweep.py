@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.pace import Pace
+from worker.projection.ahead import RowId
 from worker.projection.engine import project
 from worker.projection.flat import DELETED
 from worker.projection.flat_documents import held_version
-from worker.projection.images import RowId
 from worker.projection.plan import Plan
 from worker.rebuild.run import NO_COMMIT, ROWS_AT_ONCE
 from worker.rebuild.scan import DocumentScan, RowScan

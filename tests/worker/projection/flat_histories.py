@@ -14,7 +14,7 @@ from contract.keys import index_partition
 from contract.mapping import Aggregate, Field, FieldType, Index, Kind, Mapping, Node
 from tests.worker.projection.histories import Faults, Log, differences, play, shards_of
 from tests.worker.projection.strict_store import StrictStore
-from worker.projection.flat_documents import Habit
+from worker.projection.habit import Habit
 from worker.projection.operations import TableName
 from worker.projection.plan import Plan, make_plan
 from worker.records.rows import RowChange

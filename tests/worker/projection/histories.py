@@ -19,7 +19,7 @@ from contract.parts import PARTS
 from contract.values import Item, from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection import due, engine
-from worker.projection.flat_documents import Habit
+from worker.projection.habit import Habit
 from worker.projection.operations import WRITES, Steps, TableName
 from worker.projection.overflow_parts import read_document
 from worker.projection.plan import Plan, make_plan
@@ -130,9 +130,11 @@ def _change(
     missing: tuple[str, ...] = (),
     moved_from: str | None = None,
     moved_to: str | None = None,
+    *,
+    new: bool = False,
 ) -> RowChange:
     kept: Row | None = None if row is None else {n: v for n, v in {**row, "id": key}.items() if n not in missing}
-    return RowChange(table, key, change_version(1, version, 1), kept, missing, moved_from, moved_to)
+    return RowChange(table, key, change_version(1, version, 1), kept, missing, moved_from, moved_to, new=new)
 
 
 def source_history(
@@ -164,17 +166,17 @@ def source_history(
         before = live.get((table, key))
         same = before is not None and before.get("big", "") == row.get("big") and rng.random() < 0.8
         live[table, key] = row
-        log.append((_change(table, key, row, version, ("big",) if same else ()),))
+        log.append((_change(table, key, row, version, ("big",) if same else (), new=before is None),))
         moved = name(table)
         if rng.random() < 0.08 and (table, moved) not in live:
             version += 1  # key change: both halves have one version
             del live[table, key]
             live[table, moved] = row
             if table in LARGE and rng.random() < 0.5:
-                put = _change(table, moved, row, version, ("big",), moved_from=key)
+                put = _change(table, moved, row, version, ("big",), moved_from=key, new=True)
                 log.append((put, _change(table, key, None, version, ("big",), moved_to=moved)))
             else:  # as two records, which may come by two shards
-                log += [(_change(table, moved, row, version),), (_change(table, key, None, version),)]
+                log += [(_change(table, moved, row, version, new=True),), (_change(table, key, None, version),)]
     return live, log
 
 
@@ -281,6 +283,7 @@ def worker(
 ) -> Iterator[None]:
     """One child at work; each `next` lets it do one operation. Batches fall differently at every run."""
     at, habit, dues, last = start, faults.habit(), faults.dues(rng, shard), ""
+    habit.looks_for_new = rng.random() < 0.5  # what a process has learned may be wrong for what comes
     while at < len(log):
         size = min(rng.choice([1, 1, 2, 4, 8]), len(log) - at)
         if faults.early:

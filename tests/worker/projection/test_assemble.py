@@ -152,28 +152,3 @@ def test_a_row_whose_filter_column_was_never_seen_makes_the_document_wait() -> N
     assert strictly("a").misfits == ("/lines/1: line: note of this row not seen yet",)
     assert strictly("b").misfits == ()
     assert strictly("a").body == strictly("b").body == {"id": 1, "total": 5, "lines": [], "tags": []}
-
-
-def test_a_child_that_left_while_its_subtree_was_read_is_not_shown() -> None:
-    """The second look counts, and it is in the fingerprint; one that finds the same row changes nothing."""
-    link = {"order_id": 1, "tag_id": 7, "position": 2}
-    images: dict[tuple[str, str], Image | None] = {
-        ("order_tag", "1|7"): _image("1", link),
-        ("tag", "7"): _image("1", {"id": 7, "name": "seven"}),
-    }
-
-    def again(look: Image | None) -> Assembled:
-        memory = _memory(_order(), {}, links=("1|7",), images=images)
-        memory.again["order_tag", "1|7"] = look
-        return _assemble(memory)
-
-    unasked = _assemble(_memory(_order(), {}, links=("1|7",), images=images))
-    same = again(_image("1", link))
-    newer = again(_image("2", link))
-    left = again(_image("2", {**link, "order_id": 2}))
-    gone = again(None)
-
-    shown = [found.body["tags"] for found in (unasked, same, newer, left, gone) if found.body is not None]
-    assert shown == [[{"name": "seven"}], [{"name": "seven"}], [{"name": "seven"}], [], []]
-    assert unasked.fingerprint == same.fingerprint
-    assert len({found.fingerprint for found in (same, newer, gone)}) == 3

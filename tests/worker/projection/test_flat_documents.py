@@ -13,8 +13,9 @@ from contract.values import from_item
 from tests.worker.projection.flat_histories import LARGE_VALUES, MISFIT, PLAN, TABLE, change, mapping
 from tests.worker.projection.strict_store import StrictStore
 from worker.projection.engine import project, rebuild_roots
-from worker.projection.flat_documents import RECIPES_PK, Habit, claim, filed_holders, renew, stored_rows
+from worker.projection.flat_documents import RECIPES_PK, claim, filed_holders, renew, stored_rows
 from worker.projection.generations import NewerGeneration
+from worker.projection.habit import Habit
 from worker.projection.images import Counts
 from worker.projection.operations import WRITES, Get, Operation, TableName
 from worker.projection.plan import Plan, make_plan

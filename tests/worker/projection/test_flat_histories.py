@@ -10,7 +10,8 @@ import pytest
 
 from tests.worker.projection.flat_histories import Bold, Careful, run, search
 from worker.projection import flat_documents
-from worker.projection.flat_documents import Habit, Wanted
+from worker.projection.flat_documents import Wanted
+from worker.projection.habit import Habit
 from worker.projection.operations import Delete, TableName, Update
 
 HABITS: tuple[type[Habit], ...] = (Habit, Bold, Careful)

@@ -13,7 +13,7 @@ from tests.worker.projection.flat_histories import LARGE_VALUES, PLAN, Bold, Car
 from tests.worker.projection.strict_store import StrictStore, one_by_one
 from worker.projection import documents, flat_documents
 from worker.projection.engine import project
-from worker.projection.flat_documents import Habit
+from worker.projection.habit import Habit
 from worker.projection.operations import APPLIED, Insert, Replace, TableName
 from worker.records.rows import RowChange
 

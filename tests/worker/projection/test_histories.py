@@ -10,6 +10,7 @@ import pytest
 
 from tests.worker.projection.histories import PLAN, Faults, search
 from worker.projection import documents, engine, images, merge
+from worker.projection.ahead import Ahead, read_head
 from worker.projection.image import NO_FORMER, Image
 from worker.projection.operations import Delete, TableName, Update
 
@@ -65,8 +66,8 @@ def _image_before_edges(patch: pytest.MonkeyPatch) -> Faults:
     def nothing(*_: Any) -> Any:
         yield from ()
 
-    def image_first(pending: Any, writes: Any, counts: Any) -> Any:
-        touched = yield from write(pending, writes, counts)
+    def image_first(pending: Any, writes: Any, counts: Any, ahead: Any) -> Any:
+        touched = yield from write(pending, writes, counts, ahead)
         yield from put(PLAN, writes)
         return touched
 
@@ -135,8 +136,8 @@ def _no_condition_on_the_image(patch: pytest.MonkeyPatch) -> Faults:
 def _stale_is_done(patch: pytest.MonkeyPatch) -> Faults:
     store_rows = images.store_rows
 
-    def without_stale(plan: Any, rows: Any, counts: Any, *, settled: bool) -> Any:
-        touched = yield from store_rows(plan, rows, counts, settled=settled)
+    def without_stale(plan: Any, rows: Any, *rest: Any, settled: bool) -> Any:
+        touched = yield from store_rows(plan, rows, *rest, settled=settled)
         newest = {row_id: max(folded.versions) for row_id, folded in rows.items()}
         return [row for row in touched if row.version == newest.get((row.table, row.key))]
 
@@ -185,6 +186,41 @@ def _root_table_only_as_root(patch: pytest.MonkeyPatch) -> Faults:
     return Faults(plan=dataclasses.replace(PLAN, places=places))
 
 
+def _revisions_after_the_images(patch: pytest.MonkeyPatch) -> Faults:
+    heads = documents._heads
+    patch.setattr(documents, "_heads", lambda roots, _ahead: heads(roots, None))
+    return Faults()
+
+
+def _parents_beside_what_is_known(patch: pytest.MonkeyPatch) -> Faults:
+    parts = images._parts
+
+    def beside(plan: Any, rows: Any) -> Any:
+        moved, others, lowest = parts(plan, rows)
+        return moved, {}, {**others, **lowest}
+
+    patch.setattr(images, "_parts", beside)
+    return Faults()
+
+
+def _known_after_a_lost_race(patch: pytest.MonkeyPatch) -> Faults:
+    rebuild_once: Any = documents._rebuild_once
+    known = Ahead()
+
+    def once(plan: Any, roots: Any, *rest: Any) -> Any:
+        if rest[-1] is not None:
+            known.images = rest[-1].images
+            return (yield from rebuild_once(plan, roots, *rest))
+        names = [(aggregate.name, key) for aggregate, key in roots]
+        items = yield [read_head(*name) for name in names]
+        return (
+            yield from rebuild_once(plan, roots, *rest[:-1], Ahead(dict(zip(names, items, strict=True)), known.images))
+        )
+
+    patch.setattr(documents, "_rebuild_once", once)
+    return Faults()
+
+
 BROKEN: dict[str, Patch] = {
     "checkpoint before write": _checkpoint_before_write,
     "settled before durable": _settled_before_durable,
@@ -201,14 +237,20 @@ BROKEN: dict[str, Patch] = {
     "absent means NULL": _absent_means_null,
     "late records fill nothing": _late_records_fill_nothing,
     "changed key loses its large column": _changed_key_loses_its_large_column,
+    "revisions after the images": _revisions_after_the_images,
+    "parents beside what is known": _parents_beside_what_is_known,
+    "known after a lost race": _known_after_a_lost_race,
 }
 
 
 # Where a defect shows in one history of thousands, the search begins at a seed that shows it (found by a full search).
 RARE: dict[str, tuple[tuple[str, ...], int]] = {
-    "document delete forgets its revision": (("customer",), 377),
-    "stale is done": (("customer",), 106),
-    "no-op ignores replay": (("customer",), 89),
+    "document delete forgets its revision": (("customer",), 593),
+    "stale is done": ((), 506),
+    "no-op ignores replay": (("customer",), 46),
+    "revisions after the images": (("order", "line"), 3080),
+    "parents beside what is known": (("order", "line"), 813),
+    "known after a lost race": ((), 84),
 }
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from contract.keys import key_text
 from contract.mapping import Aggregate, Kind, Node
+from worker.projection.ahead import RowId
 from worker.projection.assemble import Assembled, EdgeId, Memory, assemble
 from worker.projection.image import NO_FORMER, Copy, Image
-from worker.projection.images import RowId
 from worker.projection.merge import RowState, lag_text
 from worker.records.rows import Row, parent_key
 
@@ -28,7 +28,7 @@ class _Edges(dict[EdgeId, tuple[str, ...]]):
 
 def remember(aggregate: Aggregate, tables: Tables, copies: dict[RowId, dict[str, Copy]] | None = None) -> Memory:
     """All images and the edges of every `many` of the aggregate. A row's version is its column `_v`, else 1."""
-    memory = Memory(_Images(), {}, _Edges())
+    memory = Memory(_Images(), _Edges())
     nodes = {node.table: node for node in aggregate.root.walk() if not node.virtual}
     for table, rows in tables.items():
         for row in rows:

@@ -11,10 +11,10 @@ from contract.values import Item, from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.mapping.loader import read_mappings
 from worker.pace import Pace
+from worker.projection.ahead import RowId
 from worker.projection.engine import project
 from worker.projection.flat_documents import holds_row
 from worker.projection.image import Image, read_image
-from worker.projection.images import RowId
 from worker.projection.operations import Steps, TableName
 from worker.projection.plan import Plan, make_plan
 from worker.rebuild.scan import DocumentPage, DocumentScan, Page, RowScan

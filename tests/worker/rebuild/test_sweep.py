@@ -36,9 +36,9 @@ from tests.worker.rebuild.sweeping import (
 from worker.cli import main
 from worker.log import Log
 from worker.pace import Pace
+from worker.projection.ahead import RowId
 from worker.projection.engine import project
 from worker.projection.image import Image
-from worker.projection.images import RowId
 from worker.projection.operations import TableName
 from worker.rebuild.scan import RowScan
 from worker.rebuild.sweep import look, sweep

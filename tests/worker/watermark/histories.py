@@ -20,7 +20,7 @@ from worker.mapping.loader import read_mappings
 from worker.pipeline import BatchReport
 from worker.projection.due import Dues, next_due, work_off
 from worker.projection.engine import project
-from worker.projection.flat_documents import Habit
+from worker.projection.habit import Habit
 from worker.projection.operations import Get, Operation, TableName
 from worker.projection.plan import make_plan
 from worker.projection.referrers import Limits
