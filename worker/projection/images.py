@@ -247,9 +247,10 @@ def _put_edges(plan: Plan, writes: dict[RowId, Write], ahead: Ahead | None = Non
         replies = yield inserts + [read_head(*document) for document in heads]
         if ahead is not None:
             ahead.heads.update(zip(heads, replies[len(missing) :], strict=True))
-            del replies[len(missing) :]
             heads = []
-        there = [edge for edge, reply in zip(missing, replies, strict=True) if isinstance(reply, Refused)]
+        there = [
+            edge for edge, reply in zip(missing, replies[: len(missing)], strict=True) if isinstance(reply, Refused)
+        ]
         if not there:
             return
         # raise its version to ours, so that nobody's late clean-up can remove it; gone meanwhile: insert again
