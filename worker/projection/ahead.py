@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.parts import OLD_PARTS, PARTS
@@ -19,7 +19,7 @@ from contract.values import Item
 from worker.projection.flat import CLAIMED, VERSION
 from worker.projection.image import Image
 from worker.projection.operations import Get, TableName
-from worker.projection.plan import CACHED, Link, Place, Plan
+from worker.projection.plan import CACHED, Link, Plan
 
 HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of", VERSION, CLAIMED, PARTS, OLD_PARTS)
 """What is read of a document before it is written."""
@@ -44,21 +44,28 @@ def read_head(aggregate: str, key: str) -> Get:
     return Get(TableName.DOCUMENTS, document_pk(aggregate, key), DOCUMENT_SK, HEAD)
 
 
+class Way(NamedTuple):
+    """A foreign key that leads right to a root: the root's table, the columns, the aggregate."""
+
+    parent: str
+    columns: tuple[str, ...]
+    aggregate: str
+
+
 @lru_cache(maxsize=CACHED)
-def places_under_roots(plan: Plan, table: str) -> tuple[Place, ...]:
-    """Where a table stands, if that is right under roots alone and its images hold no copies; else nothing."""
-    places = plan.places.get(table, ())
-    if plan.copies.get(table) or table in plan.flats:
-        return ()
-    under = all(place.by_links and place.above is not None and place.above.above is None for place in places)
-    return places if under else ()
+def ways_to_roots(plan: Plan, table: str) -> tuple[Way, ...]:
+    """Of a table that stands right under roots alone, and whose images hold no copies; else none."""
+    ways: list[Way] = []
+    for place in plan.places.get(table, ()):
+        if place.above is None or place.above.above is not None or not place.by_links:
+            return ()
+        ways.append(Way(place.above.node.table, place.node.join, place.aggregate.name))
+    return () if plan.copies.get(table) else tuple(ways)
 
 
-def documents_of(places: tuple[Place, ...], links: frozenset[Link]) -> Iterator[DocumentId]:
+def documents_of(ways: tuple[Way, ...], links: frozenset[Link]) -> Iterator[DocumentId]:
     """The documents right above a row with these links."""
-    for place in places:
-        if place.above is not None:
-            wanted = place.above.node.table, place.node.join
-            for link in links:
-                if link[:2] == wanted:
-                    yield place.aggregate.name, link.key
+    for parent, columns, aggregate in ways:
+        for link in links:
+            if link.parent == parent and link.columns == columns:
+                yield aggregate, link.key

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from contract.frozen import frozen
 from contract.keys import ROW_SK, row_pk
 from contract.values import Item
-from worker.projection.ahead import Ahead, DocumentId, RowId, documents_of, places_under_roots, read_head
+from worker.projection.ahead import Ahead, DocumentId, RowId, documents_of, read_head, ways_to_roots
 from worker.projection.habit import Habit, is_worth_a_look
 from worker.projection.image import NO_FORMER, Copy, Image, covered_by, make_image, read_image
 from worker.projection.merge import NOT_SEEN, RowState, forwards, merge, storable
@@ -135,7 +135,7 @@ def _parts(plan: Plan, rows: dict[RowId, Folded]) -> tuple[dict[RowId, Folded], 
     parts: tuple[dict[RowId, Folded], ...] = ({}, {}, {})
     for row_id, folded in rows.items():
         moved = any(change.moved_from for change in folded.changes)
-        parts[0 if moved else 2 if places_under_roots(plan, row_id[0]) else 1][row_id] = folded
+        parts[0 if moved else 2 if ways_to_roots(plan, row_id[0]) else 1][row_id] = folded
     return parts
 
 
@@ -270,7 +270,8 @@ def _documents_of(plan: Plan, writes: dict[RowId, Write]) -> Iterable[DocumentId
     """The documents right above these rows, each one once."""
     found: dict[DocumentId, None] = {}
     for (table, _), write in writes.items():
-        found.update(dict.fromkeys(documents_of(places_under_roots(plan, table), write.links)))
+        for document in documents_of(ways_to_roots(plan, table), write.links):
+            found[document] = None
     return found
 
 

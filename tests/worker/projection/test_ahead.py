@@ -11,7 +11,7 @@ import pytest
 from contract.values import from_item
 from tests.worker.projection.strict_store import StrictStore
 from tests.worker.projection.test_features import _plan
-from worker.projection.ahead import places_under_roots
+from worker.projection.ahead import ways_to_roots
 from worker.projection.engine import project
 from worker.projection.habit import Habit, is_worth_a_look
 from worker.projection.operations import Get, Operation, Query
@@ -87,7 +87,7 @@ def _shown(store: StrictStore) -> Any:
     ids=["right under a root", "a root", "further down", "looked up", "holds copies"],
 )
 def test_what_stands_right_under_roots_and_nowhere_else_is_written_last(table: str, known: bool) -> None:
-    assert bool(places_under_roots(PLAN, table)) is known
+    assert bool(ways_to_roots(PLAN, table)) is known
 
 
 def test_a_table_that_also_stands_elsewhere_is_not() -> None:
@@ -101,8 +101,8 @@ many:
   tasks: {source: s.tasks, key: id, join: person_id, fields: [id]}
 """)
 
-    assert not places_under_roots(plan, "s.people")
-    assert places_under_roots(plan, "s.tasks")
+    assert not ways_to_roots(plan, "s.people")
+    assert ways_to_roots(plan, "s.tasks")
 
 
 def test_a_new_order_reads_no_row_that_its_batch_has_written_under_it() -> None:
