@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from contract.frozen import frozen
@@ -166,10 +166,7 @@ def _store(
     looks = habit is None or habit.looks_for_new or settled
     items: dict[RowId, Item | None] = {} if looks else dict.fromkeys(new)
     while pending:
-        unknown = [row_id for row_id in pending if row_id not in items]
-        if unknown:
-            found = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in unknown]
-            items.update(zip(unknown, found, strict=True))
+        yield from _look(pending, items)
         writes: dict[RowId, Write] = {}
         to_hand_on: dict[RowId, list[RowChange]] = {}
         for row_id in list(pending):
@@ -195,15 +192,30 @@ def _store(
                 if not settled:
                     touched.append(touch(plan, row_id, stored))
             del pending[row_id]
-        yield from _put_edges(plan, writes, ahead)
+        documents = _documents_of(plan, writes, pending) if ahead is not None else {}
+        heads = yield from _put_edges(plan, writes, [read_head(*document) for document in documents])
+        if ahead is not None:
+            ahead.heads.update(zip(documents, heads, strict=True))
         touched += yield from _write_images(pending, writes, counts, ahead)
         # not of a lost race: what its state would hand on may be outdated by what won, and nobody would mend it
         handed_on += [change for row_id in to_hand_on if row_id not in pending for change in to_hand_on[row_id]]
-        if new and habit is not None:
-            surprises = [row_id for row_id in new if (items[row_id] is not None if looks else row_id in pending)]
-            habit.looks_for_new = is_worth_a_look(len(surprises), len(new))
+        if habit is not None and new:
+            habit.looks_for_new = _surprises(new, items if looks else pending)
         items, new, ahead = {}, [], None  # of a lost race nothing that was read counts
     return touched
+
+
+def _look(pending: Iterable[RowId], items: dict[RowId, Item | None]) -> Steps[None]:
+    """Read the stored images that are not among the items."""
+    unknown = [row_id for row_id in pending if row_id not in items]
+    if unknown:
+        found = yield [Get(TableName.ROWS, row_pk(table, key), ROW_SK) for table, key in unknown]
+        items.update(zip(unknown, found, strict=True))
+
+
+def _surprises(new: list[RowId], found: Mapping[RowId, object]) -> bool:
+    """Whether so many of the rows that were said to be new have been found that the next batch looks."""
+    return is_worth_a_look(sum(found.get(row_id) is not None for row_id in new), len(new))
 
 
 def _is_in_place(plan: Plan, table: str, item: Item, changes: list[RowChange]) -> bool:
@@ -231,28 +243,28 @@ def _touched(row_id: RowId, image: Image, links: frozenset[Link]) -> Touched:
     return Touched(*row_id, pointing, image.state.version, image.former, image.former_text)
 
 
-def _put_edges(plan: Plan, writes: dict[RowId, Write], ahead: Ahead | None = None) -> Steps[None]:
+def _put_edges(plan: Plan, writes: dict[RowId, Write], beside: Sequence[Get] = ()) -> Steps[list[Item | None]]:
     """Edges go before the image: whenever an image points to a parent, the edge under that parent exists.
 
-    Beside them the heads of the documents right above are read, for `ahead`.
+    Returns what was read `beside` them.
     """
-    heads = list(_documents_of(plan, writes)) if ahead is not None else []
     missing: dict[tuple[str, str], str] = {}
     for (table, key), write in writes.items():
         version = write.image.state.version
         for link in _without_edge(plan, table, write):
             missing[edge_address(table, key, link)] = version
-    while missing or heads:
-        inserts: list[Operation] = [InsertEdge(pk, sk, version) for (pk, sk), version in missing.items()]
-        replies = yield inserts + [read_head(*document) for document in heads]
-        if ahead is not None:
-            ahead.heads.update(zip(heads, replies[len(missing) :], strict=True))
-            heads = []
+    read: list[Item | None] = []
+    reads: list[Operation] = list(beside)
+    while missing or reads:
+        inserts = [InsertEdge(pk, sk, version) for (pk, sk), version in missing.items()]
+        replies = yield [*inserts, *reads]
+        read += replies[len(inserts) :]
+        reads = []
         there = [
-            edge for edge, reply in zip(missing, replies[: len(missing)], strict=True) if isinstance(reply, Refused)
+            edge for edge, reply in zip(missing, replies[: len(inserts)], strict=True) if isinstance(reply, Refused)
         ]
         if not there:
-            return
+            break
         # raise its version to ours, so that nobody's late clean-up can remove it; gone meanwhile: insert again
         replies = yield [
             Update(TableName.ROWS, pk, sk, {"v": text(missing[pk, sk])}, (Condition("v", "<", text(missing[pk, sk])),))
@@ -264,14 +276,16 @@ def _put_edges(plan: Plan, writes: dict[RowId, Write], ahead: Ahead | None = Non
             if isinstance(reply, Refused) and reply.item is None
         }
         missing = {edge: version for edge, version in missing.items() if edge in gone}
+    return read
 
 
-def _documents_of(plan: Plan, writes: dict[RowId, Write]) -> Iterable[DocumentId]:
-    """The documents right above these rows, each one once."""
+def _documents_of(plan: Plan, writes: dict[RowId, Write], rows: dict[RowId, Folded]) -> dict[DocumentId, None]:
+    """The documents right above these rows that will have to be looked at, each one once."""
     found: dict[DocumentId, None] = {}
-    for (table, _), write in writes.items():
-        for document in documents_of(ways_to_roots(plan, table), write.links):
-            found[document] = None
+    for row_id, write in writes.items():
+        if not _is_no_op(write.image, write.stored, rows[row_id].versions):
+            for document in documents_of(ways_to_roots(plan, row_id[0]), write.links):
+                found[document] = None
     return found
 
 

@@ -137,6 +137,18 @@ def test_a_changed_line_is_read_before_it_is_written_and_not_again() -> None:
     assert _shown(store) == [(1, "pen"), (9, "pen"), (3, "pen")]
 
 
+def test_a_change_that_no_document_shows_reads_none() -> None:
+    """Its image gets the newer version, no more."""
+    store, habit = Reads(), Habit()
+    store.drive(project(PLAN, _changes([*LOOKED_UP, ORDER, *LINES], 1), "", habit=habit))
+    store.read.clear()
+
+    counts = store.drive(project(PLAN, _changes([LINES[1]], 20, new=False), "", habit=habit))
+
+    assert (counts.unchanged, counts.rows_written) == (1, 1)
+    assert Counter(store.read) == {"s.lines": 1, "": 1}
+
+
 def test_a_process_begins_with_a_look_and_a_surprise_makes_it_look_again() -> None:
     """So a replay writes nothing: not even an edge."""
     store, changes = Reads(), _changes([*LOOKED_UP, ORDER, *LINES], 1)
