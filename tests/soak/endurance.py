@@ -3,9 +3,9 @@
 python -m tests.soak.endurance [--minutes 60] [--kill-every 60] [--rate 20] [--json FILE] [--only quiet|kills]
 
 Left alone: first the worker is stopped for a minute, so that its batches are as large as they get; then resident memory
-and open files of the supervisor, the daemon and every child are sampled. The slope is that of least squares over the
-second half of the run, when caches are full. Killed: every minute a child, the daemon or the
-whole worker goes by SIGKILL. At the end of both every document is compared with SQL on the source.
+and open files of the supervisor, the daemon and every child are sampled. The slope is the median of those between
+any two samples of the second half, when caches are full. Killed: every minute a child, the daemon or the whole worker
+goes by SIGKILL. At the end of both every document is compared with SQL on the source.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import psutil
@@ -40,6 +42,8 @@ BACKLOG_SECONDS: Final = 60.0
 BACKLOG_RATE: Final = 20.0
 FLAT_BYTES_PER_HOUR: Final = 1_048_576
 """What a child's or the supervisor's memory may gain, by the fault matrix; the JVM's heap has a limit of its own."""
+MOST_BYTES: Final = 10 * 1_048_576
+"""What it may gain in the second half in all, steps included."""
 
 Progress = Callable[[str], None]
 
@@ -73,6 +77,7 @@ class Series:
             "samples": len(self.seconds),
             "minutes": round((self.seconds[-1] - self.seconds[0]) / 60, 1),
             "resident_mb": round(resident[-1] / 1e6, 1),
+            "mb_gained": round((resident[-1] - resident[0]) / 1e6, 2),
             "mb_per_hour": round(slope(at, resident) * 3600 / 1e6, 2),
             "files": files[-1],
             "files_per_hour": round(slope(at, files) * 3600, 2),
@@ -81,13 +86,13 @@ class Series:
 
 
 def slope(at: list[float], values: list[int] | list[float]) -> float:
-    """Of the line of least squares; 0 for fewer than two moments."""
-    count = len(at)
-    if count < 2:
-        return 0.0
-    middle, mean = sum(at) / count, sum(values) / count
-    wide = sum((x - middle) ** 2 for x in at)
-    return sum((x - middle) * (y - mean) for x, y in zip(at, values, strict=True)) / wide if wide else 0.0
+    """The median of the slopes between any two moments; 0 for fewer than two.
+
+    A step, which the largest batch so far leaves behind, is no growth and does not move it; stairs do.
+    """
+    pairs = combinations(zip(at, values, strict=True), 2)
+    slopes = [(later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs if later[0] != earlier[0]]
+    return median(slopes) if slopes else 0.0
 
 
 def processes(live: Live) -> Iterator[tuple[str, psutil.Process]]:
@@ -181,6 +186,8 @@ def problems(report: dict[str, Any]) -> list[str]:
             found.append(f"{name}: {values['files_per_hour']} more open files every hour")
         if values["mb_per_hour"] * 1e6 > FLAT_BYTES_PER_HOUR and not name.startswith("daemon"):
             found.append(f"{name}: {values['mb_per_hour']} MB more every hour")
+        if values["mb_gained"] * 1e6 > MOST_BYTES and not name.startswith("daemon"):
+            found.append(f"{name}: {values['mb_gained']} MB more in the second half")
     return found
 
 
@@ -196,9 +203,9 @@ def show(report: dict[str, Any], console: Console) -> None:
             + (f", kills {found['kills']}" if "kills" in found else "")
         )
         if "processes" in found:
-            table = Table("process", "min", "resident MB", "MB/h", "files", "files/h")
+            table = Table("process", "min", "resident MB", "gained", "MB/h", "files", "files/h")
             for name, values in found["processes"].items():
-                names = ("minutes", "resident_mb", "mb_per_hour", "files", "files_per_hour")
+                names = ("minutes", "resident_mb", "mb_gained", "mb_per_hour", "files", "files_per_hour")
                 table.add_row(name, *(f"{values[column]:g}" for column in names))
             console.print(table)
     for problem in report["problems"]:
