@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.model.mapping import Link
-from tests.model.partial import Change, State, handed_on, known_to, merge
+from tests.model.partial import Change, handed_on
 from tests.model.rows import (
     Steps,
     Touched,
@@ -15,6 +15,7 @@ from tests.model.rows import (
     edges_were_first,
     find,
     links,
+    merged,
     next_image,
     no_op,
     put_edges,
@@ -61,13 +62,8 @@ def store_lowest(
     store = worker.store
     prepared: list[Prepared] = []
     for row, changes in rows.items():
-        kept = worker.mapping.kept[row[0]]
         yield
-        stored = store.images.get(row)
-        before = known_to(stored.state if stored else State(), kept, worker.broken)
-        state = before
-        for change in changes:
-            state = merge(state, change, kept, worker.broken)
+        stored, before, state = merged(worker, row, changes)
         as_stored = state is before and (stored is None or covers(worker, row[0], stored))
         if as_stored or not edges_were_first(worker, state, before):
             yield from store_row(worker, row, changes, found, onward)

@@ -63,14 +63,10 @@ def store_row(worker: Worker, row: RowId, changes: list[Change], found: list[Tou
 
     Without changes it only makes sure that the edges of all this worker's references stand (`rebuild`).
     """
-    store, kept = worker.store, worker.mapping.kept[row[0]]
+    store = worker.store
     while True:
         yield
-        stored = store.images.get(row)
-        before = known_to(stored.state if stored else State(), kept, worker.broken)
-        state = before
-        for change in changes:
-            state = merge(state, change, kept, worker.broken)
+        stored, before, state = merged(worker, row, changes)
         if not worker.breaks("nothing_handed_on"):
             onward += handed_on(state, row[0], changes)
         if state is before and (stored is None or covers(worker, row[0], stored)):
@@ -90,6 +86,15 @@ def store_row(worker: Worker, row: RowId, changes: list[Change], found: list[Tou
         if not no_op(worker, row[0], stored, image, changes):
             yield from find(worker, row, image, found)
         return
+
+
+def merged(worker: Worker, row: RowId, changes: list[Change]) -> tuple[Image | None, State, State]:
+    """The image as it is stored, its state as this mapping knows it, and the state after these changes."""
+    stored, kept = worker.store.images.get(row), worker.mapping.kept[row[0]]
+    before = state = known_to(stored.state if stored else State(), kept, worker.broken)
+    for change in changes:
+        state = merge(state, change, kept, worker.broken)
+    return stored, before, state
 
 
 def covers(worker: Worker, table: str, image: Image) -> bool:

@@ -20,12 +20,10 @@ from worker.projection.flat import CLAIMED, VERSION
 from worker.projection.image import Image
 from worker.projection.operations import Get, TableName
 from worker.projection.plan import CACHED, Link, Plan
+from worker.records.rows import RowId
 
 HEAD: Final = ("_rev", "_fp", "_gen", "_refs", "_as_of", VERSION, CLAIMED, PARTS, OLD_PARTS)
 """What is read of a document before it is written."""
-
-RowId = tuple[str, str]
-"""Table and key text."""
 
 DocumentId = tuple[str, str]
 """Aggregate and key text."""

@@ -8,12 +8,11 @@ from operator import itemgetter
 from typing import Any
 
 from contract.mapping import Aggregate, Node
-from worker.projection.ahead import RowId
 from worker.projection.convert import DoesNotFit
 from worker.projection.image import Copy, Image
 from worker.projection.ranking import rank
 from worker.projection.shape import Shape, shape_of
-from worker.records.rows import Row
+from worker.records.rows import Row, RowId
 from worker.records.version import NEVER
 
 EdgeId = tuple[str, str, str, tuple[str, ...]]

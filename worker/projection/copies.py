@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from contract.keys import ROW_SK, row_pk
-from worker.projection.ahead import RowId
 from worker.projection.image import Copy, Image, copied_text, read_image
 from worker.projection.images import Touched, still, touch
 from worker.projection.operations import (
@@ -29,6 +28,7 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import CopyReference, Link, Plan, edge_address, links_by
 from worker.projection.referrers import FanOut, Limits, Referrers, look_up
+from worker.records.rows import RowId
 
 
 class _Wish(NamedTuple):

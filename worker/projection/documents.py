@@ -34,7 +34,7 @@ from worker.projection.operations import (
 from worker.projection.overflow import TooLarge
 from worker.projection.overflow_parts import NO_PARTS, Kept, Made, after_parts, clean_up, kept, write_parts
 from worker.projection.plan import NO_RELATIONS, Plan
-from worker.projection.reading import read_trees
+from worker.projection.reading import NOTHING_KNOWN, read_trees
 from worker.projection.roots import Root
 from worker.records.version import NEVER
 
@@ -78,8 +78,9 @@ def rebuild(
     A document of other relations than the mapping's stays as it is, or unwritten, until their edges are known to be
     there; the rebuild that makes sure of it comes to every document afterwards. Raises NewerGeneration.
     """
-    early = [root for root in roots if ahead is not None and _id(root) in ahead.heads]
-    others = [root for root in roots if ahead is None or _id(root) not in ahead.heads]
+    heads = ahead.heads if ahead is not None else {}
+    early = [root for root in roots if _id(root) in heads]
+    others = [root for root in roots if _id(root) not in heads]
     for part, known in ((early, ahead), (others, None)):
         for start in range(0, len(part), GROUP):
             pending, read = part[start : start + GROUP], known
@@ -107,7 +108,7 @@ def _rebuild_once(
     if flat:
         taken_over.update(map(_id, flat))
         return roots + (yield from _take_over(plan, flat, roots, counts))
-    memory = yield from read_trees(plan, roots, ahead.images if ahead is not None else {})
+    memory = yield from read_trees(plan, roots, ahead.images if ahead is not None else NOTHING_KNOWN)
     writes: dict[int, Operation] = {}
     parked: set[int] = set()
     in_parts: dict[int, Made] = {}

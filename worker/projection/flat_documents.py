@@ -20,7 +20,6 @@ from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
 from contract.mapping import Aggregate, Kind, Node
 from contract.values import AttributeValue, Item
-from worker.projection.ahead import RowId
 from worker.projection.flat import CLAIMED, DELETED, FORM, VERSION, Flat, NotFlat, Recipe, digest_of, read_recipe
 from worker.projection.generations import refuse_newer
 from worker.projection.habit import Habit, is_worth_a_look
@@ -45,7 +44,7 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import CACHED, NO_RELATIONS, Plan
 from worker.records.errors import TableLacks
-from worker.records.rows import Row, RowChange
+from worker.records.rows import Row, RowChange, RowId
 from worker.records.version import NEVER
 
 RECIPES_PK: Final = "#flat"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from contract.frozen import frozen
 from contract.keys import ROW_SK, row_pk
 from contract.values import Item
-from worker.projection.ahead import Ahead, DocumentId, RowId, documents_of, read_head, ways_to_roots
+from worker.projection.ahead import Ahead, DocumentId, documents_of, read_head, ways_to_roots
 from worker.projection.habit import Habit, is_worth_a_look
 from worker.projection.image import NO_FORMER, Copy, Image, covered_by, make_image, read_image
 from worker.projection.merge import NOT_SEEN, RowState, forwards, merge, storable
@@ -26,7 +26,7 @@ from worker.projection.operations import (
     text,
 )
 from worker.projection.plan import Link, Plan, edge_address, followed, is_part, links_by
-from worker.records.rows import RowChange
+from worker.records.rows import RowChange, RowId
 
 
 @dataclass(slots=True)

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Final
 
 from contract.keys import ROW_SK, edge_sk_prefix, row_pk
-from worker.projection.ahead import RowId
 from worker.projection.assemble import EdgeId, Memory
 from worker.projection.image import Image, read_image
 from worker.projection.operations import Get, Operation, Query, Steps, TableName
 from worker.projection.plan import CACHED, Plan
 from worker.projection.roots import Root
 from worker.projection.shape import Shape, shape_of
+from worker.records.rows import RowId
 
 Level = dict[Shape, dict[str, None]]
 """Places with the keys of the rows that may stand there, in order."""

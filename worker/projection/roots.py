@@ -8,12 +8,12 @@ from typing import Final
 
 from contract.keys import ROW_SK, row_pk
 from contract.mapping import Aggregate
-from worker.projection.ahead import RowId
 from worker.projection.image import read_image
 from worker.projection.images import Touched
 from worker.projection.operations import Get, Operation, Steps, TableName
 from worker.projection.plan import Link, Place, Plan, is_copied
 from worker.projection.referrers import FanOut, Limits, Referrers, look_up
+from worker.records.rows import RowId
 
 READ_AT_ONCE: Final = 1000
 """Rows of which only their links are kept; whole they would take much more memory."""

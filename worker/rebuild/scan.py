@@ -10,9 +10,9 @@ from contract.keys import DOCUMENT_SK, ROW_SK
 from contract.parts import PART_SK_PREFIX, PARTS, whole_bytes
 from contract.values import Item
 from worker.patience import Patience
-from worker.projection.ahead import RowId
 from worker.projection.flat_documents import holds_row
 from worker.projection.image import Image, read_image
+from worker.records.rows import RowId
 
 PAGE_ITEMS: Final = 500
 """Items examined by one call, edges included: bounds memory and what a resumed run repeats."""

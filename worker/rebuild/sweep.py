@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.pace import Pace
-from worker.projection.ahead import RowId
 from worker.projection.engine import project
 from worker.projection.flat import DELETED
 from worker.projection.flat_documents import held_version
 from worker.projection.plan import Plan
 from worker.rebuild.run import NO_COMMIT, ROWS_AT_ONCE
 from worker.rebuild.scan import DocumentScan, RowScan
-from worker.records.rows import RowChange
+from worker.records.rows import RowChange, RowId
 from worker.records.version import load_version
 from worker.store.dynamodb import DynamoStore
 

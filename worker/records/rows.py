@@ -33,6 +33,10 @@ _PLAIN_KEYS: Final = frozenset({int, str})
 Row = dict[str, Any]
 
 
+RowId = tuple[str, str]
+"""Table and key text."""
+
+
 @frozen
 class RowChange:
     """The state of one row at one version: its kept columns, None where it was deleted.

@@ -7,11 +7,10 @@ from typing import Any
 
 from contract.keys import key_text
 from contract.mapping import Aggregate, Kind, Node
-from worker.projection.ahead import RowId
 from worker.projection.assemble import Assembled, EdgeId, Memory, assemble
 from worker.projection.image import NO_FORMER, Copy, Image
 from worker.projection.merge import RowState, lag_text
-from worker.records.rows import Row, parent_key
+from worker.records.rows import Row, RowId, parent_key
 
 Tables = dict[str, Iterable[Row]]
 

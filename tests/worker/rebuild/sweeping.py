@@ -11,7 +11,6 @@ from contract.values import Item, from_item
 from tests.worker.projection.strict_store import StrictStore
 from worker.mapping.loader import read_mappings
 from worker.pace import Pace
-from worker.projection.ahead import RowId
 from worker.projection.engine import project
 from worker.projection.flat_documents import holds_row
 from worker.projection.image import Image, read_image
@@ -19,7 +18,7 @@ from worker.projection.operations import Steps, TableName
 from worker.projection.plan import Plan, make_plan
 from worker.rebuild.scan import DocumentPage, DocumentScan, Page, RowScan
 from worker.rebuild.sweep import Holders, Swept, sweep
-from worker.records.rows import Row, RowChange
+from worker.records.rows import Row, RowChange, RowId
 from worker.records.version import change_version, load_version
 from worker.store.dynamodb import DynamoStore
 

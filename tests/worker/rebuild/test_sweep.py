@@ -36,13 +36,12 @@ from tests.worker.rebuild.sweeping import (
 from worker.cli import main
 from worker.log import Log
 from worker.pace import Pace
-from worker.projection.ahead import RowId
 from worker.projection.engine import project
 from worker.projection.image import Image
 from worker.projection.operations import TableName
 from worker.rebuild.scan import RowScan
 from worker.rebuild.sweep import look, sweep
-from worker.records.rows import Row
+from worker.records.rows import Row, RowId
 from worker.records.version import change_version, load_version
 from worker.store.dynamodb import DynamoStore
 from worker.store.lean import LeanDynamoDB
