@@ -81,7 +81,7 @@ class Fleet:
         """The end of a rolling deployment: every shard whose owner has another mapping gets a new owner."""
         for shard, worker in list(self.owners.items()):
             if worker.mapping is not self.mapping:
-                self._take_over(shard, self.progress[shard], kill=self.rng.random() < 0.5)
+                self._take_over(shard, kill=self.rng.random() < 0.5)
 
     def _stopped(self, process: Process) -> None:
         self.running.remove(process)
@@ -98,17 +98,18 @@ class Fleet:
             return
         shard = self.rng.randrange(len(self.logs))
         kind = self.rng.choice(["kill", "zombie", "zombie", "rewind"])
-        back = self.rng.randint(0, 6) if kind == "rewind" else 0
-        self._take_over(shard, max(0, self.progress[shard] - back), kill=kind == "kill")
+        if kind == "rewind":
+            self.progress[shard] = max(0, self.progress[shard] - self.rng.randint(0, 6))
+        self._take_over(shard, kill=kind == "kill")
 
-    def _take_over(self, shard: int, at: int, *, kill: bool) -> None:
+    def _take_over(self, shard: int, *, kill: bool) -> None:
         for process in list(self.running):
             if process.worker is not None and process.worker.shard == shard:
                 if kill:
                     self.running.remove(process)
                 else:
                     process.weight = self.rng.choice([1.0, 0.1, 0.01])
-        self.start(shard, at)
+        self.start(shard, self.progress[shard])
 
     def _checkpoint(self, worker: Worker, at: int) -> None:
         if self.zombies_checkpoint or self.owners[worker.shard] is worker:

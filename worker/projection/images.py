@@ -200,7 +200,7 @@ def _store(
         # not of a lost race: what its state would hand on may be outdated by what won, and nobody would mend it
         handed_on += [change for row_id in to_hand_on if row_id not in pending for change in to_hand_on[row_id]]
         if habit is not None and new:
-            habit.looks_for_new = _surprises(new, items if looks else pending)
+            habit.looks_for_new = _is_doubtful(new, items if looks else pending)
         items, new, ahead = {}, [], None  # of a lost race nothing that was read counts
     return touched
 
@@ -213,7 +213,7 @@ def _look(pending: Iterable[RowId], items: dict[RowId, Item | None]) -> Steps[No
         items.update(zip(unknown, found, strict=True))
 
 
-def _surprises(new: list[RowId], found: Mapping[RowId, object]) -> bool:
+def _is_doubtful(new: list[RowId], found: Mapping[RowId, object]) -> bool:
     """Whether so many of the rows that were said to be new have been found that the next batch looks."""
     return is_worth_a_look(sum(found.get(row_id) is not None for row_id in new), len(new))
 

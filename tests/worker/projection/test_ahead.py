@@ -137,6 +137,24 @@ def test_a_changed_line_is_read_before_it_is_written_and_not_again() -> None:
     assert _shown(store) == [(1, "pen"), (9, "pen"), (3, "pen")]
 
 
+def test_a_line_that_lacks_columns_is_read_again_for_the_same_batch_may_fill_it() -> None:
+    """Its key changed before the record came that has the column; both rows are written last."""
+    store, habit = Reads(), Habit()
+    moved = {"id": 2, "order_id": 1, "product_id": 7}
+    lacks = ("quantity",)
+    move = [
+        RowChange("s.lines", "2", change_version(1, 30, 1), moved, lacks, moved_from="1"),
+        RowChange("s.lines", "1", change_version(1, 30, 1), None, lacks, moved_to="2"),
+    ]
+    store.drive(project(PLAN, [*_changes([*LOOKED_UP, ORDER], 1), *move], "", habit=habit))
+
+    late = RowChange("s.lines", "1", change_version(1, 20, 1), {**LINES[0][1], "quantity": 4}, new=True)
+    newer = RowChange("s.lines", "2", change_version(1, 40, 1), moved, lacks)
+    store.drive(project(PLAN, [late, newer], "", habit=habit))
+
+    assert _shown(store) == [(4, "pen")]
+
+
 def test_a_change_that_no_document_shows_reads_none() -> None:
     """Its image gets the newer version, no more."""
     store, habit = Reads(), Habit()
