@@ -1,6 +1,7 @@
 """The daemon's protocol over kclpy's own loop: JSON lines by orjson, and nothing that an action raises is swallowed."""
 
 import select
+from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol, TextIO
 
 import orjson
@@ -87,8 +88,16 @@ class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
     records that failed. Here it ends the loop before any status is written.
     """
 
-    def __init__(self, processor: Between, source: BinaryIO, target: BinaryIO, errors: TextIO) -> None:
+    def __init__(
+        self,
+        processor: Between,
+        source: BinaryIO,
+        target: BinaryIO,
+        errors: TextIO,
+        after_action: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(processor, source, target, errors)
+        self._after_action = after_action
         self.io_handler = LineHandler(source, target, errors)
         self.checkpointer = kcl.Checkpointer(self.io_handler)
 
@@ -106,3 +115,4 @@ class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
                 self._handle_a_line(line)
                 while self.processor.between_actions() and not self.io_handler.has_line():
                     pass
+                self._after_action()

@@ -13,6 +13,7 @@ from typing import BinaryIO, NoReturn
 
 from worker import metrics, pulse
 from worker.child.checkpoints import Checkpoints
+from worker.child.freed_memory import FreedMemory
 from worker.child.processor import BatchProcessor, ShardProcessor
 from worker.child.protocol import DaemonGone, ShardProcess
 from worker.errors import SettingsError
@@ -62,7 +63,8 @@ def run(
         settings.batch_records,
         log,
     )
-    _exit(_serve(ShardProcess(processor, source, target, sys.stderr), log), folder)
+    process = ShardProcess(processor, source, target, sys.stderr, FreedMemory().give_back)
+    _exit(_serve(process, log), folder)
 
 
 def _built(build_pipeline: Callable[[Settings, str], BatchProcessor], settings: Settings, shard: str) -> BatchProcessor:
