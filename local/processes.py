@@ -143,8 +143,9 @@ class Processes:
         while remaining := _tree(record):
             _signal(remaining, signal.SIGKILL)
             psutil.wait_procs(remaining, timeout=1)
-        if child := _children.get(record.pid):
-            child.poll()  # it may have died after the last look: a zombie of ours would keep its pid
+        for process in found:
+            if child := _children.get(process.pid):
+                child.wait()  # its threads may end after it, and until then a dead child of ours keeps its pid
         self._record_path(name).unlink(missing_ok=True)
         return bool(found)
 

@@ -1,7 +1,6 @@
 """A fleet under load with the real daemon: shards are split and merged, workers come, go and are replaced."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -33,7 +32,7 @@ def test_shards_split_and_merge_under_load_and_nothing_is_lost_or_out_of_order(
     load.passed([worker])
 
     first, second = stage.kinesis.list_shards(StreamName=stream)["Shards"]
-    _, upper = _split(stage, first)
+    _, upper = stage.split(first)
     wait_for("the end of the split shard", lambda: first["ShardId"] in ended(stage))
     load.passed([worker])
 
@@ -57,26 +56,15 @@ def test_a_shard_whose_children_are_split_before_its_end_is_seen_loses_nothing(
     load.passed([worker])
 
     first, second = stage.kinesis.list_shards(StreamName=f"{stage.name}-changes")["Shards"]
-    lower, upper = _split(stage, first)
-    lowest, middle = _split(stage, lower)
-    leaves = {shard["ShardId"] for shard in (lowest, *_split(stage, middle), upper, second)}
+    lower, upper = stage.split(first)
+    lowest, middle = stage.split(lower)
+    leaves = {shard["ShardId"] for shard in (lowest, *stage.split(middle), upper, second)}
     wait_for("the end of all that were split", lambda: ended(stage) >= {first["ShardId"], middle["ShardId"]})
     wait_for("leases of what is left", lambda: leaves <= {row["leaseKey"]["S"] for row in stage.leases()})
     load.passed([worker])
 
     assert set(load.assert_all_processed([worker]).values()) == {1}
     assert worker.stop() == 0
-
-
-def _split(stage: Stage, shard: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Its two children."""
-    stream = f"{stage.name}-changes"
-    begin, end = (int(shard["HashKeyRange"][name]) for name in ("StartingHashKey", "EndingHashKey"))
-    middle = str((begin + end) // 2)
-    stage.kinesis.split_shard(StreamName=stream, ShardToSplit=shard["ShardId"], NewStartingHashKey=middle)
-    children = stage.kinesis.list_shards(StreamName=stream, ShardFilter={"Type": "AT_LATEST"})["Shards"]
-    lower, upper = (child for child in children if child.get("ParentShardId") == shard["ShardId"])
-    return lower, upper
 
 
 @pytest.mark.long

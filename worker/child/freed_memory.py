@@ -1,7 +1,4 @@
-"""Gives freed memory back to the system: the C library keeps what the largest delivery so far has taken.
-
-Without it a child's memory rises in steps, one for every delivery that is larger than any before, and stays there.
-"""
+"""Gives freed memory back to the system: the C library keeps what lies free below anything that stays."""
 
 import ctypes
 import time

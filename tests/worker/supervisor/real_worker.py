@@ -108,6 +108,16 @@ class Stage:
             **FAST,
         }
 
+    def split(self, shard: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Halve a shard, as the stream lists it; its children, the lower one first."""
+        stream = f"{self.name}-changes"
+        begin, end = (int(shard["HashKeyRange"][name]) for name in ("StartingHashKey", "EndingHashKey"))
+        middle = str((begin + end) // 2)
+        self.kinesis.split_shard(StreamName=stream, ShardToSplit=shard["ShardId"], NewStartingHashKey=middle)
+        children = self.kinesis.list_shards(StreamName=stream, ShardFilter={"Type": "AT_LATEST"})["Shards"]
+        lower, upper = (child for child in children if child.get("ParentShardId") == shard["ShardId"])
+        return lower, upper
+
     def hand_over(self, holder: str, to: str) -> None:
         """Leave all leases as if one worker were handing them over to another."""
         for row in self.leases():
