@@ -1,7 +1,7 @@
 """A real child whose pipeline does what the records say; a program for tests, run with `python -m`.
 
 Data of a record: `keep` makes it durable, the other words raise, print or wait. Durable sequence numbers go to the
-file that SCRIPTED_CHILD_OUT names.
+file that SCRIPTED_CHILD_OUT names. SCRIPTED_CHILD_MINUTE: after so many seconds unused memory is given back.
 """
 
 from worker.child.stdout import take_stdout
@@ -11,16 +11,25 @@ _PROTOCOL = take_stdout()
 import os  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
+import weakref  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from tests.worker.child.counts import Counts  # noqa: E402
+from worker.child import freed_memory  # noqa: E402
 from worker.child.run import run  # noqa: E402
 from worker.due_work import DueReport  # noqa: E402
 from worker.errors import FatalError  # noqa: E402
 from worker.projection import images as projection  # noqa: E402
 from worker.records.stream import StreamRecord  # noqa: E402
 from worker.settings import Settings  # noqa: E402
+
+
+class Cycle:
+    """What only the collector of cycles ends."""
+
+    def __init__(self) -> None:
+        self.itself = self
 
 
 class ScriptedPipeline:
@@ -56,6 +65,9 @@ class ScriptedPipeline:
         if word == "print":
             print('{"action":"status","responseFor":"processRecords"}\n' * 5000, flush=True)  # noqa: T201
             os.write(1, b"straight to the descriptor\n")
+        if word == "cycle":
+            cycle = Cycle()
+            weakref.finalize(cycle, (self._out.parent / "collected").touch)
         if word == "wait":
             (self._out.parent / "waiting").touch()
             time.sleep(600)
@@ -69,4 +81,5 @@ def build_pipeline(_settings: Settings, shard_id: str) -> ScriptedPipeline:
 
 
 if __name__ == "__main__":
+    freed_memory.EVERY_SECONDS = float(os.environ.get("SCRIPTED_CHILD_MINUTE", freed_memory.EVERY_SECONDS))
     run(os.environ, build_pipeline, sys.stdin.buffer, _PROTOCOL)

@@ -73,6 +73,19 @@ def test_an_empty_delivery_is_answered_without_a_checkpoint(start: Start) -> Non
     assert daemon.receive() == status("processRecords")
 
 
+@pytest.mark.parametrize(("minute", "collected"), [("0", True), ("3600", False)])
+def test_cycles_are_collected_and_memory_is_given_back_between_deliveries(
+    start: Start, tmp_path: Path, minute: str, *, collected: bool
+) -> None:
+    daemon = start(SCRIPTED_CHILD_MINUTE=minute)
+    daemon.deliver("cycle")
+    daemon.answer_checkpoint()
+    for _ in range(2):  # it comes behind the status, so the next one tells that it is done
+        assert daemon.receive() == status("processRecords")
+        daemon.deliver()
+    assert (tmp_path / "collected").exists() == collected
+
+
 @pytest.mark.parametrize(
     ("word", "error"),
     [("fatal", "FatalError"), ("secret-value", "builtins.ValueError"), ("exit", "builtins.SystemExit")],
