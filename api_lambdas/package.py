@@ -36,8 +36,8 @@ VENDORED: Final = "fastjsonschema"
 NOT_PACKED: Final = (
     # they read YAML, describe the API and write zip files; the functions do nothing of that
     *("api_lambdas/package.py", "api_lambdas/packing/"),
-    # what describes how documents are made, and values of the worker's
-    *("contract/mapping.py", "contract/frozen.py"),
+    # what describes how documents are made
+    "contract/mapping.py",
     "fastjsonschema/__main__.py",
 )
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)

@@ -149,10 +149,10 @@ API: tuple[tuple[str, tuple[str, ...]], ...] = (
 # package -> ours that it may import
 MAY_IMPORT = {
     "contract": {"contract"},
-    "worker.records": {"contract", "worker.records"},
+    "worker.records": {"contract", "worker.records", "worker.value"},
     # a constant is read as its type when the mapping is
     "worker.mapping": {"contract", "worker.mapping", "worker.projection.convert"},
-    "worker.projection": {"contract", "worker.records", "worker.projection"},
+    "worker.projection": {"contract", "worker.records", "worker.projection", "worker.value"},
     "worker.dms": {"contract", "worker.grid", "worker.mapping", "worker.dms"},
     "worker.verify": {
         "contract",

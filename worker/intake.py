@@ -5,11 +5,12 @@ It keeps what a shard must remember between batches: parked tables, positions, k
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec.structs import replace
 
 from contract.mapping import Mapping
 from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
@@ -186,4 +187,4 @@ class Intake:
     def _protected(self, record: StreamRecord) -> StreamRecord:
         """The record as it may be stored."""
         data = self._source.protection.payload(record.data)
-        return record if data is record.data else dataclasses.replace(record, data=data)
+        return record if data is record.data else replace(record, data=data)

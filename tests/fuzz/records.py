@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import structs
 
 from contract.keys import MAX_KEY_TEXT_BYTES
 from contract.mapping import Mapping, Policy
@@ -186,7 +187,7 @@ def _alone(record: StreamRecord, source: Source, mapping: Mapping) -> None:
         return
     if isinstance(event, ChangeEvent) and event.plain_bytes:
         defined = decode(record.data, source.before_image_field, source.before_columns)
-        assert repr(replace(event, plain_bytes=0)) == repr(defined), "what is read fast is not what is defined"
+        assert repr(structs.replace(event, plain_bytes=0)) == repr(defined), "what is read fast is not what is defined"
         assert len(row_body(event.data)) <= event.plain_bytes, "a row takes more than its record"
     if not isinstance(event, ChangeEvent) or event.table not in mapping.tables:
         return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from local.postgres import Postgres
 from tests.proof.case import run_case
@@ -30,7 +30,7 @@ def _former_parents_forgotten(patch: pytest.MonkeyPatch) -> None:
     make = images._next_image
 
     def forgetful(*given: Any) -> Image:
-        return dataclasses.replace(make(*given), former=frozenset(), former_text=NO_FORMER)
+        return structs.replace(make(*given), former=frozenset(), former_text=NO_FORMER)
 
     patch.setattr(images, "_next_image", forgetful)
 
@@ -58,7 +58,7 @@ def _absent_means_null(patch: pytest.MonkeyPatch) -> None:
 
     def with_nulls(state: Any, change: Any) -> Any:
         if change.row is not None and change.missing:
-            change = dataclasses.replace(change, row={**change.row, **dict.fromkeys(change.missing)}, missing=())
+            change = structs.replace(change, row={**change.row, **dict.fromkeys(change.missing)}, missing=())
         return join(state, change)
 
     patch.setattr(images, "merge", with_nulls)

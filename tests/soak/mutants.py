@@ -7,11 +7,12 @@ without it (test_mutants.py).
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import structs
 
 from worker import intake
 from worker.child.checkpoints import Checkpoints, Outcome
@@ -177,7 +178,7 @@ def _without_conditions(applies: Callable[[Any], bool]) -> None:
     right = DynamoStore.run
 
     def run(self: Any, group: Any) -> Any:
-        return right(self, [dataclasses.replace(one, when=()) if applies(one) else one for one in group])
+        return right(self, [structs.replace(one, when=()) if applies(one) else one for one in group])
 
     _patch(DynamoStore, run)
 

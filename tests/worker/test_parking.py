@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from msgspec import structs
 
 from tests.worker.conftest import Tables
 from tests.worker.dms_records import record
@@ -86,7 +86,7 @@ def test_a_replay_parks_a_record_in_the_same_place(tables: Tables) -> None:
 
 def test_equal_sequence_numbers_of_two_shards_are_two_records(tables: Tables) -> None:
     one = record(b"x", shard="shardId-000000000000")
-    other = dataclasses.replace(one, shard_id="shardId-000000000001")
+    other = structs.replace(one, shard_id="shardId-000000000001")
 
     _parking(tables).park([record_entry(each, "shop.orders", Reason.NOT_JSON, "not JSON") for each in (one, other)])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from contract.mapping import Mapping
 from tests.worker.projection.strict_store import StrictStore
 from tests.worker.projection.test_features import _plan
@@ -124,7 +126,7 @@ def test_everything_that_decides_on_documents_is_in_the_digest() -> None:
 def test_a_part_of_an_aggregated_record_says_nothing_of_its_other_parts() -> None:
     """Their batch comes later; taken for settled, a row whose write lost its reply would keep no documents."""
     workers = Workers()
-    parts = [replace(record, sub_sequence_number=at) for at, record in enumerate(_records(9, 9, 9))]
+    parts = [structs.replace(record, sub_sequence_number=at) for at, record in enumerate(_records(9, 9, 9))]
     first = workers.begin()
     first.note([*_records(8), *parts[:2]])
     workers.now += SAVE_SECONDS

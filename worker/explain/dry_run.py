@@ -17,7 +17,7 @@ from worker.projection.engine import project, rebuild_roots
 from worker.projection.flat_documents import holds_row, stored_rows
 from worker.projection.habit import Habit
 from worker.projection.images import Counts
-from worker.projection.operations import Delete, Get, Insert, TableName, run_to_end
+from worker.projection.operations import INSERTS, Delete, Get, TableName, run_to_end
 from worker.projection.overflow_parts import read_document
 from worker.projection.plan import Plan
 from worker.records.rows import RowChange
@@ -101,7 +101,7 @@ def _journal(overlay: Overlay, counts: Counts) -> Journal:
     return Journal(
         tuple(overlay.steps),
         tuple(_documents(overlay)),
-        tuple((op.pk, op.sk) for op in edges if isinstance(op, Insert)),
+        tuple((op.pk, op.sk) for op in edges if isinstance(op, INSERTS)),
         tuple((op.pk, op.sk) for op in edges if isinstance(op, Delete)),
         counts,
     )

@@ -13,7 +13,7 @@ from worker.explain.dry_run import Journal
 from worker.explain.overlay import Step
 from worker.explain.record import Explained, printable
 from worker.grid import grid
-from worker.projection.operations import Delete, Get, Insert, Operation, Query, Replace, TableName
+from worker.projection.operations import INSERTS, Delete, Get, Operation, Query, Replace, TableName
 from worker.records.rows import raw_number
 
 _VERSION_PARTS: Final = ((0, 4, "incarnation"), (4, 36, "position"), (36, 50, "record"))
@@ -131,7 +131,7 @@ def _verb(operation: Operation) -> str:
         return "read part" if operation.attributes else "read"
     if isinstance(operation, Query):
         return "query"
-    if isinstance(operation, Insert):
+    if isinstance(operation, INSERTS):
         return "insert"
     if isinstance(operation, Replace):
         return "replace"

@@ -8,8 +8,9 @@ sees the other. The copy stays as long as the foreign key does, whatever happens
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from contract.keys import ROW_SK, row_pk
 from worker.projection.image import Copy, Image, copied_text, read_image

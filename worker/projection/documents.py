@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, document_pk
 from contract.mapping import Aggregate
 from contract.parts import OLD_PARTS, PARTS
@@ -37,6 +36,7 @@ from worker.projection.plan import NO_RELATIONS, Plan
 from worker.projection.reading import NOTHING_KNOWN, read_trees
 from worker.projection.roots import Root
 from worker.records.version import NEVER
+from worker.value import Value
 
 GROUP: Final = 100
 """Documents rebuilt together share what they read; it bounds memory."""
@@ -211,11 +211,10 @@ def _system(plan: Plan, aggregate: Aggregate, assembled: Assembled, head: Head, 
     }
 
 
-@frozen
-class Large:
+class Large(Value, frozen=True):
     """A document's item that is too large for DynamoDB."""
 
-    item: Item = field(hash=False)
+    item: Item
 
 
 def _item(aggregate: Aggregate, key: str, assembled: Assembled, system: Item) -> Item | Large | str:

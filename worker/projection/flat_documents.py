@@ -16,7 +16,6 @@ from typing import Final
 
 import orjson
 
-from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK, ROW_SK, document_pk, row_pk
 from contract.mapping import Aggregate, Kind, Node
 from contract.values import AttributeValue, Item
@@ -46,6 +45,7 @@ from worker.projection.plan import CACHED, NO_RELATIONS, Plan
 from worker.records.errors import TableLacks
 from worker.records.rows import Row, RowChange, RowId
 from worker.records.version import NEVER
+from worker.value import Value
 
 RECIPES_PK: Final = "#flat"
 """Partition of the recipes in the rows table: `<aggregate>#<digest>` says how those documents become rows again."""
@@ -58,8 +58,7 @@ _FIRST_REVISION: Final = number(1)
 Root = tuple[Aggregate, str]
 
 
-@frozen
-class Wanted:
+class Wanted(Value, frozen=True):
     """What a flat document is to become. `body`: what every write sets, None for a deleted row."""
 
     flat: Flat

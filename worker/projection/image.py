@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
+from msgspec import field
 
-from contract.frozen import frozen
 from contract.keys import ROW_SK
 from contract.mapping import Reference
 from contract.values import AttributeValue, Item
 from worker.projection.merge import RowState, lag_text, parse_state, read_stored
-from worker.projection.operations import Insert, InsertImage, TableName
+from worker.projection.operations import AnyInsert, Insert, InsertImage, TableName
 from worker.projection.plan import NOWHERE, Link
 from worker.records.rows import Row, raw_number, row_body
+from worker.value import Value
 
 NO_FORMER: Final = "[]"
 
@@ -30,8 +30,7 @@ class Copy(NamedTuple):
     key: str
 
 
-@frozen
-class Image:
+class Image(Value, frozen=True):
     """A stored row; the texts are as stored, for conditions.
 
     `revision` rises with every write of the image but the clean-up of `former`: what is written has been read.
@@ -47,7 +46,7 @@ class Image:
     former: frozenset[Link]
     covered: frozenset[Reference] = frozenset()
     copied_text: str = ""
-    copied: dict[str, Copy] = field(default_factory=dict, hash=False)
+    copied: dict[str, Copy] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -71,7 +70,7 @@ class Image:
             "copied": {"S": self.copied_text},
         }
 
-    def first(self, pk: str) -> Insert:
+    def first(self, pk: str) -> AnyInsert:
         """The same where nothing is written over: what an ordinary row has not is left out."""
         if self.lag or self.copied_text or self.former:
             return Insert(TableName.ROWS, pk, ROW_SK, {"pk": {"S": pk}, "sk": {"S": ROW_SK}, **self.attributes()})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from contract.frozen import frozen
+from msgspec.structs import replace
+
 from contract.keys import ROW_SK, row_pk
 from contract.values import Item
 from worker.projection.ahead import Ahead, DocumentId, documents_of, read_head, ways_to_roots
@@ -27,6 +28,7 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import Link, Plan, edge_address, followed, is_part, links_by
 from worker.records.rows import RowChange, RowId
+from worker.value import Value
 
 
 @dataclass(slots=True)
@@ -37,8 +39,7 @@ class Folded:
     versions: set[str]
 
 
-@frozen
-class Touched:
+class Touched(Value, frozen=True):
     """A row whose documents must be rebuilt: where it points or pointed, and what to clean up afterwards."""
 
     table: str
@@ -49,8 +50,7 @@ class Touched:
     former_text: str
 
 
-@frozen
-class Write:
+class Write(Value, frozen=True):
     """An image that is to be stored over another one, and where its row points."""
 
     image: Image

@@ -14,12 +14,14 @@ version of the change that carried the column. Two kinds are lower than every ch
 from __future__ import annotations
 
 import re
-from dataclasses import field, replace
 from typing import Final, TypeVar
 
-from contract.frozen import frozen
+from msgspec import field
+from msgspec.structs import replace
+
 from worker.records.rows import Row, RowChange
 from worker.records.version import NEVER, position_of
+from worker.value import Value
 
 LONGEST_WAY: Final = 32
 """Over how many keys a value is handed on; after that the row waits for a record with the column."""
@@ -29,8 +31,7 @@ _HANDED: Final = "/"
 _INCARNATION_WIDTH: Final = 4
 
 
-@frozen
-class Life:
+class Life(Value, frozen=True):
     """What is known of a row under one key, from one insert or changed key to its end.
 
     `older`: ranks of columns that are older than `version`, the newest change's. Of a column not seen yet (absent in
@@ -40,8 +41,8 @@ class Life:
     """
 
     version: str = NEVER
-    row: Row | None = field(default=None, hash=False)
-    older: dict[str, str] = field(default_factory=dict, hash=False)
+    row: Row | None = None
+    older: dict[str, str] = field(default_factory=dict)
     ended: str = NEVER
     birth: str = NEVER
 
@@ -51,8 +52,7 @@ class Life:
         return max(self.ended, self.birth)
 
 
-@frozen
-class Move(Life):
+class Move(Life, frozen=True):
     """A life that ended with a changed key: `row` and `older` have the columns that the put of the new key lacks.
 
     `version` is that of the changed key. It stays when the key is taken again, for late changes may still fill it.

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 import orjson
+from msgspec.structs import asdict, replace
 
-from contract.frozen import frozen
 from worker.projection.lives import (
     L,
     Life,
@@ -49,8 +48,7 @@ MOST_MOVES: Final = 8
 """Moves that a key remembers, the newest ones. Of an older one late records are not handed on: the row waits."""
 
 
-@frozen
-class RowState(Life):
+class RowState(Life, frozen=True):
     """One row as stored. `row` is None for a deleted one (or one never seen: version NEVER).
 
     `moves`: earlier lives of the key that ended with a changed key, oldest first, and what to hand on of each.
@@ -227,7 +225,8 @@ def lag_text(state: RowState) -> str:
     """Canonical text of what is not simply `the row at its version`; "" for the ordinary row."""
     if not (state.older or state.moves):
         return ""
-    parts = {"columns": state.older, "ended": state.ended, "birth": state.birth, "moves": state.moves}
+    moves = [asdict(move) for move in state.moves]
+    parts = {"columns": state.older, "ended": state.ended, "birth": state.birth, "moves": moves}
     return orjson.dumps(parts, default=raw_number, option=orjson.OPT_SORT_KEYS).decode()
 
 

@@ -7,15 +7,14 @@ one group touch distinct items and may run in any order, side by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import field
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import orjson
 
-from contract.frozen import frozen
 from contract.keys import ROW_SK
 from contract.values import AttributeValue, Item
+from worker.value import Value
 
 
 class TableName(Enum):
@@ -27,8 +26,7 @@ class TableName(Enum):
     __hash__ = object.__hash__  # an enum's own is slow, and every read is filed under its table
 
 
-@frozen
-class Condition:
+class Condition(Value, frozen=True):
     """`attribute operator value`, true only if the attribute is there. Operator is `=`, `<` or `<=`."""
 
     attribute: str
@@ -76,8 +74,7 @@ def decoded(attributes: Item | Encoded) -> Item:
     return attributes.decoded() if isinstance(attributes, Encoded) else attributes
 
 
-@frozen
-class Get:
+class Get(Value, frozen=True):
     """One item, strongly consistent. Reply: Item or None. `attributes` narrows what is returned."""
 
     table: TableName
@@ -86,8 +83,7 @@ class Get:
     attributes: tuple[str, ...] = ()
 
 
-@frozen
-class Query:
+class Query(Value, frozen=True):
     """Sort keys of a partition that begin with the prefix ("": all), strongly consistent. Reply: their tuple, in order.
 
     `after`: only those that sort after it, a text that begins with the prefix ("": from the first); `limit`: at most so
@@ -101,8 +97,7 @@ class Query:
     after: str = ""
 
 
-@frozen
-class Insert:
+class Insert(Value, frozen=True):
     """Write the item if there is none with its key. Reply: Applied or Refused."""
 
     table: TableName
@@ -111,37 +106,34 @@ class Insert:
     item: Item | Encoded
 
 
-class InsertEdge(Insert):
-    """The same for an edge, of which there are more than of anything else: its item is only made where it is needed."""
+class InsertEdge(Value, frozen=True):
+    """The same for an edge, of which there are more than of anything else: its item is only made where it is needed.
 
-    __slots__ = ("version",)
+    `version`: of the change that made the row point there.
+    """
 
-    table = TableName.ROWS
+    pk: str
+    sk: str
+    version: str
 
-    def __init__(self, pk: str, sk: str, version: str) -> None:
-        self.pk = pk  # type: ignore[misc]  # frozen for the type checker alone
-        self.sk = sk  # type: ignore[misc]
-        self.version = version
+    table: ClassVar = TableName.ROWS
 
     @property
     def item(self) -> Item:
-        """Its key and the version of the change that made the row point there."""
+        """Its key and the version."""
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}, "v": {"S": self.version}}
 
 
-class InsertImage(Insert):
+class InsertImage(Value, frozen=True):
     """The same for the first image of an ordinary row: its version, its kept columns and what covers it, as texts."""
 
-    __slots__ = ("body", "covered", "version")
+    pk: str
+    version: str
+    body: str
+    covered: str
 
-    table = TableName.ROWS
-    sk = ROW_SK
-
-    def __init__(self, pk: str, version: str, body: str, covered: str) -> None:
-        self.pk = pk  # type: ignore[misc]
-        self.version = version
-        self.body = body
-        self.covered = covered
+    table: ClassVar = TableName.ROWS
+    sk: ClassVar = ROW_SK
 
     @property
     def item(self) -> Item:
@@ -156,8 +148,7 @@ class InsertImage(Insert):
         }
 
 
-@frozen
-class Replace:
+class Replace(Value, frozen=True):
     """Write the whole item over an existing one for which all conditions hold. Reply: Applied or Refused."""
 
     table: TableName
@@ -167,19 +158,17 @@ class Replace:
     when: tuple[Condition, ...]
 
 
-@frozen
-class Update:
+class Update(Value, frozen=True):
     """Set attributes of an existing item for which all conditions hold. Reply: Applied or Refused."""
 
     table: TableName
     pk: str
     sk: str
-    assign: Item | Encoded = field(hash=False)
+    assign: Item | Encoded
     when: tuple[Condition, ...]
 
 
-@frozen
-class Delete:
+class Delete(Value, frozen=True):
     """Delete an item if all conditions hold. Reply: Refused if they do not; a missing item may be either."""
 
     table: TableName
@@ -188,20 +177,21 @@ class Delete:
     when: tuple[Condition, ...]
 
 
-Operation = Get | Query | Insert | Replace | Update | Delete
-WRITES = (Insert, Replace, Update, Delete)
+AnyInsert = Insert | InsertEdge | InsertImage
+Write = AnyInsert | Replace | Update | Delete
+Operation = Get | Query | Write
+INSERTS = (Insert, InsertEdge, InsertImage)
+WRITES = (*INSERTS, Replace, Update, Delete)
 
 
-@frozen
-class Applied:
+class Applied(Value, frozen=True):
     """The write is durable."""
 
 
-@frozen
-class Refused:
+class Refused(Value, frozen=True):
     """A condition did not hold. For Update and Replace, `item` is what stands there, None when nothing does."""
 
-    item: Item | None = field(default=None, hash=False)
+    item: Item | None = None
 
 
 APPLIED = Applied()

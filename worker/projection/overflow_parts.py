@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contract.frozen import frozen
 from contract.keys import DOCUMENT_SK
 from contract.parts import (
     ELEMENTS,
@@ -43,12 +42,12 @@ from worker.projection.operations import (
     text,
 )
 from worker.projection.overflow import Sizes, check_fits, split
+from worker.value import Value
 
 PARTS_AT_ONCE: Final = 25
 
 
-@frozen
-class Kept:
+class Kept(Value, frozen=True):
     """The parts that a document's item names: those of its state, and those of states before it."""
 
     names: tuple[str, ...] = ()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from contract.frozen import frozen
 from worker.records.errors import PoisonRecord, Reason
 from worker.records.limits import MAX_DEPTH, check
+from worker.value import Value
 
 MAX_NUMBER_EXPONENT: Final = 1000
 """Beyond it a number's plain text would not fit in memory; no database sends such a one."""
@@ -47,8 +47,7 @@ class Operation(StrEnum):
 _OPERATIONS: Final = {operation.value: operation for operation in Operation}
 
 
-@frozen
-class ChangeEvent:
+class ChangeEvent(Value, frozen=True):
     """One row change as DMS wrote it. Times are epoch microseconds; `before` is None when the record has none.
 
     `transaction`: the source's id of it, as text. `protected`: sensitive columns are tokens already. `plain_bytes`: if
@@ -65,7 +64,7 @@ class ChangeEvent:
     built_micros: int
     transaction: str | None = None
     protected: bool = False
-    plain_bytes: int = field(default=0, compare=False)
+    plain_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

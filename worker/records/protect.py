@@ -13,9 +13,11 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from contract.keys import scalar_text
 from contract.mapping import Policy

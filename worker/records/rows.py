@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 import orjson
 
-from contract.frozen import frozen
 from contract.keys import key_reader, key_text
 from contract.mapping import Table
 from worker.records.envelope import ChangeEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.positions import POSTGRESQL_ORDER, Order
 from worker.records.protect import TOKEN_PREFIX, is_rounded
+from worker.value import Value
 
 MAX_ROW_BYTES: Final = 380_000
 """A row image is one DynamoDB item (400 KB) together with its keys and former parents."""
@@ -37,8 +36,7 @@ RowId = tuple[str, str]
 """Table and key text."""
 
 
-@frozen
-class RowChange:
+class RowChange(Value, frozen=True):
     """The state of one row at one version: its kept columns, None where it was deleted.
 
     `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
@@ -55,7 +53,7 @@ class RowChange:
     moved_from: str | None = None
     moved_to: str | None = None
     life: str = ""
-    new: bool = field(default=False, compare=False)
+    new: bool = False
 
 
 class RowReader:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contract.frozen import frozen
+from worker.value import Value
 
 
-@frozen
-class StreamRecord:
+class StreamRecord(Value, frozen=True):
     """One Kinesis record; `data` is the payload, base64 already removed. Arrival is epoch milliseconds."""
 
     shard_id: str

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 from contract.values import AttributeValue, Item, item_bytes
 from worker.projection.operations import (
     APPLIED,
+    INSERTS,
     Applied,
     Condition,
     Delete,
     Get,
-    Insert,
     Operation,
     Query,
     Refused,
@@ -72,7 +72,7 @@ class MemoryStore:
                 return None
             wanted = operation.attributes
             return {name: value for name, value in stored.items() if not wanted or name in wanted}
-        if isinstance(operation, Insert):
+        if isinstance(operation, INSERTS):
             return self.put(address, decoded(operation.item)) if stored is None else Refused()
         if stored is None or not all(_holds(stored, condition) for condition in operation.when):
             return Refused(None if stored is None else dict(stored))

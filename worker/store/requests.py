@@ -12,15 +12,17 @@ import orjson
 from contract.keys import MOST_BYTES_OF_A_CHARACTER
 from contract.values import AttributeValue
 from worker.projection.operations import (
+    INSERTS,
+    AnyInsert,
     Condition,
     Delete,
     Get,
-    Insert,
     InsertEdge,
     InsertImage,
     Query,
     Replace,
     Update,
+    Write,
     decoded,
     encoded,
 )
@@ -31,6 +33,7 @@ STATEMENTS_PER_CALL: Final = 25
 WIDEST_STATEMENT: Final = 60
 LONGEST_STATEMENT: Final = 8_000
 LARGEST_STATEMENT_BYTES: Final = 64_000
+_FITS_CHARACTERS: Final = LARGEST_STATEMENT_BYTES // MOST_BYTES_OF_A_CHARACTER
 
 _SHAPES: Final = 4_096
 _END: Final = b"}"
@@ -42,8 +45,7 @@ _END_RETURN_OLD: Final = b',"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}'
 _RETURN_OLD: Final = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 _TELL_UNITS: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
-Statement = Insert | Update | Delete
-Write = Insert | Replace | Update | Delete
+Statement = AnyInsert | Update | Delete
 Part = TypeVar("Part")
 
 
@@ -97,7 +99,7 @@ def query(table: str, operation: Query, start: dict[str, AttributeValue] | None,
 def alone(table: str, operation: Write) -> tuple[str, bytes]:
     """Name and request of a single conditional write; what stands in the way comes back with a refused replacement."""
     request: dict[str, Any] = {"TableName": table, **_TELL_UNITS}
-    if isinstance(operation, Insert):
+    if isinstance(operation, INSERTS):
         request |= {"Item": decoded(operation.item), "ConditionExpression": "attribute_not_exists(pk)"}
         return "PutItem", orjson.dumps(request)
     if isinstance(operation, Replace):
@@ -138,11 +140,13 @@ def batch_write(statements: Sequence[bytes]) -> bytes:
 
 def statement(table: str, operation: Statement) -> bytes | None:
     """A conditional PartiQL statement for BatchExecuteStatement; None for a write that must go alone."""
-    if type(operation) is InsertEdge:
-        dumps = orjson.dumps
+    dumps = orjson.dumps
+    if isinstance(operation, InsertEdge):
         return _EDGE % (_insert(table, _EDGE_NAMES), dumps(operation.pk), dumps(operation.sk), dumps(operation.version))
-    if type(operation) is InsertImage and len(operation.body) < LARGEST_STATEMENT_BYTES // MOST_BYTES_OF_A_CHARACTER:
-        dumps = orjson.dumps
+    if (
+        isinstance(operation, InsertImage)
+        and len(operation.body) < LARGEST_STATEMENT_BYTES // MOST_BYTES_OF_A_CHARACTER
+    ):
         return _IMAGE % (
             _insert(table, _IMAGE_NAMES),
             dumps(operation.pk),
@@ -150,7 +154,7 @@ def statement(table: str, operation: Statement) -> bytes | None:
             dumps(operation.body),
             dumps(operation.covered),
         )
-    if isinstance(operation, Insert):
+    if isinstance(operation, INSERTS):
         given = encoded(operation.item)
         start, values, end = _insert(table, given.names), given.values_json, _END
         count = len(given)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.worker.projection.flat_histories import Bold, Careful, run, search
 from worker.projection import flat_documents
@@ -103,7 +103,7 @@ def _missing_column_is_null(patch: pytest.MonkeyPatch) -> None:
 
     def complete(flats: Any, changes: Any) -> Any:
         filled = [
-            dataclasses.replace(c, row={**c.row, **dict.fromkeys(c.missing)}, missing=()) if c.row is not None else c
+            structs.replace(c, row={**c.row, **dict.fromkeys(c.missing)}, missing=()) if c.row is not None else c
             for c in changes
         ]
         return newest(flats, filled)

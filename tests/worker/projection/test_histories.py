@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.worker.projection.histories import PLAN, Faults, search
 from worker.projection import documents, engine, images, merge
@@ -90,7 +91,7 @@ def _former_parents_forgotten(patch: pytest.MonkeyPatch) -> Faults:
     make = images._next_image
 
     def forgetful(*arguments: Any) -> Image:
-        return dataclasses.replace(make(*arguments), former=frozenset(), former_text=NO_FORMER)
+        return structs.replace(make(*arguments), former=frozenset(), former_text=NO_FORMER)
 
     patch.setattr(images, "_next_image", forgetful)
     return Faults()
@@ -127,7 +128,7 @@ def _no_condition_on_the_image(patch: pytest.MonkeyPatch) -> Faults:
 
     def unconditional(row_id: Any, image: Image, stored: Image | None) -> Any:
         operation = write(row_id, image, stored)
-        return dataclasses.replace(operation, when=()) if isinstance(operation, Update) else operation
+        return structs.replace(operation, when=()) if isinstance(operation, Update) else operation
 
     patch.setattr(images, "_image_write", unconditional)
     return Faults()
@@ -160,7 +161,7 @@ def _absent_means_null(patch: pytest.MonkeyPatch) -> Faults:
     def with_nulls(state: Any, change: Any) -> Any:
         if change.row is not None and change.missing:
             row = {**change.row, **dict.fromkeys(change.missing)}
-            change = dataclasses.replace(change, row=row, missing=())
+            change = structs.replace(change, row=row, missing=())
         return join(state, change)
 
     patch.setattr(images, "merge", with_nulls)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from contract.keys import DOCUMENT_SK, document_pk, row_pk
 from tests.worker.projection.histories import PLAN, stored_documents
@@ -99,7 +100,7 @@ def test_a_fill_needs_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
         operation = write(row_id, image, stored)
         if not isinstance(operation, Update) or stored is None:
             return operation
-        return dataclasses.replace(operation, when=(Condition("v", "=", {"S": stored.version}),))
+        return structs.replace(operation, when=(Condition("v", "=", {"S": stored.version}),))
 
     monkeypatch.setattr(images, "_image_write", on_version_only)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from contract import parts as contract_parts
 from contract.parts import ELEMENTS, PART_SK_PREFIX, part_sk, parts_of
@@ -182,7 +183,7 @@ def _parts_named_by_their_place(patch: pytest.MonkeyPatch) -> None:
     make = overflow_parts.write_parts
 
     def forgetting(item: Any, revision: int, before: Any, sizes: Sizes, *, fits: bool, anew: bool) -> Steps[Made]:
-        kept = dataclasses.replace(before, names=())
+        kept = structs.replace(before, names=())
         made = yield from make(item, revision, kept, sizes, fits=fits, anew=anew)
         return dataclasses.replace(made, old=tuple(name for name in before.names if name not in made.names))
 

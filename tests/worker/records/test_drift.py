@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from worker.records.drift import MAX_COLUMNS, MAX_EVENTS, MAX_NAME, TYPES_EVERY, Drift, DriftWatch, Ledger, What, kind
 from worker.records.envelope import ChangeEvent, ControlEvent, Operation
@@ -49,7 +49,7 @@ def test_a_new_column_is_told_once() -> None:
 
 
 def test_a_position_that_no_item_can_hold_is_noted_as_far_as_one_can() -> None:
-    event = replace(_event(id=1, note="x", old=None, fresh=True), stream_position="1/2.\ud800\n" + "9" * 500)
+    event = structs.replace(_event(id=1, note="x", old=None, fresh=True), stream_position="1/2.\ud800\n" + "9" * 500)
 
     (drift,) = _watch().see(event)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from contract.mapping import Reference, Table
 from worker.records import rows
@@ -37,7 +37,7 @@ def test_an_insert_is_one_put_of_the_kept_columns() -> None:
     (change,) = row_changes(_event(), TABLE, 1)
 
     kept = {"a": 1, "b": "x|y", "note": None, "owner": 7}
-    assert change == RowChange("s.t", "1|x%7Cy", VERSION, kept)
+    assert change == RowChange("s.t", "1|x%7Cy", VERSION, kept, new=True)
 
 
 def test_a_load_is_older_than_every_change_of_its_incarnation() -> None:
