@@ -4,6 +4,9 @@ As it is, every call to Kinesis looks at all records of the stream and at all it
 an hour of load a put takes longer than the load leaves between two of them, and times say more of MiniStack than of
 nearview. Records and iterators lie in the order of their age, so it is enough to look at the oldest.
 
+Connections stay open however often they are used: the web server closes one of HTTP/2 with its thousandth request, and
+that answer is lost. KCL has one for all shards, and then reads nothing of a shard for ten seconds.
+
 With `statements-in-streams` the streams of tables show statements (PartiQL) too, as on AWS: global tables are
 replicated from these streams, and the worker writes with statements.
 """
@@ -17,6 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from hypercorn.config import Config
 from ministack.app import main
 from ministack.services import dynamodb, kinesis
 
@@ -47,6 +51,11 @@ def _expire_iterators() -> None:
             iterators.pop(token, None)
     except (KeyError, RuntimeError):  # another thread added or took one at this moment: the next call goes on
         return
+
+
+def keep_connections() -> None:
+    """Let no connection end with the number of its requests."""
+    Config.keep_alive_max_requests = sys.maxsize
 
 
 def show_statements() -> None:
@@ -83,6 +92,7 @@ def _shown(write: Callable[..., Any]) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     look_at_the_oldest()
+    keep_connections()
     if STATEMENTS_IN_STREAMS in sys.argv:
         sys.argv.remove(STATEMENTS_IN_STREAMS)  # the rest is MiniStack's own
         show_statements()

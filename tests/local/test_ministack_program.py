@@ -6,12 +6,15 @@ Global tables are replicated from streams, so a stream has to show every write, 
 from __future__ import annotations
 
 import copy
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from h2.connection import H2Connection
+from h2.events import DataReceived, StreamEnded
 from hypothesis import given
 from hypothesis import strategies as st
 from ministack.services import kinesis
@@ -33,6 +36,27 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ministack_proce
         yield ministack_process.start(processes, program=PROGRAM, region=REGION)
     finally:
         ministack_process.stop(processes)
+
+
+def test_a_connection_of_http2_answers_however_often_it_is_asked(region: ministack_process.MiniStack) -> None:
+    """As KCL's client does, whose thousandth answer would be lost otherwise."""
+    headers = [(":method", "GET"), (":path", "/_ministack/health"), (":scheme", "http"), (":authority", "localhost")]
+    client = H2Connection()
+    client.initiate_connection()
+    with socket.create_connection(("127.0.0.1", region.port), timeout=30) as connection:
+        for _ in range(1_100):
+            stream = client.get_next_available_stream_id()
+            client.send_headers(stream, headers, end_stream=True)
+            connection.sendall(client.data_to_send())
+            answered = False
+            while not answered:
+                received = connection.recv(65_536)
+                assert received, "the connection was closed without an answer"
+                for event in client.receive_data(received):
+                    if isinstance(event, DataReceived):
+                        client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                    answered = answered or (isinstance(event, StreamEnded) and event.stream_id == stream)
+                connection.sendall(client.data_to_send())
 
 
 def test_every_way_to_write_shows_once_and_in_order(region: ministack_process.MiniStack) -> None:
