@@ -1,7 +1,7 @@
 """Gives memory that nobody uses any more back to the system, when Python and the C library would still keep it.
 
 Python looks for cycles only when there are many new objects: of the few that each call of boto3 leaves behind, a quiet
-shard's child would gather for half an hour. The C library keeps what lies free below anything that stays.
+shard's child would gather for hours. The C library keeps what lies free below anything that stays.
 """
 
 import ctypes

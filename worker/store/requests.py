@@ -143,10 +143,7 @@ def statement(table: str, operation: Statement) -> bytes | None:
     dumps = orjson.dumps
     if isinstance(operation, InsertEdge):
         return _EDGE % (_insert(table, _EDGE_NAMES), dumps(operation.pk), dumps(operation.sk), dumps(operation.version))
-    if (
-        isinstance(operation, InsertImage)
-        and len(operation.body) < LARGEST_STATEMENT_BYTES // MOST_BYTES_OF_A_CHARACTER
-    ):
+    if isinstance(operation, InsertImage) and len(operation.body) < _FITS_CHARACTERS:
         return _IMAGE % (
             _insert(table, _IMAGE_NAMES),
             dumps(operation.pk),
