@@ -127,7 +127,9 @@ class Live:
         report = self.verify()
         assert (report["differences"], report["parked"]) == (0, 0), report
         assert report["verified"] > 0
-        assert self.parked() == list(parked)
+        now = self.parked()
+        come, gone = [one for one in now if one not in parked], [one for one in parked if one not in now]
+        assert now == list(parked), f"parked meanwhile: {come}; no longer parked: {gone}"
 
     def parked(self) -> list[ParkedItem]:
         """Everything in the parking table."""
