@@ -52,8 +52,6 @@ FAST_WORKER: Final = {
     # one MiniStack process serves all: large batches fold the full load, small ones still come when little flows
     "NEARVIEW_MAX_RECORDS": "10000",
     "NEARVIEW_BATCH_RECORDS": "10000",
-    # it rebuilds a hundred documents in about a second: a renamed product must not hold up its shard for two
-    "NEARVIEW_LARGE_FAN_OUT": "50",
 }
 
 Say = Callable[[str], None]
