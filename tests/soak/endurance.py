@@ -1,6 +1,6 @@
 """`make endurance`: the whole worker under load on the local stack, first left alone, then killed again and again.
 
-python -m tests.soak.endurance [--minutes 60] [--kill-every 60] [--rate 2] [--json FILE] [--only quiet|kills]
+python -m tests.soak.endurance [--minutes 60] [--kill-every 60] [--rate 20] [--json FILE] [--only quiet|kills]
 
 Left alone: first the worker is stopped for a minute, so that its batches are as large as they get; then resident memory
 and open files of the supervisor, the daemon and every child are sampled. The slope is the median of those between
@@ -32,7 +32,7 @@ from rich.table import Table
 
 from local.kills import kill_child, kill_worker
 from local.running import Options, StackError
-from local.stack import FAST_WORKER, WORKER
+from local.stack import WORKER
 from tests.acceptance.conftest import stacks
 from tests.acceptance.live import Live, workload
 
@@ -40,15 +40,11 @@ SAMPLE_SECONDS: Final = 5.0
 SMALL_SHOP: Final = 150
 BACKLOG_SECONDS: Final = 60.0
 BACKLOG_RATE: Final = 20.0
-DEFAULT_RATE: Final = 2.0
-"""Transactions a second, about ten changes: two cores, MiniStack on them, keep up with it beside other work."""
 FLAT_BYTES_PER_HOUR: Final = 1_048_576
 """What a child's or the supervisor's memory may gain, by the fault matrix; the JVM's heap has a limit of its own."""
 MOST_BYTES: Final = 10 * 1_048_576
 """What it may gain in the second half in all, steps included."""
 MOST_MOMENTS: Final = 500
-BATCH_DOCUMENTS: Final = "50"
-"""Of a changed row, that its batch rebuilds."""
 
 Progress = Callable[[str], None]
 
@@ -223,14 +219,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--kill-every", type=float, default=60)
-    parser.add_argument("--rate", type=float, default=DEFAULT_RATE)
+    parser.add_argument("--rate", type=float, default=20)
     parser.add_argument("--only", choices=("quiet", "kills"))
     parser.add_argument("--json", default="")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its stack ends with it
     console = Console()
-    # a product's orders grow with the hour; what a batch rebuilds of them, and so its memory, must not
-    FAST_WORKER["NEARVIEW_LARGE_FAN_OUT"] = BATCH_DOCUMENTS
     report: dict[str, Any] = {"minutes": options.minutes, "rate": options.rate, "processors": os.cpu_count()}
     with tempfile.TemporaryDirectory(prefix="endurance-") as folder, stacks(Path(folder) / "stack") as start:
         live = start(Options(orders=SMALL_SHOP))
