@@ -14,9 +14,10 @@ from worker.projection.habit import Habit
 from worker.projection.images import Counts, clean_up, fold, store_rows
 from worker.projection.operations import Steps
 from worker.projection.plan import Plan
-from worker.projection.referrers import Limits
+from worker.projection.referrers import Limits, while_loading
 from worker.projection.roots import Root, find_roots
 from worker.records.rows import RowChange
+from worker.records.version import is_loaded
 
 
 def rebuild_roots(plan: Plan, roots: Sequence[Root], as_of: str) -> Steps[Counts]:
@@ -45,13 +46,15 @@ def project(
     NewerGeneration.
     """
     counts = Counts()
-    limits = dues.limits if dues else Limits()
     habit, ahead = habit or Habit(), Ahead()
     others, for_images = yield from write_flat(plan, changes, as_of, habit, counts)
     rows = fold(others)
     counts.folded += len(others) - len(rows)
     rows |= fold(for_images)
     touched = yield from store_rows(plan, rows, counts, habit, ahead, settled=settled)
+    limits = dues.limits if dues else Limits()
+    if any(is_loaded(row.version) for row in touched):
+        limits = while_loading(limits)
     taken = yield from take_copies(plan, touched, limits)
     generations = yield from look_at_fence(plan)
     found = yield from find_roots(plan, taken.touched, limits)

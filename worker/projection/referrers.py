@@ -13,6 +13,9 @@ from worker.projection.plan import Plan
 ROWS_AT_ONCE: Final = 100
 """Looked-up rows whose referrers are asked for together; with the limit of each it bounds memory."""
 
+LOADING: Final = 4
+"""How many times as many referrers are followed at once while tables are loaded."""
+
 
 class Referrers(NamedTuple):
     """The rows of `table` that point at the row of `parent` with that key, by these columns."""
@@ -41,8 +44,8 @@ class Limits:
     `in_slice`: documents, and at first referrers, of a slice.
     """
 
-    of_one_row: int = 200
-    in_all: int = 20_000
+    of_one_row: int = 50
+    in_all: int = 5_000
     in_slice: int = 25
 
 
@@ -53,6 +56,16 @@ def limits(of_one_row: int) -> Limits:
     mostly the same, and followed together each of them is built once.
     """
     return Limits(of_one_row, 100 * of_one_row)
+
+
+def while_loading(limits: Limits) -> Limits:
+    """Those of a batch with loaded rows: more, for looked-up rows come after many that point at them.
+
+    Slices would build the documents that such rows share once for each; and changes, which a long batch would hold up,
+    come after the load.
+    """
+    more = LOADING * limits.of_one_row, LOADING * limits.in_all
+    return Limits(*more, limits.in_slice)
 
 
 def look_up(plan: Plan, asked: Iterable[Referrers], limits: Limits) -> Steps[dict[Referrers, tuple[str, ...]]]:

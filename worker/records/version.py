@@ -10,6 +10,8 @@ from typing import Final
 NEVER: Final = ""
 """Smaller than every version: the version of a row nobody has seen."""
 
+_NO_POSITION: Final = f"{0:032x}"
+
 
 def change_version(incarnation: int, position: int, record_number: int) -> str:
     """Version of a change: source incarnation, 128-bit log position, record number in its transaction."""
@@ -28,4 +30,9 @@ def just_below(version: str) -> str:
 
 def load_version(incarnation: int, built_micros: int) -> str:
     """Version of a full-load row: below every change of its incarnation; a repeated load beats the first."""
-    return f"{incarnation:04x}{0:032x}{built_micros:014x}"
+    return f"{incarnation:04x}{_NO_POSITION}{built_micros:014x}"
+
+
+def is_loaded(version: str) -> bool:
+    """Whether it is the version of a full-load row."""
+    return version[4:36] == _NO_POSITION

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.worker.projection.feature_cases import CASES
 from tests.worker.projection.histories import AS_OF, Faults, Log, finish, play, search, shards_of, stored_documents
@@ -21,10 +22,10 @@ from worker.projection.generations import NewerGeneration
 from worker.projection.images import Counts, cover
 from worker.projection.operations import Delete, Get, Operation, TableName, Update, text
 from worker.projection.plan import Plan
-from worker.projection.referrers import Limits, row_keys
+from worker.projection.referrers import Limits, limits, row_keys
 from worker.rebuild.state import raise_fence
 from worker.records.rows import RowChange
-from worker.records.version import change_version
+from worker.records.version import change_version, load_version
 
 LIMITS = (Limits(0, 0, 1), Limits(1, 1, 1), Limits(1, 2, 2), Limits(2, 3, 1))
 
@@ -456,6 +457,19 @@ def test_many_changed_rows_are_followed_no_further_than_one_with_many() -> None:
     assert sum(done.counts.documents_written for done in slices) == 2000 - 240
     assert len(slices) < 2 * 1760 / 25
     assert (store.operations, store.sort_keys) == (100, 100 * 20)  # a hundred rows are asked at once, for 51 keys each
+
+
+def test_a_loaded_row_is_followed_further_than_a_changed_one() -> None:
+    """Lookups are loaded after what points at them; slices would build what many of them share many times."""
+    plan, store, change = _orders(1, 200)
+    loaded, changed = change("s.people", {"id": 0, "name": "Ann"}, {"id": 0, "name": "Anna"})
+    loaded = replace(loaded, version=load_version(1, 1))
+
+    of_load = store.drive(project(plan, [loaded], AS_OF, _dues(limits(50))))
+    of_change = store.drive(project(plan, [changed], AS_OF, _dues(limits(50))))
+
+    assert (of_load.documents_written, of_load.due) == (200, 0)
+    assert (of_change.documents_written, of_change.due) == (0, 1)
 
 
 def test_one_large_list_does_not_hold_up_the_others() -> None:

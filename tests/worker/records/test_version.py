@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.records.version import NEVER, change_version, load_version
+from worker.records.version import NEVER, change_version, is_loaded, load_version
 
 incarnations = st.integers(0, 0xFFFF)
 positions = st.integers(1, 2**64 - 1)
@@ -26,6 +26,12 @@ def test_a_load_never_beats_a_change_of_its_incarnation(
     incarnation: int, moment: int, position: int, number: int
 ) -> None:
     assert load_version(incarnation, moment) < change_version(incarnation, position, number)
+
+
+@given(incarnations, moments, positions, numbers)
+def test_a_load_is_told_from_a_change(incarnation: int, moment: int, position: int, number: int) -> None:
+    assert is_loaded(load_version(incarnation, moment))
+    assert not is_loaded(change_version(incarnation, position, number))
 
 
 @given(incarnations, moments, moments)
