@@ -172,10 +172,10 @@ class Settings:
     )
     large_fan_out: int = number(
         "NEARVIEW_LARGE_FAN_OUT",
-        50,
+        25,
         1,
         10_000,
-        "How many rows that point at a changed row are followed to their documents within a batch, four times as many"
+        "How many rows that point at a changed row are followed to their documents within a batch, eight times as many"
         " of a loaded row. The documents of a row that more point at are rebuilt in slices beside the stream.",
     )
     max_document_bytes: int = number(

@@ -7,6 +7,8 @@ nearview. Records and iterators lie in the order of their age, so it is enough t
 Connections stay open however often they are used: the web server closes one of HTTP/2 with its thousandth request, and
 that answer is lost. KCL has one for all shards, and then reads nothing of a shard for ten seconds.
 
+Stored items are looked at by Python's collector only once.
+
 With `statements-in-streams` the streams of tables show statements (PartiQL) too, as on AWS: global tables are
 replicated from these streams, and the worker writes with statements.
 """
@@ -14,6 +16,7 @@ replicated from these streams, and the worker writes with statements.
 from __future__ import annotations
 
 import copy
+import gc
 import sys
 import threading
 import time
@@ -26,6 +29,7 @@ from ministack.services import dynamodb, kinesis
 
 STATEMENTS_IN_STREAMS: Final = "statements-in-streams"
 STATEMENTS: Final = ("_partiql_insert", "_partiql_update", "_partiql_delete")
+_OLDEST: Final = 2  # of the collector's generations
 _inside = threading.local()
 
 
@@ -56,6 +60,20 @@ def _expire_iterators() -> None:
 def keep_connections() -> None:
     """Let no connection end with the number of its requests."""
     Config.keep_alive_max_requests = sys.maxsize
+
+
+def collect_without_pauses() -> None:
+    """Let Python's collector never look at what is stored more than once.
+
+    Every few seconds it looks at all objects, all items of all tables among them: after some minutes of load every
+    answer that is asked for meanwhile is a third of a second late.
+    """
+    gc.callbacks.append(_freeze)
+
+
+def _freeze(phase: str, info: dict[str, int]) -> None:
+    if phase == "stop" and info["generation"] == _OLDEST:
+        gc.freeze()
 
 
 def show_statements() -> None:
@@ -93,6 +111,7 @@ def _shown(write: Callable[..., Any]) -> Callable[..., Any]:
 if __name__ == "__main__":
     look_at_the_oldest()
     keep_connections()
+    collect_without_pauses()
     if STATEMENTS_IN_STREAMS in sys.argv:
         sys.argv.remove(STATEMENTS_IN_STREAMS)  # the rest is MiniStack's own
         show_statements()

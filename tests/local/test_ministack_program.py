@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,3 +123,15 @@ def test_the_same_iterators_expire_as_in_ministack(ages: list[int]) -> None:
     kinesis._shard_iterators._data.update(before)
     ministack_program._expire_iterators()
     assert kinesis._shard_iterators._data == expected
+
+
+def test_what_is_stored_is_looked_at_by_the_collector_once() -> None:
+    """In a process of its own: what is frozen stays so."""
+    program = (
+        "import gc; from local.emulator.ministack_program import collect_without_pauses;"
+        " collect_without_pauses(); stored = [[] for _ in range(100_000)]; gc.collect();"
+        " assert gc.get_freeze_count() > len(stored);"
+        " assert len(gc.get_objects()) < 10_000"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,6 +1,7 @@
 """The daemon's protocol over kclpy's own loop: JSON lines by orjson, and nothing that an action raises is swallowed."""
 
 import select
+import time
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol, TextIO
 
@@ -8,7 +9,11 @@ import orjson
 from amazon_kclpy import kcl, messages
 
 from worker import pulse
+from worker.child.turns import Turns
 from worker.errors import ProtocolError
+
+# a daemon that holds more records of the shard has sent them by then
+AT_ONCE_SECONDS = 0.01
 
 # one read of a shard brings 10 MB at most, and a third more in base64: what is far longer is no delivery
 MAX_LINE_BYTES = 128 * 1024 * 1024
@@ -42,14 +47,14 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
             raise ProtocolError(f"the daemon sent a line of more than {MAX_LINE_BYTES} bytes")
         return line
 
-    def has_line(self) -> bool:
-        """Whether the daemon has sent something since, or closed its end.
+    def has_line(self, seconds: float) -> bool:
+        """Whether the daemon sends something within so long, or closes its end.
 
         It sends one action and waits for the status: nothing more can have been read along with the last line.
         """
         waiting = select.poll()
         waiting.register(self.input_file, select.POLLIN)
-        return bool(waiting.poll(0))
+        return bool(waiting.poll(1000 * seconds))
 
     def load_action(self, line: bytes) -> Any:
         """The action in a line.
@@ -95,9 +100,12 @@ class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
         target: BinaryIO,
         errors: TextIO,
         after_action: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(processor, source, target, errors)
         self._after_action = after_action
+        self._clock = clock
+        self._turns = Turns()
         self.io_handler = LineHandler(source, target, errors)
         self.checkpointer = kcl.Checkpointer(self.io_handler)
 
@@ -107,12 +115,22 @@ class ShardProcess(kcl.KCLProcess):  # type: ignore[misc]
     def run(self) -> None:
         """Answer actions until the daemon closes its end, and work off what is due between them.
 
-        A little of it after every action, so that a busy shard does so, too; more while no other comes. Raises whatever
-        an action raised.
+        As long as no action comes; while one waits, for a share of the time. Raises whatever an action raised.
         """
         while line := self.io_handler.read_line():
             if line.strip():
+                began = self._clock()
                 self._handle_a_line(line)
-                while self.processor.between_actions() and not self.io_handler.has_line():
-                    pass
+                self._turns.delivered(self._clock() - began)
+                self._work_off()
                 self._after_action()
+
+    def _work_off(self) -> None:
+        patience = AT_ONCE_SECONDS
+        while self._turns.owes or not self.io_handler.has_line(patience):
+            began = self._clock()
+            if not self.processor.between_actions():
+                self._turns.nothing_is_due()
+                return
+            self._turns.worked(self._clock() - began)
+            patience = 0.0

@@ -13,7 +13,7 @@ from worker.projection.plan import Plan
 ROWS_AT_ONCE: Final = 100
 """Looked-up rows whose referrers are asked for together; with the limit of each it bounds memory."""
 
-LOADING: Final = 4
+LOADING: Final = 8
 """How many times as many referrers are followed at once while tables are loaded."""
 
 
@@ -44,8 +44,8 @@ class Limits:
     `in_slice`: documents, and at first referrers, of a slice.
     """
 
-    of_one_row: int = 50
-    in_all: int = 5_000
+    of_one_row: int = 25
+    in_all: int = 2_500
     in_slice: int = 25
 
 

@@ -465,8 +465,8 @@ def test_a_loaded_row_is_followed_further_than_a_changed_one() -> None:
     loaded, changed = change("s.people", {"id": 0, "name": "Ann"}, {"id": 0, "name": "Anna"})
     loaded = replace(loaded, version=load_version(1, 1))
 
-    of_load = store.drive(project(plan, [loaded], AS_OF, _dues(limits(50))))
-    of_change = store.drive(project(plan, [changed], AS_OF, _dues(limits(50))))
+    of_load = store.drive(project(plan, [loaded], AS_OF, _dues(limits(25))))
+    of_change = store.drive(project(plan, [changed], AS_OF, _dues(limits(25))))
 
     assert (of_load.documents_written, of_load.due) == (200, 0)
     assert (of_change.documents_written, of_change.due) == (0, 1)
