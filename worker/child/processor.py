@@ -9,6 +9,7 @@ import pybase64
 
 from worker import metrics
 from worker.child.checkpoints import Checkpoints, Outcome
+from worker.child.protocol import DaemonRecord
 from worker.errors import FatalError, ProtocolError
 from worker.log import Event, Log
 from worker.records.stream import StreamRecord
@@ -72,12 +73,12 @@ class ShardProcessor:
         """Make a delivery durable slice by slice and checkpoint behind it; return early once the lease is gone."""
         if self._lease_lost:
             return
-        records = [stream_record(self._shard, record) for record in action.records]
-        for start in range(0, len(records), self._batch_records):
-            batch = records[start : start + self._batch_records]
-            self._make_durable(batch)
+        count = len(action.records)
+        for start in range(0, count, self._batch_records):
+            part = action.records[start : start + self._batch_records]
+            self._make_durable([stream_record(self._shard, record) for record in part])
             long_ago = self._clock() - self._checkpointed_at >= CHECKPOINT_EVERY_SECONDS
-            is_last = start + len(batch) == len(records)
+            is_last = start + len(part) == count
             if long_ago and not is_last and self._checkpoint(action.checkpointer) is Outcome.LEASE_LOST:
                 return
         if self._checkpoint(action.checkpointer) is Outcome.DONE:
@@ -140,19 +141,19 @@ class ShardProcessor:
         return outcome
 
 
-def stream_record(shard: str, record: dict[str, Any]) -> StreamRecord:
-    """The record in a delivery. Raises ProtocolError, without quoting it, if the daemon left something out."""
+def stream_record(shard: str, record: DaemonRecord) -> StreamRecord:
+    """The record in a delivery. Raises ProtocolError, without quoting it, for data that is not base64."""
     try:
         return StreamRecord(
             shard,
-            record["sequenceNumber"],
-            record["subSequenceNumber"] or 0,
-            record["partitionKey"],
-            _payload(record["data"]),
-            record["approximateArrivalTimestamp"] or 0,
+            record.sequence_number,
+            record.sub_sequence_number or 0,
+            record.partition_key,
+            _payload(record.data),
+            record.approximate_arrival_timestamp or 0,
         )
-    except (KeyError, TypeError, ValueError):
-        raise ProtocolError(f"the daemon sent a record of {shard} that lacks a member or is not base64") from None
+    except ValueError:
+        raise ProtocolError(f"the daemon sent a record of {shard} that is not base64") from None
 
 
 def _payload(text: str) -> bytes:

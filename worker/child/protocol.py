@@ -3,8 +3,9 @@
 import select
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO, Protocol, TextIO
+from typing import Any, BinaryIO, Final, Literal, Protocol, TextIO
 
+import msgspec
 import orjson
 from amazon_kclpy import kcl, messages
 
@@ -20,7 +21,6 @@ MAX_LINE_BYTES = 128 * 1024 * 1024
 
 _ACTIONS = {
     "initialize": messages.InitializeInput,
-    "processRecords": messages.ProcessRecordsInput,
     "leaseLost": messages.LeaseLostInput,
     "shardEnded": messages.ShardEndedInput,
     "shutdownRequested": messages.ShutdownRequestedInput,
@@ -28,12 +28,31 @@ _ACTIONS = {
 }
 
 
+class DaemonRecord(msgspec.Struct, gc=False, rename="camel"):
+    """One record of a delivery as KCL's daemon writes it; `data` is base64."""
+
+    data: str
+    partition_key: str
+    sequence_number: str
+    sub_sequence_number: int | None
+    approximate_arrival_timestamp: int | None
+
+
+class _Delivery(msgspec.Struct, gc=False, rename="camel"):
+    action: Literal["processRecords"]
+    records: list[DaemonRecord]
+    millis_behind_latest: int | None
+
+
+_read_delivery: Final = msgspec.json.Decoder(_Delivery).decode
+
+
 class DaemonGone(Exception):
     """The daemon closed its end: nothing can be reported or checkpointed any more."""
 
 
 class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy has no public base
-    """Reads actions and writes answers; records stay the dicts that orjson made of them."""
+    """Reads actions and writes answers; records are read as what they are, without a dictionary for each."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO, errors: TextIO) -> None:
         super().__init__(source, target, errors)
@@ -65,10 +84,11 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
         if not line:
             raise DaemonGone
         try:
-            message = orjson.loads(line)
-            return _ACTIONS[message["action"]](message)
+            return _delivery(line) or _other_action(line)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            raise ProtocolError(f"the daemon sent a line of {len(line)} bytes that is no known action") from None
+            raise ProtocolError(
+                f"the daemon sent a line of {len(line)} bytes that is no known action, or lacks something of one"
+            ) from None
 
     def write_action(self, response: dict[str, Any]) -> None:
         """Send one answer. Raises DaemonGone when nobody reads it."""
@@ -77,6 +97,22 @@ class LineHandler(kcl._IOHandler):  # type: ignore[misc]  # noqa: SLF001 - kclpy
             self.output_file.flush()
         except (BrokenPipeError, ValueError):
             raise DaemonGone from None
+
+
+def _delivery(line: bytes) -> Any:
+    """What nearly all lines are; None for any other."""
+    try:
+        found = _read_delivery(line)
+    except ValueError:
+        return None
+    return messages.ProcessRecordsInput(
+        {"action": found.action, "records": found.records, "millisBehindLatest": found.millis_behind_latest}
+    )
+
+
+def _other_action(line: bytes) -> Any:
+    message = orjson.loads(line)
+    return _ACTIONS[message["action"]](message)
 
 
 class Between(Protocol):

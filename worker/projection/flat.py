@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 
+import orjson
+
 from contract.keys import document_pk
-from contract.mapping import Aggregate, Derived, FieldType, Mapping
+from contract.mapping import Aggregate, Derived, Field, FieldType, Mapping
 from contract.values import MAX_ITEM_BYTES, AttributeValue, Item, NotStorable, from_attribute, item_bytes, to_attribute
 from worker.projection.computed import computation
 from worker.projection.convert import DoesNotFit
 from worker.projection.fields import Read, reader
 from worker.projection.merge import read_stored
-from worker.projection.operations import Condition, number, text
+from worker.projection.operations import Condition, Encoded, number, text
 from worker.records.rows import MAX_ROW_BYTES, Row, row_body
 
 VERSION: Final = "_v"
@@ -40,6 +43,8 @@ _SYSTEM_BYTES: Final = 4_000
 """More than keys and system attributes take."""
 _INDEXES_BESIDE_A_ROW: Final = (MAX_ITEM_BYTES - MAX_ROW_BYTES - MAX_NAMES_CHARACTERS - _SYSTEM_BYTES) // 2_000
 _MICROSECOND_DIGITS: Final = 6
+_FOR_A_TUPLE: Final = 2
+"""Of fewer columns `itemgetter` gives the value alone."""
 
 
 class NotFlat(Exception):
@@ -86,7 +91,9 @@ class Flat:
 
     `fields`: attribute, column, how it is read (None: as delivered), and its type if the column is recovered from it.
     `generation`: as stored. `repeats`: something may stand in the document more than once, so that it may be larger
-    than a row may be.
+    than a row may be. `names`: of all public attributes, in their order. `delivered`: the columns of all attributes, if
+    all of them show one as it was delivered. `forms`: of documents seen so far, by their changing attributes, the form
+    and the names of all that is set.
     """
 
     aggregate: Aggregate
@@ -96,7 +103,9 @@ class Flat:
     indexed: tuple[str, ...]
     repeats: bool
     generation: AttributeValue
-    forms: dict[str, Condition] = field(default_factory=dict)
+    names: tuple[str, ...]
+    delivered: Callable[[Row], tuple[Any, ...]] | None
+    forms: dict[str, tuple[Condition, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def table(self) -> str:
@@ -107,52 +116,69 @@ class Flat:
         """Partition of a row's document."""
         return document_pk(self.aggregate.name, key)
 
-    def form(self, present: str = _TOMBSTONE) -> Condition:
-        """That a document has the `_fp` of one with these changing attributes, or of a deleted one."""
-        found = self.forms.get(present)
-        if found is None:
-            found = self.forms[present] = Condition(FORM, "=", text(f"{self.aggregate.digest}.{present}"))
-        return found
+    @property
+    def tombstone(self) -> Condition:
+        """That a document has the `_fp` of a deleted one."""
+        return self._form(_TOMBSTONE, ())[0]
 
-    def body(self, key: str, row: Row) -> tuple[Item, Condition]:
-        """A row's document without keys and system attributes, and its form. Raises NotFlat.
+    def body(self, key: str, row: Row, version: str, as_of: AttributeValue) -> tuple[Encoded, Condition]:
+        """What every write of a row's document sets, and the `_fp` of such a document.
 
-        No row is larger than MAX_ROW_BYTES; one that lacks a kept column, as no mapping kept it so far, is not flat.
+        That is all but its key, `_fp`, `_gen` and `_rev`. No row is larger than MAX_ROW_BYTES; one that lacks a kept
+        column, as no mapping kept it so far, is not flat. Raises NotFlat.
         """
         try:
-            item, raw = self._shown(row)
+            shown, raw = self._shown(row)
         except (DoesNotFit, NotStorable, KeyError) as problem:
             raise NotFlat from problem
         present = ""
+        more: tuple[str, ...] = ()
         if raw:
-            item[_RAW] = {"S": row_body(raw).decode()}
-            present = _HAS_RAW
+            present, more = _HAS_RAW, (_RAW,)
+            shown.append({"S": row_body(raw).decode()})
         if self.indexed:
-            shown_there = {name: from_attribute(item[name]) for name in self.indexed}
-            found = self.aggregate.index_attributes(key, shown_there)
-            for name, value in found.items():
-                item[name] = {"S": value}
-            present += ",".join(found)
-        if (raw or self.repeats) and item_bytes(item) > MAX_ITEM_BYTES - _SYSTEM_BYTES:
+            there = dict(zip(self.names, shown, strict=False))
+            indexes = self.aggregate.index_attributes(key, {name: from_attribute(there[name]) for name in self.indexed})
+            present, more = present + ",".join(indexes), (*more, *indexes)
+            shown += [{"S": value} for value in indexes.values()]
+        form, names = self.forms.get(present) or self._form(present, more)
+        if (raw or self.repeats) and item_bytes(dict(zip(names, shown, strict=False))) > MAX_ITEM_BYTES - _SYSTEM_BYTES:
             raise NotFlat
-        return item, self.form(present)
+        shown += ({"S": version}, as_of)
+        return Encoded(names, orjson.dumps(shown)[1:-1]), form
 
-    def _shown(self, row: Row) -> tuple[Item, Row]:
+    def _form(self, present: str, more: tuple[str, ...]) -> tuple[Condition, tuple[str, ...]]:
+        condition = Condition(FORM, "=", text(f"{self.aggregate.digest}.{present}"))
+        found = self.forms[present] = condition, (*self.names, *more, VERSION, "_as_of")
+        return found
+
+    def _shown(self, row: Row) -> tuple[list[AttributeValue], Row]:
         """The public attributes, and what they do not say of the row."""
-        item: Item = {}
         raw: Row = {}
-        for name, column, read, type_ in self.fields:
+        if self.delivered is not None:
+            values = self.delivered(row)
+            if _are_texts(values):
+                return [{"S": value} for value in values], raw
+        shown: list[AttributeValue] = []
+        for _, column, read, type_ in self.fields:
             value = row[column]
             if read is None and type(value) is str:  # most of them
-                item[name] = {"S": value}
+                shown.append({"S": value})
                 continue
-            shown = value if read is None else read(value)
-            item[name] = to_attribute(shown)
-            if type_ is not None and not _says(shown, value, type_):
+            read_value = value if read is None else read(value)
+            shown.append(to_attribute(read_value))
+            if type_ is not None and not _says(read_value, value, type_):
                 raw[column] = value
-        for name, compute in self.computed:
-            item[name] = to_attribute(compute(row, {}))
-        return item, raw
+        shown += [to_attribute(compute(row, {})) for _, compute in self.computed]
+        return shown, raw
+
+
+def _are_texts(values: tuple[Any, ...]) -> bool:
+    try:
+        "".join(values)  # a look at each of them takes longer
+    except TypeError:
+        return False
+    return True
 
 
 def flat_aggregates(mapping: Mapping) -> dict[str, Flat]:
@@ -190,10 +216,18 @@ def _flat(aggregate: Aggregate, mapping: Mapping) -> Flat | None:
         recipe=Recipe(root.table, tuple(shown[column] for column in sorted(shown))),
         fields=tuple((entry.name, entry.column, reader(entry), recovered.get(entry.name)) for entry in root.fields),
         computed=tuple((entry.name, computation(entry)) for entry in root.computed),
+        names=tuple(names),
+        delivered=_delivered(root.fields, root.computed),
         indexed=tuple(name for name in names if name in in_indexes),
         generation=number(aggregate.generation),
         repeats=bool(root.computed) or len(shown) < len(root.fields) or len(aggregate.indexes) > _INDEXES_BESIDE_A_ROW,
     )
+
+
+def _delivered(fields: Sequence[Field], computed: Sequence[object]) -> Callable[[Row], tuple[Any, ...]] | None:
+    if computed or len(fields) < _FOR_A_TUPLE or any(reader(entry) is not None for entry in fields):
+        return None
+    return itemgetter(*(entry.column for entry in fields))
 
 
 def _says(shown: Any, value: Any, type_: FieldType) -> bool:

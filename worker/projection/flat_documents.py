@@ -37,7 +37,6 @@ from worker.projection.operations import (
     Steps,
     TableName,
     Update,
-    encoded,
     number,
     text,
 )
@@ -164,11 +163,8 @@ def _wanted(
 def _made_of(flat: Flat, key: str, version: str, row: Row | None, as_of: AttributeValue, *, new: bool) -> Wanted:
     """What the document of a row is to become. Raises NotFlat."""
     if row is None:
-        return Wanted(flat, key, version, flat.pk(key), None, flat.form(), new)
-    body, form = flat.body(key, row)
-    body[VERSION] = {"S": version}
-    body["_as_of"] = as_of
-    return Wanted(flat, key, version, flat.pk(key), encoded(body), form, new)
+        return Wanted(flat, key, version, flat.pk(key), None, flat.tombstone, new)
+    return Wanted(flat, key, version, flat.pk(key), *flat.body(key, row, version, as_of), new)
 
 
 def _write(

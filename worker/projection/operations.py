@@ -6,7 +6,7 @@ one group touch distinct items and may run in any order, side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
@@ -34,28 +34,15 @@ class Condition(Value, frozen=True):
     value: AttributeValue
 
 
-class Encoded(Mapping[str, AttributeValue]):
-    """Attributes as their names and the JSON of their values.
+class Encoded(Value, frozen=True):
+    """Attributes as their names and the JSON of their values: a list, without its brackets.
 
     As objects those of a batch take many times the memory, more than a processor's caches hold: to come back to them
     and to give them back took longer than all the rest of making a statement.
     """
 
-    __slots__ = ("names", "values_json")
-
-    def __init__(self, names: tuple[str, ...], values_json: bytes) -> None:
-        """`values_json`: a list, without its brackets."""
-        self.names = names
-        self.values_json = values_json
-
-    def __getitem__(self, name: str) -> AttributeValue:
-        return self.decoded()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
+    names: tuple[str, ...]
+    values_json: bytes
 
     def decoded(self) -> Item:
         """The attributes as objects."""

@@ -15,7 +15,8 @@ _NO_POSITION: Final = f"{0:032x}"
 
 def change_version(incarnation: int, position: int, record_number: int) -> str:
     """Version of a change: source incarnation, 128-bit log position, record number in its transaction."""
-    return "%04x%032x%014x" % (incarnation, position, record_number)  # noqa: UP031  half the time
+    # two thirds of the time that formatting them takes
+    return (incarnation << 184 | position << 56 | record_number).to_bytes(25, "big").hex()
 
 
 def position_of(version: str) -> int:

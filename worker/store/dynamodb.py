@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -140,11 +139,13 @@ class DynamoStore:
         self._sleep(back_off_seconds(FIRST_DELAY_SECONDS, attempt, self._jitter()))
 
     def _exchange(self, calls: Iterator[Call], replies: list[Any]) -> None:
-        """Make calls, a window of them under way; answers are taken in the order of the calls.
+        """Make calls, a window of them under way.
 
+        Answers of the older half are taken together, the newest of them first: when that one is there, so are mostly
+        those before it, and this process sleeps and wakes once for all of them.
         Without a connection or credentials the other calls are left for the next attempt.
         """
-        under_way: deque[tuple[Call, Any]] = deque()
+        under_way: list[tuple[Call, Any]] = []
         try:
             while True:
                 while len(under_way) < CALLS_IN_FLIGHT and (call := next(calls, None)):
@@ -155,9 +156,9 @@ class DynamoStore:
                         calls = iter(())
                 if not under_way:
                     return
-                call, exchange = under_way.popleft()
-                if further := self._received(call, exchange, replies):
-                    calls = chain((further,), calls)
+                for at in reversed(range((len(under_way) + 1) // 2)):
+                    if further := self._received(*under_way.pop(at), replies):
+                        calls = chain((further,), calls)
         finally:
             for _, exchange in under_way:
                 self._client.abandon(exchange)

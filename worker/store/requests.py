@@ -16,6 +16,7 @@ from worker.projection.operations import (
     AnyInsert,
     Condition,
     Delete,
+    Encoded,
     Get,
     InsertEdge,
     InsertImage,
@@ -36,7 +37,6 @@ LARGEST_STATEMENT_BYTES: Final = 64_000
 _FITS_CHARACTERS: Final = LARGEST_STATEMENT_BYTES // MOST_BYTES_OF_A_CHARACTER
 
 _SHAPES: Final = 4_096
-_END: Final = b"}"
 _EDGE: Final = b'%b","Parameters":[{"S":%b},{"S":%b},{"S":%b}]}'
 _EDGE_NAMES: Final = ("pk", "sk", "v")
 _IMAGE: Final = b'%b","Parameters":[{"S":%b},{"S":"#"},{"N":"1"},{"S":%b},{"S":%b},{"S":%b}]}'
@@ -153,28 +153,28 @@ def statement(table: str, operation: Statement) -> bytes | None:
         )
     if isinstance(operation, INSERTS):
         given = encoded(operation.item)
-        start, values, end = _insert(table, given.names), given.values_json, _END
-        count = len(given)
-    else:
-        start, values, end, count = _over(table, operation)
-    if count > WIDEST_STATEMENT or len(start) > LONGEST_STATEMENT or len(values) > LARGEST_STATEMENT_BYTES:
-        return None
-    return b'%b","Parameters":[%b]%b' % (start, values, end)
-
-
-def _over(table: str, operation: Update | Delete) -> tuple[bytes, bytes, bytes, int]:
-    """The text, the values and the end of a statement about an item that is there, and how many values."""
-    parameters: list[AttributeValue] = [{"S": operation.pk}, {"S": operation.sk}]
-    conditions = b""
-    for condition in operation.when:
-        conditions += _term(condition.attribute, condition.operator)
-        parameters.append(condition.value)
-    values = orjson.dumps(parameters)[1:-1]
+        start = _insert(table, given.names)
+        if not _fits(start, given, 0):
+            return None
+        return b"".join((start, b'","Parameters":[', given.values_json, b"]}"))
+    when = operation.when
+    tested = tuple([(condition.attribute, condition.operator) for condition in when])
+    there = dumps([{"S": operation.pk}, {"S": operation.sk}, *[condition.value for condition in when]])
     if isinstance(operation, Delete):
-        return _delete(table) + conditions, values, _END, len(parameters)
+        return b"".join((_delete(table, tested), b'","Parameters":', there, b"}"))
     given = encoded(operation.assign)
-    start = _update(table, given.names) + conditions
-    return start, b"%b,%b" % (given.values_json, values), _END_RETURN_OLD, len(given) + len(parameters)
+    start = _update(table, given.names, tested)
+    if not _fits(start, given, 2 + len(when)):
+        return None
+    return b"".join((start, b'","Parameters":[', given.values_json, b",", there[1:], _END_RETURN_OLD))
+
+
+def _fits(start: bytes, given: Encoded, others: int) -> bool:
+    return (
+        len(given.names) + others <= WIDEST_STATEMENT
+        and len(start) <= LONGEST_STATEMENT
+        and len(given.values_json) <= LARGEST_STATEMENT_BYTES
+    )
 
 
 @lru_cache(_SHAPES)
@@ -184,21 +184,20 @@ def _insert(table: str, names: tuple[str, ...]) -> bytes:
 
 
 @lru_cache(_SHAPES)
-def _update(table: str, names: tuple[str, ...]) -> bytes:
+def _update(table: str, names: tuple[str, ...], tested: tuple[tuple[str, str], ...]) -> bytes:
     sets = " ".join(f'SET "{name}" = ?' for name in names)
-    return _start(f'UPDATE "{table}" {sets} WHERE "pk" = ? AND "sk" = ?')
+    return _start(f'UPDATE "{table}" {sets} WHERE {_where(tested)}')
 
 
 @lru_cache(_SHAPES)
-def _delete(table: str) -> bytes:
-    return _start(f'DELETE FROM "{table}" WHERE "pk" = ? AND "sk" = ?')  # noqa: S608  names are ours, values bound
+def _delete(table: str, tested: tuple[tuple[str, str], ...]) -> bytes:
+    return _start(f'DELETE FROM "{table}" WHERE {_where(tested)}')  # noqa: S608  names are ours, values bound
 
 
-@lru_cache(_SHAPES)
-def _term(attribute: str, operator: str) -> bytes:
-    return orjson.dumps(f' AND "{attribute}" {operator} ?')[1:-1]
+def _where(tested: tuple[tuple[str, str], ...]) -> str:
+    return " AND ".join(f'"{attribute}" {operator} ?' for attribute, operator in (("pk", "="), ("sk", "="), *tested))
 
 
 def _start(text: str) -> bytes:
-    """The request's JSON up to the statement's text, whose quotation mark is left open for conditions."""
+    """The request's JSON up to the end of the statement's text, whose quotation mark is to be closed."""
     return b'{"Statement":' + orjson.dumps(text)[:-1]

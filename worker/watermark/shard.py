@@ -100,6 +100,7 @@ class ShardProgress:
         before, self._incarnations = self._progress, incarnations
         self._progress = before.later(self._look_at_end(records, batch, incarnations))
         self._note_loads(records, batch, before)
+        self._batch = ()  # the next one is made in the memory that this gives back
 
     def sample(self, changes: Sequence[tuple[str, str]]) -> None:
         """Some of a batch's changes, by table and key."""

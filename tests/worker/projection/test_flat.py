@@ -20,6 +20,7 @@ from worker.records.rows import RowChange
 from worker.store.memory import MemoryStore
 
 USERS = "aggregate: user\nsource: shop.users\nkey: id\nfields: [id, name]\n"
+AS_OF = {"S": "2026-03-01T08:00:00.000000Z"}
 OTHER = "aggregate: other\nsource: shop.others\nkey: id\nfields: [id]\n"
 
 
@@ -124,12 +125,12 @@ def test_a_flat_document_is_the_ordinary_one_and_gives_its_row_back(
     ordinary = store.items[TableName.DOCUMENTS, "user#1", "#"]
 
     try:
-        item, _ = made.body("1", row)
+        item = made.body("1", row, "1", AS_OF)[0].decoded()
     except NotFlat:
         assert "_parked" in ordinary
         return
 
-    own = {"pk", "sk", "_raw", "_rev", "_fp", "_gen", "_refs", "_as_of"}
+    own = {"pk", "sk", "_raw", "_rev", "_fp", "_gen", "_refs", "_as_of", "_v"}
     assert {name: shown for name, shown in item.items() if name not in own} == {
         name: shown for name, shown in ordinary.items() if name not in own
     }
@@ -152,10 +153,10 @@ def test_a_deleted_document_is_no_row() -> None:
 def test_the_form_tells_which_changing_attributes_are_there() -> None:
     """Without the index, or without the delivered form, a document has other attributes and another form."""
     made, _ = flat(FieldType.DECIMAL)
-    forms = [made.body("1", {"id": 1, "value": value})[1] for value in (1, 2, None, "3")]
+    forms = [made.body("1", {"id": 1, "value": value}, "1", AS_OF)[1] for value in (1, 2, None, "3")]
 
     assert forms[0] == forms[1]
-    assert len({str(form.value) for form in [*forms, made.form()]}) == 4
+    assert len({str(form.value) for form in [*forms, made.tombstone]}) == 4
 
 
 def test_a_document_that_repeats_a_large_column_may_be_too_large() -> None:
@@ -163,6 +164,6 @@ def test_a_document_that_repeats_a_large_column_may_be_too_large() -> None:
     root = Node("user", Kind.ROOT, "shop.users", ("id",), fields=tuple(Field(name, "id") for name in ("a", "b")))
     made = flat_aggregates(Mapping((Aggregate("user", "users", root),)))["shop.users"]
 
-    made.body("1", {"id": "x" * 150_000})
+    made.body("1", {"id": "x" * 150_000}, "1", AS_OF)
     with pytest.raises(NotFlat):
-        made.body("1", {"id": "x" * 250_000})
+        made.body("1", {"id": "x" * 250_000}, "1", AS_OF)
