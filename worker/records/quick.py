@@ -154,6 +154,10 @@ def _is_suspect(data: bytes) -> bool:
 
 def _is_plain(row: dict[str, Any]) -> bool:
     """Whether all values are scalars; numbers become what the definition makes of them."""
+    return _SCALARS.issuperset(map(type, row.values())) or _is_plain_with_numbers(row)
+
+
+def _is_plain_with_numbers(row: dict[str, Any]) -> bool:
     for value in row.values():
         kind = type(value)
         if kind is int:
@@ -168,7 +172,7 @@ def _widen(row: dict[str, Any]) -> bool:
     for name, value in row.items():
         if type(value) is int and not _LEAST_INTEGER < value < _GREATEST_INTEGER:
             row[name] = Decimal(value)
-    return _SCALARS.issuperset(map(type, row.values())) or _is_plain(row)
+    return _is_plain(row)
 
 
 def _micros(text: str) -> int:
