@@ -10,6 +10,9 @@ SHARE: Final = 0.25
 FURTHEST_AHEAD: Final = 1.0
 """Seconds. What was done in a long pause does not keep that work from its share of the time after it."""
 
+MOST_OWED: Final = 10.0
+"""Seconds. A delivery that waited for hours, for a store or for an operator, must not keep the next one waiting."""
+
 
 class Turns:
     """An account of seconds: a slice costs documents that wait for their delivery as long as it takes."""
@@ -24,7 +27,7 @@ class Turns:
 
     def delivered(self, seconds: float) -> None:
         """The stream had its turn."""
-        self._owed = max(self._owed, -FURTHEST_AHEAD) + SHARE * seconds
+        self._owed = min(max(self._owed, -FURTHEST_AHEAD) + SHARE * seconds, MOST_OWED)
 
     def worked(self, seconds: float) -> None:
         """What is due had its turn."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.child.turns import FURTHEST_AHEAD, SHARE, Turns
+from worker.child.turns import FURTHEST_AHEAD, MOST_OWED, SHARE, Turns
 
-seconds = st.floats(0.001, 10)
+seconds = st.floats(0.01, 10)
 
 
 def test_nothing_is_owed_before_a_delivery() -> None:
@@ -35,6 +35,17 @@ def test_work_in_a_long_pause_does_not_cost_it_its_share_afterwards(pause: float
     turns.delivered(1 / SHARE * FURTHEST_AHEAD + 0.01)
 
     assert turns.owes
+
+
+@given(seconds)
+def test_a_delivery_that_waited_for_hours_does_not_keep_the_next_one_waiting(slice_seconds: float) -> None:
+    turns, worked = Turns(), 0.0
+    turns.delivered(7200.0)
+    while turns.owes:
+        turns.worked(slice_seconds)
+        worked += slice_seconds
+
+    assert worked <= MOST_OWED + slice_seconds + 1e-6
 
 
 def test_what_comes_later_has_no_claim_to_time_before() -> None:
