@@ -7,7 +7,7 @@ nearview. Records and iterators lie in the order of their age, so it is enough t
 Connections stay open however often they are used: the web server closes one of HTTP/2 with its thousandth request, and
 that answer is lost. KCL has one for all shards, and then reads nothing of a shard for ten seconds.
 
-Stored items are looked at by Python's collector only once.
+Python's collector looks at what is stored only once: to look at all of it again and again takes longer and longer.
 
 With `statements-in-streams` the streams of tables show statements (PartiQL) too, as on AWS: global tables are
 replicated from these streams, and the worker writes with statements.

@@ -119,7 +119,7 @@ class Flat:
     @property
     def tombstone(self) -> Condition:
         """That a document has the `_fp` of a deleted one."""
-        return self._form(_TOMBSTONE, ())[0]
+        return (self.forms.get(_TOMBSTONE) or self._form(_TOMBSTONE, ()))[0]
 
     def body(self, key: str, row: Row, version: str, as_of: AttributeValue) -> tuple[Encoded, Condition]:
         """What every write of a row's document sets, and the `_fp` of such a document.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from contract.keys import edge_sk_prefix
@@ -12,9 +12,6 @@ from worker.projection.plan import Plan
 
 ROWS_AT_ONCE: Final = 100
 """Looked-up rows whose referrers are asked for together; with the limit of each it bounds memory."""
-
-LOADING: Final = 8
-"""How many times as many referrers are followed at once while tables are loaded."""
 
 
 class Referrers(NamedTuple):
@@ -41,12 +38,14 @@ class FanOut(NamedTuple):
 class Limits:
     """How many referrers are followed at once: of one row, and in all. What is beyond that is followed in slices.
 
-    `in_slice`: documents, and at first referrers, of a slice.
+    `in_slice`: documents, and at first referrers, of a slice. `loading`: by so much more is followed at once while
+    tables are loaded.
     """
 
     of_one_row: int = 25
     in_all: int = 2_500
     in_slice: int = 25
+    loading: int = 8
 
 
 def limits(of_one_row: int) -> Limits:
@@ -64,8 +63,8 @@ def while_loading(limits: Limits) -> Limits:
     Slices would build the documents that such rows share once for each; and changes, which a long batch would hold up,
     come after the load.
     """
-    more = LOADING * limits.of_one_row, LOADING * limits.in_all
-    return Limits(*more, limits.in_slice)
+    times = limits.loading
+    return replace(limits, of_one_row=times * limits.of_one_row, in_all=times * limits.in_all)
 
 
 def look_up(plan: Plan, asked: Iterable[Referrers], limits: Limits) -> Steps[dict[Referrers, tuple[str, ...]]]:

@@ -107,19 +107,30 @@ class ShardProgress:
         self._hot.add(changes)
 
     def save(self) -> Steps[None]:
-        """Store it if it has changed and was not stored within the last second."""
+        """Store what has changed and was not stored within the last second; that a load goes on, at once.
+
+        The checkpoint may pass a load's rows as soon as this returns, and no later worker would see them: it would take
+        the table's changes, which DMS keeps back meanwhile, for all there are.
+        """
         now = self._clock()
-        if now < self._next_save:
-            return
-        self._next_save = now + SAVE_SECONDS
-        if self._notes not in (self._stored_notes, TableNotes()):
+        is_time = now >= self._next_save
+        if (is_time or self._has_seen_a_load) and self._notes not in (self._stored_notes, TableNotes()):
             self._notes = self._stored_notes = yield from save_tables(self._shard, self._notes, self._stored_notes)
             self._settle()
+        if not is_time:
+            return
+        self._next_save = now + SAVE_SECONDS
         ours, stored = self._progress, self._stored
         if stored is not None and (ours.mark, ours.built_micros) == (stored.mark, stored.built_micros):
             return
         told = replace(ours, written_millis=int(now * 1000), sampled=self._hot.sampled, hot=self._hot.top())
         self._progress = self._stored = yield from save_progress(self._shard, told, stored)
+
+    @property
+    def _has_seen_a_load(self) -> bool:
+        """Whether it knows of loads what is not stored."""
+        stored = self._stored_notes or TableNotes()
+        return (self._notes.loads, self._notes.full_load) != (stored.loads, stored.full_load)
 
     def _look_at_end(self, records: Sequence[StreamRecord], batch: Batch, incarnations: Incarnations) -> Progress:
         """What the last change says. The records of a task come in the order of the source's commits, so all that was

@@ -27,7 +27,7 @@ from worker.rebuild.state import raise_fence
 from worker.records.rows import RowChange
 from worker.records.version import change_version, load_version
 
-LIMITS = (Limits(0, 0, 1), Limits(1, 1, 1), Limits(1, 2, 2), Limits(2, 3, 1))
+LIMITS = (Limits(0, 0, 1), Limits(1, 1, 1, loading=1), Limits(1, 2, 2, loading=2), Limits(2, 3, 1, loading=1))
 
 FOCUSES: tuple[tuple[str, ...], ...] = (
     (),

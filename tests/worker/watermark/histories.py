@@ -51,6 +51,7 @@ KEYS: Final = {ORDERS: range(6), PEOPLE: range(2), CITIES: range(1)}
 HASH_KEYS: Final = 1 << 128
 BEATS: Final = range(24)
 SECOND: Final = 1_000_000
+LIMITS: Final = Limits(1, 2, 2, loading=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _read, _problems = read_mappings({"order.yaml": MAPPING})
@@ -224,8 +225,7 @@ class World:
     def _work(self, shard: Shard, token: object) -> Steps:
         progress = ShardProgress(shard.name, SOURCE, PLAN.mapping.tables, lambda: self.now / SECOND)
         revisions = itertools.count(self.rng.getrandbits(60))
-        limits = Limits(1, 2, 2)
-        dues = Dues(shard.name, lambda: str(next(revisions)), limits, complete=progress.before)
+        dues = Dues(shard.name, lambda: str(next(revisions)), LIMITS, complete=progress.before)
         intake = Intake(PLAN.mapping, SOURCE, notes_tables=False)
         yield from progress.begin()
         at = shard.checkpoint
@@ -274,7 +274,7 @@ class World:
 
     def _work_off_all(self, shard: Shard) -> Steps:
         revisions = itertools.count(self.rng.getrandbits(60))
-        dues = Dues("other", lambda: str(next(revisions)), Limits(1, 2, 2))
+        dues = Dues("other", lambda: str(next(revisions)), LIMITS)
         while items := (yield from next_due(shard.name, "")):
             yield from work_off(PLAN, dues, items)
 
@@ -283,7 +283,7 @@ class World:
         shard, other = self.rng.choices(self.shards, k=2)
         progress = ShardProgress(other.name, SOURCE, PLAN.mapping.tables, lambda: self.now / SECOND)
         revisions = itertools.count(self.rng.getrandbits(60))
-        dues = Dues(other.name, lambda: str(next(revisions)), Limits(1, 2, 2), complete=progress.before)
+        dues = Dues(other.name, lambda: str(next(revisions)), LIMITS, complete=progress.before)
 
         def steps() -> Steps:
             yield from progress.begin()

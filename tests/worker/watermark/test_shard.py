@@ -107,6 +107,16 @@ def test_it_is_stored_about_once_a_second_and_only_if_it_has_changed() -> None:
     assert shard.store.drive(read_shards(["shard-1"]))["shard-1"].progress.mark.commit_micros == 12_000_000
 
 
+def test_that_a_load_goes_on_is_stored_before_its_rows_are_checkpointed() -> None:
+    """The second is not over, and whoever comes next does not see the rows."""
+    shard = Shard()
+    shard.batch(_at(10))
+
+    shard.batch(_at(11, "load"))
+
+    assert shard.store.drive(read_shards(["shard-1"]))["shard-1"].tables.loads.keys() == {TABLE}
+
+
 def test_due_of_a_batch_is_since_the_mark_before_it_or_its_oldest_change() -> None:
     shard = Shard()
     shard.batch(_at(20))
