@@ -1,4 +1,4 @@
-"""The daemon's protocol over kclpy's own loop: JSON lines by orjson, and nothing that an action raises is swallowed."""
+"""The daemon's protocol over kclpy's own loop: lines read straight into records, and nothing that an action raises is swallowed."""
 
 import select
 import time
