@@ -1,4 +1,4 @@
-"""The daemon's protocol over kclpy's own loop: lines read straight into records, and nothing that an action raises is swallowed."""
+"""The daemon's protocol over kclpy's own loop: records read straight from its lines, and no error swallowed."""
 
 import select
 import time
