@@ -12,6 +12,7 @@ from amazon_kclpy import kcl, messages
 from worker import pulse
 from worker.child.turns import Turns
 from worker.errors import ProtocolError
+from worker.value import Value
 
 # a daemon that holds more records of the shard has sent them by then
 AT_ONCE_SECONDS = 0.01
@@ -28,7 +29,7 @@ _ACTIONS = {
 }
 
 
-class DaemonRecord(msgspec.Struct, gc=False, rename="camel"):
+class DaemonRecord(Value, frozen=True, rename="camel"):
     """One record of a delivery as KCL's daemon writes it; `data` is base64."""
 
     data: str
@@ -38,7 +39,7 @@ class DaemonRecord(msgspec.Struct, gc=False, rename="camel"):
     approximate_arrival_timestamp: int | None
 
 
-class _Delivery(msgspec.Struct, gc=False, rename="camel"):
+class _Delivery(Value, frozen=True, rename="camel"):
     action: Literal["processRecords"]
     records: list[DaemonRecord]
     millis_behind_latest: int | None
