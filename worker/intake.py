@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from contract.mapping import Mapping
 from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
 from worker.records.crossing import KeyMove, KeyMoves, RowId, State
 from worker.records.drift import Drift, DriftWatch, Ledger
-from worker.records.envelope import ChangeEvent, ControlEvent, Operation
+from worker.records.envelope import ChangeEvent, ControlEvent, InternalEvent, Operation
 from worker.records.errors import PoisonRecord, Reason, TableLacks
 from worker.records.incarnations import Incarnations
 from worker.records.positions import CHECKS_KEYS_LATE
@@ -33,25 +34,25 @@ CROSSED: Final = (
 
 
 _LOAD: Final = Operation.LOAD  # an enum's members are slow to look up in its class
+_table_and_operation: Final = attrgetter("table", "operation")
 
 
 @dataclass(slots=True)
 class Taken:
-    """What a batch of records came to; the newest commit time is of the source, epoch microseconds.
+    """What a batch of records came to.
 
-    `events`: all that the records say of rows, in their order. `moves`: records that change a primary key; whether they
-    can be used depends on what is stored.
+    `events`: all that the records say of rows, in their order; `used`: those whose changes go on to the tables.
+    `moves`: records that change a primary key; whether they can be used depends on what is stored.
     """
 
     changes: list[RowChange] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     drift: dict[str, list[Drift]] = field(default_factory=dict)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
     ignored: int = 0
-    newest_commit_micros: int | None = None
     heartbeat_micros: int = 0
     events: list[ChangeEvent] = field(default_factory=list)
+    used: list[ChangeEvent] = field(default_factory=list)
     moves: list[tuple[KeyMove, StreamRecord, ChangeEvent, tuple[RowChange, ...]]] = field(default_factory=list)
 
     def new_keys(self) -> list[RowId]:
@@ -60,11 +61,16 @@ class Taken:
 
     def use(self, event: ChangeEvent, changes: tuple[RowChange, ...]) -> None:
         """An event's changes go on to the tables."""
+        self.used.append(event)
         self.changes.extend(changes)
-        self.counts[event.table, event.operation] += 1
-        seen = event.commit_micros or event.built_micros
-        if self.newest_commit_micros is None or seen > self.newest_commit_micros:
-            self.newest_commit_micros = seen
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Of what is used: by table and operation."""
+        return Counter(map(_table_and_operation, self.used))
+
+    def newest_commit_micros(self) -> int | None:
+        """Of what is used: the newest commit time of the source, of a loaded row when it was built."""
+        return max([event.commit_micros or event.built_micros for event in self.used], default=None)
 
 
 class Intake:
@@ -75,9 +81,8 @@ class Intake:
         self.incarnations = Incarnations()
         self._readers = {name: RowReader(table) for name, table in mapping.tables.items()}
         self._source = source
-        self._decode = source.decode
         self._order = source.order
-        self._protect = source.protection.event
+        self._protection = source.protection
         self._checks_keys_late = source.order.engine in CHECKS_KEYS_LATE
         self._notes_tables = notes_tables
         self._unknown_tables: set[str] = set()
@@ -104,8 +109,24 @@ class Intake:
     def take(self, records: Sequence[StreamRecord]) -> Taken:
         """The changes in a batch, and what to park instead of the rest. Its moves are still to be settled."""
         taken = Taken()
+        decode, readers = self._source.decode, self._readers
         for record in records:
-            self._take(record, taken)
+            table = NO_TABLE
+            try:
+                event = decode(record.data)
+                table = event.table
+                if isinstance(event, ChangeEvent):
+                    taken.events.append(event)
+                    if reader := readers.get(table):
+                        self._change(record, event, reader, taken)
+                        continue
+                self._other(record, event, taken)
+            except PoisonRecord as poison:
+                self._park(record, poison.table or table, poison.reason, poison.detail, taken)
+            except TableLacks as lack:
+                if self._notes_tables:
+                    taken.entries.append(self.lacks(record, lack))
+                self._park(record, lack.table, Reason.TABLE_PARKED, lack.detail, taken)
         return taken
 
     def settle(self, taken: Taken, stored: dict[RowId, State]) -> None:
@@ -120,51 +141,39 @@ class Intake:
             else:
                 taken.use(event, changes)
 
-    def _take(self, record: StreamRecord, taken: Taken) -> None:
-        table = NO_TABLE
-        try:
-            event = self._decode(record.data)
-            table = event.table
-            if isinstance(event, ChangeEvent):
-                taken.events.append(event)
-                if table in self._readers:
-                    self._change(record, event, taken)
-                    return
-                if table == self._source.heartbeat_table:
-                    taken.heartbeat_micros = event.commit_micros or taken.heartbeat_micros
-                else:
-                    self._note_unknown(table, record, taken)
-            if isinstance(event, ControlEvent) and table in self._readers and self._notes_tables:
-                self._note_drift(table, self._drift.control(event), taken)
-            taken.ignored += 1
-        except PoisonRecord as poison:
-            self._park(record, poison.table or table, poison.reason, poison.detail, taken)
-        except TableLacks as lack:
-            if self._notes_tables:
-                taken.entries.append(self.lacks(record, lack))
-            self._park(record, lack.table, Reason.TABLE_PARKED, lack.detail, taken)
-
-    def _change(self, record: StreamRecord, event: ChangeEvent, taken: Taken) -> None:
+    def _change(self, record: StreamRecord, event: ChangeEvent, reader: RowReader, taken: Taken) -> None:
         table = event.table
         if table in self.parked_tables:
             raise PoisonRecord(Reason.TABLE_PARKED, self.parked_tables[table], table)
-        event = self._protect(event)
+        if self._protection.policies:
+            event = self._protection.event(event)
         if self._notes_tables and (drift := self._drift.see(event)):
             self._note_drift(table, drift, taken)
         incarnation = self.incarnations.of(event.built_micros)
         if event.operation is _LOAD:
-            changes = self._readers[table].changes(event, load_version(incarnation, event.built_micros))
+            changes = reader.changes(event, load_version(incarnation, event.built_micros))
         else:
             position, number = self._order.place(event)
-            changes = self._readers[table].changes(event, change_version(incarnation, position, number))
+            changes = reader.changes(event, change_version(incarnation, position, number))
             if self._notes_tables:
                 self._positions.see(event, incarnation, position)
-        if len(changes) > 1 and self._checks_keys_late and event.transaction is not None:
+        if self._checks_keys_late and len(changes) > 1 and event.transaction is not None:
             put, gone = changes
             transaction = (table, event.transaction, event.commit_micros)
             taken.moves.append((KeyMove(transaction, put.version, gone.key, put.key), record, event, changes))
             return
         taken.use(event, changes)
+
+    def _other(self, record: StreamRecord, event: ChangeEvent | ControlEvent | InternalEvent, taken: Taken) -> None:
+        """What changes no row of the mapping."""
+        if isinstance(event, ChangeEvent):
+            if event.table == self._source.heartbeat_table:
+                taken.heartbeat_micros = event.commit_micros or taken.heartbeat_micros
+            else:
+                self._note_unknown(event.table, record, taken)
+        if isinstance(event, ControlEvent) and event.table in self._readers and self._notes_tables:
+            self._note_drift(event.table, self._drift.control(event), taken)
+        taken.ignored += 1
 
     def _note_unknown(self, table: str, record: StreamRecord, taken: Taken) -> None:
         """A table nobody maps needs no document: it is noted once, so that a forgotten mapping is seen."""

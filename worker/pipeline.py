@@ -215,9 +215,9 @@ class Pipeline:
         report = BatchReport(
             len(records),
             ignored=taken.ignored,
-            changes=taken.counts,
+            changes=taken.counts(),
             parked=taken.parked,
-            newest_commit_micros=taken.newest_commit_micros,
+            newest_commit_micros=taken.newest_commit_micros(),
             heartbeat_micros=taken.heartbeat_micros,
         )
         waits = bool(taken.entries) and not self._park_at_once(taken.entries)

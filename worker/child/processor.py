@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import pybase64
+from pybase64 import b64decode
 
 from worker import metrics
 from worker.child.checkpoints import Checkpoints, Outcome
@@ -144,21 +144,22 @@ class ShardProcessor:
 def stream_record(shard: str, record: DaemonRecord) -> StreamRecord:
     """The record in a delivery. Raises ProtocolError, without quoting it, for data that is not base64."""
     try:
-        return StreamRecord(
-            shard,
-            record.sequence_number,
-            record.sub_sequence_number or 0,
-            record.partition_key,
-            _payload(record.data),
-            record.approximate_arrival_timestamp or 0,
-        )
+        data = b64decode(record.data, None, True)
+    except ValueError:
+        data = _decoded(shard, record.data)
+    return StreamRecord(
+        shard,
+        record.sequence_number,
+        record.sub_sequence_number or 0,
+        record.partition_key,
+        data,
+        record.approximate_arrival_timestamp or 0,
+    )
+
+
+def _decoded(shard: str, text: str) -> bytes:
+    """What is not base64 to the letter, as Python's own decoder sees it."""
+    try:
+        return binascii.a2b_base64(text)
     except ValueError:
         raise ProtocolError(f"the daemon sent a record of {shard} that is not base64") from None
-
-
-def _payload(text: str) -> bytes:
-    """What is base64 to the letter is read fast, anything else as Python's own decoder sees it."""
-    try:
-        return pybase64.b64decode(text, None, True)
-    except ValueError:
-        return binascii.a2b_base64(text)

@@ -157,8 +157,11 @@ class Flat:
         raw: Row = {}
         if self.delivered is not None:
             values = self.delivered(row)
-            if _are_texts(values):
+            try:
+                "".join(values)  # are all of them texts? a look at each takes longer
                 return [{"S": value} for value in values], raw
+            except TypeError:
+                pass
         shown: list[AttributeValue] = []
         for _, column, read, type_ in self.fields:
             value = row[column]
@@ -171,14 +174,6 @@ class Flat:
                 raw[column] = value
         shown += [to_attribute(compute(row, {})) for _, compute in self.computed]
         return shown, raw
-
-
-def _are_texts(values: tuple[Any, ...]) -> bool:
-    try:
-        "".join(values)  # a look at each of them takes longer
-    except TypeError:
-        return False
-    return True
 
 
 def flat_aggregates(mapping: Mapping) -> dict[str, Flat]:

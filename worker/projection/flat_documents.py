@@ -235,9 +235,9 @@ _NEW_NAMES: Final = ("pk", "sk", FORM, "_gen", "_rev")
 def _insert(one: Wanted, as_of: str) -> Insert:
     if one.body is None:
         return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, _completed(one, as_of, _FIRST_REVISION))
-    values = (one.body.values_json, orjson.dumps(one.pk), _values_of_new(one.form.value["S"], one.flat.generation["N"]))
-    item = Encoded(one.body.names + _NEW_NAMES, b'%b,{"S":%b},%b' % values)
-    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, item)
+    more = _values_of_new(one.form.value["S"], one.flat.generation["N"])
+    values = b"".join((one.body.values_json, b',{"S":', orjson.dumps(one.pk), b"},", more))
+    return Insert(TableName.DOCUMENTS, one.pk, DOCUMENT_SK, Encoded(one.body.names + _NEW_NAMES, values))
 
 
 @lru_cache(maxsize=CACHED)

@@ -145,13 +145,16 @@ class DriftWatch:
         watched = self._tables.get(event.table)
         if watched is None:
             watched = self._tables[event.table] = _Watched(_EMPTY)
-        count, names = watched.count, [*event.data]
-        watched.count = count + 1
-        ledger = watched.ledger
+        names = [*event.data]
+        looks_at_types = not watched.count % TYPES_EVERY
+        watched.count += 1
         same = names == watched.names
+        if same and not looks_at_types:
+            return []
+        ledger = watched.ledger
         if not same and event.data.keys() == ledger.columns.keys():
             same, watched.names = True, names
-        if (same and count % TYPES_EVERY) or event.operation is Operation.DELETE or _late(event, ledger):
+        if (same and not looks_at_types) or event.operation is Operation.DELETE or _late(event, ledger):
             return []
         found = ([] if same else _columns(event, ledger)) + _types(event, ledger)
         if found:

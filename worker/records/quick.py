@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Rounded, Subnormal, Underflow
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -52,6 +52,7 @@ _GREATEST_INTEGER: Final = 10**18
 _SECOND: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.")
 
 _Id = int | str | None
+_Number = Annotated[int, msgspec.Meta(ge=0, lt=MAX_RECORD_NUMBER)]
 
 
 class _Metadata(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="kebab"):
@@ -65,7 +66,7 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="ke
     stream_position: str | None = None
     commit_timestamp: str | None = None
     transaction_id: _Id = None
-    transaction_record_id: _Id = None
+    transaction_record_id: _Number | None = None
     partition_key_type: str | None = None
     partition_key_value: str | None = None
     prev_transaction_id: _Id = None
@@ -99,30 +100,35 @@ class QuickReader:
             return None
         row: dict[str, Any] = document.data
         before: dict[str, Any] | None = document.before
-        number, transaction = metadata.transaction_record_id, metadata.transaction_id
-        if (
-            not _is_plain(row)
-            or (before and not _is_plain(before))
-            or metadata.table_name.startswith(INTERNAL_TABLE_PREFIX)
-            or (number is not None and (type(number) is not int or not 0 <= number < MAX_RECORD_NUMBER))
-        ):
+        table = _table(metadata.schema_name, metadata.table_name)
+        if table is None or not (_SCALARS.issuperset(map(type, row.values())) or _is_plain(row)):
+            return None
+        if before and not (_SCALARS.issuperset(map(type, before.values())) or _is_plain(before)):
             return None
         if self._columns is not None:
             row, before = split_columns(row, before, self._columns)
-        schema, name = metadata.schema_name, metadata.table_name
+        transaction = metadata.transaction_id
         return ChangeEvent(
-            f"{schema}.{name}" if schema else name,
+            table,
             metadata.operation,
             row,
             before,
             metadata.stream_position,
-            number,
+            metadata.transaction_record_id,
             commit_micros,
             built_micros,
             None if transaction is None else str(transaction),
             metadata.nearview_protected is True,
             _BODY_PER_BYTE * len(data),
         )
+
+
+@lru_cache(maxsize=1024)
+def _table(schema: str, name: str) -> str | None:
+    """As `decode` names it; None for DMS's own."""
+    if name.startswith(INTERNAL_TABLE_PREFIX):
+        return None
+    return f"{schema}.{name}" if schema else name
 
 
 def _envelope_decoder(before_image_field: str) -> Callable[[bytes], Any]:
@@ -154,10 +160,6 @@ def _is_suspect(data: bytes) -> bool:
 
 def _is_plain(row: dict[str, Any]) -> bool:
     """Whether all values are scalars; numbers become what the definition makes of them."""
-    return _SCALARS.issuperset(map(type, row.values())) or _is_plain_with_numbers(row)
-
-
-def _is_plain_with_numbers(row: dict[str, Any]) -> bool:
     for value in row.values():
         kind = type(value)
         if kind is int:

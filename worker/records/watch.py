@@ -23,13 +23,11 @@ MANY_TRANSACTIONS: Final = 100
 class _Seen:
     """Of one incarnation: the last record, and the highest position with the latest commit time known then."""
 
-    incarnation: int = 0
-    transaction: tuple[str | None, int] | None = None
-    number: int = 0
-    position: int = 0
-    built_micros: int = 0
-    highest: int = 0
-    latest_micros: int = 0
+    incarnation: int
+    last: ChangeEvent
+    position: int
+    highest: int
+    latest_micros: int
     below: int = 0
     below_transaction: str | None = None
 
@@ -38,24 +36,25 @@ class PositionWatch:
     """What one shard has seen; shards have their own, for their records arrive in an order of their own."""
 
     def __init__(self) -> None:
-        self._seen = _Seen()
+        self._seen: _Seen | None = None
 
     def see(self, event: ChangeEvent, incarnation: int, position: int) -> None:
         """Take notice of a change. Raises TableLacks when it proves that positions fall."""
-        if event.commit_micros is None or event.record_number is None:
+        committed = event.commit_micros
+        if committed is None or event.record_number is None:
             return
         seen = self._seen
-        if incarnation != seen.incarnation:
-            seen = self._seen = _Seen(incarnation)
-        if position >= seen.highest:  # nothing falls, as for most
-            seen.transaction, seen.number = (event.transaction, event.commit_micros), event.record_number
-            seen.position = seen.highest = position
-            seen.built_micros, seen.below = event.built_micros, 0
-            if event.commit_micros > seen.latest_micros:
-                seen.latest_micros = event.commit_micros
+        if seen is None or seen.incarnation != incarnation:
+            self._seen = _Seen(incarnation, event, position, position, committed)
             return
-        within = _falls_within(seen, event, event.commit_micros, event.record_number, position)
-        if _falls_across(seen, event, event.commit_micros) or within:
+        if position >= seen.highest:  # nothing falls, as for most
+            seen.last, seen.below = event, 0
+            seen.position = seen.highest = position
+            if committed > seen.latest_micros:
+                seen.latest_micros = committed
+            return
+        within = _falls_within(seen, event, position)
+        if _falls_across(seen, event, committed) or within:
             rising = "record numbers of one transaction" if within else "commit times"
             raise TableLacks(
                 event.table,
@@ -65,16 +64,16 @@ class PositionWatch:
             )
 
 
-def _falls_within(seen: _Seen, event: ChangeEvent, committed: int, number: int, position: int) -> bool:
-    transaction = (event.transaction, committed)
+def _falls_within(seen: _Seen, event: ChangeEvent, position: int) -> bool:
+    last = seen.last
     falls = (
         event.transaction is not None
-        and transaction == seen.transaction
-        and number > seen.number
+        and (event.transaction, event.commit_micros) == (last.transaction, last.commit_micros)
+        and (event.record_number or 0) > (last.record_number or 0)
         and position < seen.position
-        and event.built_micros >= seen.built_micros
+        and event.built_micros >= last.built_micros
     )
-    seen.transaction, seen.number, seen.position, seen.built_micros = transaction, number, position, event.built_micros
+    seen.last, seen.position = event, position
     return falls
 
 

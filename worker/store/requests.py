@@ -16,7 +16,6 @@ from worker.projection.operations import (
     AnyInsert,
     Condition,
     Delete,
-    Encoded,
     Get,
     InsertEdge,
     InsertImage,
@@ -141,9 +140,9 @@ def batch_write(statements: Sequence[bytes]) -> bytes:
 def statement(table: str, operation: Statement) -> bytes | None:
     """A conditional PartiQL statement for BatchExecuteStatement; None for a write that must go alone."""
     dumps = orjson.dumps
-    if isinstance(operation, InsertEdge):
+    if type(operation) is InsertEdge:
         return _EDGE % (_insert(table, _EDGE_NAMES), dumps(operation.pk), dumps(operation.sk), dumps(operation.version))
-    if isinstance(operation, InsertImage) and len(operation.body) < _FITS_CHARACTERS:
+    if type(operation) is InsertImage and len(operation.body) < _FITS_CHARACTERS:
         return _IMAGE % (
             _insert(table, _IMAGE_NAMES),
             dumps(operation.pk),
@@ -154,7 +153,7 @@ def statement(table: str, operation: Statement) -> bytes | None:
     if isinstance(operation, INSERTS):
         given = encoded(operation.item)
         start = _insert(table, given.names)
-        if not _fits(start, given, 0):
+        if not start or len(given.values_json) > LARGEST_STATEMENT_BYTES:
             return None
         return b"".join((start, b'","Parameters":[', given.values_json, b"]}"))
     when = operation.when
@@ -164,40 +163,33 @@ def statement(table: str, operation: Statement) -> bytes | None:
         return b"".join((_delete(table, tested), b'","Parameters":', there, b"}"))
     given = encoded(operation.assign)
     start = _update(table, given.names, tested)
-    if not _fits(start, given, 2 + len(when)):
+    if not start or len(given.values_json) > LARGEST_STATEMENT_BYTES:
         return None
     return b"".join((start, b'","Parameters":[', given.values_json, b",", there[1:], _END_RETURN_OLD))
-
-
-def _fits(start: bytes, given: Encoded, others: int) -> bool:
-    return (
-        len(given.names) + others <= WIDEST_STATEMENT
-        and len(start) <= LONGEST_STATEMENT
-        and len(given.values_json) <= LARGEST_STATEMENT_BYTES
-    )
 
 
 @lru_cache(_SHAPES)
 def _insert(table: str, names: tuple[str, ...]) -> bytes:
     values = ", ".join(f"'{name}': ?" for name in names)
-    return _start(f'INSERT INTO "{table}" VALUE {{{values}}}')
+    return _start(f'INSERT INTO "{table}" VALUE {{{values}}}', len(names))
 
 
 @lru_cache(_SHAPES)
 def _update(table: str, names: tuple[str, ...], tested: tuple[tuple[str, str], ...]) -> bytes:
     sets = " ".join(f'SET "{name}" = ?' for name in names)
-    return _start(f'UPDATE "{table}" {sets} WHERE {_where(tested)}')
+    return _start(f'UPDATE "{table}" {sets} WHERE {_where(tested)}', len(names) + 2 + len(tested))
 
 
 @lru_cache(_SHAPES)
 def _delete(table: str, tested: tuple[tuple[str, str], ...]) -> bytes:
-    return _start(f'DELETE FROM "{table}" WHERE {_where(tested)}')  # noqa: S608  names are ours, values bound
+    return _start(f'DELETE FROM "{table}" WHERE {_where(tested)}', 2 + len(tested))  # noqa: S608  names are ours, values bound
 
 
 def _where(tested: tuple[tuple[str, str], ...]) -> str:
     return " AND ".join(f'"{attribute}" {operator} ?' for attribute, operator in (("pk", "="), ("sk", "="), *tested))
 
 
-def _start(text: str) -> bytes:
-    """The request's JSON up to the end of the statement's text, whose quotation mark is to be closed."""
-    return b'{"Statement":' + orjson.dumps(text)[:-1]
+def _start(text: str, values: int) -> bytes:
+    """The request's JSON up to the end of the statement's text, whose quotation mark is to be closed; b"": too wide."""
+    start = b'{"Statement":' + orjson.dumps(text)[:-1]
+    return start if values <= WIDEST_STATEMENT and len(start) <= LONGEST_STATEMENT else b""

@@ -252,8 +252,8 @@ class World:
         progress.take(taken.events)
         report = BatchReport(
             len(batch),
-            changes=taken.counts,
-            newest_commit_micros=taken.newest_commit_micros,
+            changes=taken.counts(),
+            newest_commit_micros=taken.newest_commit_micros(),
             heartbeat_micros=taken.heartbeat_micros,
         )
         if taken.changes:

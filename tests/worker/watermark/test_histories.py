@@ -97,7 +97,7 @@ def _marked_before_it_is_durable(patch: Patch) -> None:
 
     def early(self: World, records: Any, intake: Any, dues: Any, progress: Any) -> Any:
         taken = Intake(PLAN.mapping, SOURCE, notes_tables=False).take(records)
-        report = BatchReport(changes=taken.counts, heartbeat_micros=taken.heartbeat_micros)
+        report = BatchReport(changes=taken.counts(), heartbeat_micros=taken.heartbeat_micros)
         progress.take(taken.events)
         progress.note(records, report, Incarnations())
         yield from progress.save()
