@@ -350,7 +350,7 @@ def _states(plan: Plan, held: list[tuple[Root, Item]]) -> Steps[list[RowChange]]
         if name not in recipes:
             recipes[name] = yield from _recipe(plan, aggregate, name[1])
         if recipes[name].table == aggregate.root.table:  # else the aggregate is made of another table now
-            found.append(RowChange(recipes[name].table, key, held_version(item), recipes[name].row(item)))
+            found.append(RowChange(recipes[name].table, key, held_version(item), recipes[name].row(item), held=True))
     return found
 
 

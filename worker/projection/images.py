@@ -28,15 +28,25 @@ from worker.projection.operations import (
 )
 from worker.projection.plan import Link, Plan, edge_address, followed, is_part, links_by
 from worker.records.rows import RowChange, RowId
+from worker.records.version import NEVER
 from worker.value import Value
 
 
 @dataclass(slots=True)
 class Folded:
-    """The changes of one row in a batch, oldest first, and every version seen."""
+    """The changes of one row in a batch, oldest first, and every version seen.
+
+    What a document held comes before all of them, however new: a change that is older came late. Were it merged first,
+    it would find a row that nobody has seen, and a changed key would believe that whatever comes later is its newest.
+    """
 
     changes: list[RowChange]
     versions: set[str]
+
+    @property
+    def newest(self) -> str:
+        """The greatest version, NEVER of no change."""
+        return max(self.versions, default=NEVER)
 
 
 class Touched(Value, frozen=True):
@@ -87,17 +97,17 @@ def fold(changes: Iterable[RowChange]) -> dict[RowId, Folded]:
         folded = rows.get(row_id)
         if folded is None:
             rows[row_id] = Folded([change], {change.version})
-        elif change.version not in folded.versions or change.life:
+        elif change.version not in folded.versions or change.life or change.held:
             folded.versions.add(change.version)
             folded.changes.append(change)
     for folded in rows.values():
         if len(folded.changes) > 1:
-            folded.changes.sort(key=_version)
+            folded.changes.sort(key=_turn)
     return rows
 
 
-def _version(change: RowChange) -> str:
-    return change.version
+def _turn(change: RowChange) -> tuple[bool, str]:
+    return not change.held, change.version
 
 
 def store_rows(
@@ -171,8 +181,8 @@ def _store(
         to_hand_on: dict[RowId, list[RowChange]] = {}
         for row_id in list(pending):
             item = items[row_id]
-            changes = pending[row_id].changes
-            if settled and item is not None and _is_in_place(plan, row_id[0], item, changes):
+            changes, newest = pending[row_id].changes, pending[row_id].newest
+            if settled and item is not None and changes and _is_in_place(plan, row_id[0], item, newest):
                 counts.settled += len(changes)
                 del pending[row_id]
                 continue
@@ -188,7 +198,7 @@ def _store(
                 writes[row_id] = _next_write(plan, row_id, after, stored)
                 continue
             if stored is not None:
-                counts.stale += bool(changes) and stored.version > changes[-1].version
+                counts.stale += bool(changes) and stored.version > newest
                 if not settled:
                     touched.append(touch(plan, row_id, stored))
             del pending[row_id]
@@ -218,11 +228,10 @@ def _is_doubtful(new: list[RowId], found: Mapping[RowId, object]) -> bool:
     return is_worth_a_look(sum(found.get(row_id) is not None for row_id in new), len(new))
 
 
-def _is_in_place(plan: Plan, table: str, item: Item, changes: list[RowChange]) -> bool:
-    """Whether an ordinary image (no column older than the row, no moves) is no older than the changes, and covered."""
+def _is_in_place(plan: Plan, table: str, item: Item, newest: str) -> bool:
+    """Whether an ordinary image (no column older than the row, no moves) is at least of that version, and covered."""
     return (
-        bool(changes)
-        and item["v"]["S"] >= changes[-1].version
+        item["v"]["S"] >= newest
         and ("lag" not in item or not item["lag"]["S"])
         and is_part(plan.coverings[table], covered_by(item))
     )

@@ -42,7 +42,8 @@ class RowChange(Value, frozen=True):
     `missing`: kept columns that an update record does not carry (unchanged large values). Of a primary-key change, the
     put has `moved_from` and the delete `moved_to`, when columns are missing. `life`: of columns that a row's old key
     hands on, the version of the key change ("" of every other change). `new`: the record says that its key was free
-    before; only a hint, for another record may have come first.
+    before; only a hint, for another record may have come first. `held`: no record but what a document held of the row,
+    all that was known of it until then.
     """
 
     table: str
@@ -54,6 +55,7 @@ class RowChange(Value, frozen=True):
     moved_to: str | None = None
     life: str = ""
     new: bool = False
+    held: bool = False
 
 
 class RowReader:
