@@ -64,7 +64,7 @@ class RowReader:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._key_text = key_reader(table.key)
-        self._only = table.key[0] if len(table.key) == 1 else None
+        self._only: Any = table.key[0] if len(table.key) == 1 else None  # no column has that name
         self._columns = table.columns
         self._names = frozenset(table.columns)
         self._references = tuple({column: None for reference in table.references for column in reference.columns})
@@ -75,7 +75,9 @@ class RowReader:
         Raises PoisonRecord for this record, TableLacks when the table's records lack what every record of it needs.
         """
         table, data, operation = self._table, event.data, event.operation
-        key = self._key(event)
+        key = data.get(self._only)
+        if type(key) is not str or len(key) > _SHORT_KEY or not (key.isascii() and key.isalnum() and event.plain_bytes):
+            key = self._key(event)
         if operation is _DELETE:
             return (RowChange(table.name, key, version, None),)
         missing: tuple[str, ...] = ()
@@ -118,9 +120,6 @@ class RowReader:
         data = event.data
         if not event.plain_bytes:
             return row_key(data, self._table)
-        value = None if self._only is None else data.get(self._only)
-        if type(value) is str and len(value) <= _SHORT_KEY and value.isalnum() and value.isascii():
-            return value
         for column in self._table.key:
             value = data.get(column)
             if type(value) is not int and (type(value) is not str or value.startswith(TOKEN_PREFIX)):

@@ -194,6 +194,7 @@ class DynamoStore:
         same: list[int] = []
         places: list[int] = []
         statements: list[bytes] = []
+        alone = not self._batched
         for at in pending:
             operation = group[at]
             if isinstance(operation, Get):
@@ -205,10 +206,8 @@ class DynamoStore:
             if isinstance(operation, Query):
                 yield self._page(operation, at, replies, (), None)
                 continue
-            table = self._table(operation)
-            statement = None
-            if self._batched and not isinstance(operation, Replace):
-                statement = requests.statement(table, operation)
+            table = self._rows if operation.table is _ROWS else self._documents
+            statement = None if alone or isinstance(operation, Replace) else requests.statement(table, operation)
             if statement is None:
                 yield Call(*requests.alone(table, operation), partial(self._take_write, at, replies), at)
                 continue
