@@ -17,8 +17,8 @@ from local.running import Running, StackError
 from local.shell import Say, running_of, this_stack
 from local.stack import WORKER
 from local.standin import DMS
-from worker.parked_items import list_parked
-from worker.parked_report import records
+from worker.parked.items import list_parked
+from worker.parked.report import records
 
 
 @click.command("stop-task")

@@ -29,8 +29,8 @@ from worker.log import Event, Log
 from worker.mapping import language, reference, schema
 from worker.mapping.lint import Code
 from worker.mapping.loader import load_mappings, read_mappings
-from worker.parked import BEFORE_HORIZON, CANNOT_OPEN, INCOMPLETE
-from worker.parking_limit import Held
+from worker.parked.commands import BEFORE_HORIZON, CANNOT_OPEN, INCOMPLETE
+from worker.parked.limit import Held
 from worker.records.errors import Reason
 from worker.supervisor import collector
 from worker.supervisor.collector import ChildMetrics, WorkerCollector

@@ -17,7 +17,7 @@ GROUP = "nearview.commands"
 OWN = (
     EntryPoint("deploy", "cloudformation.deploy.cli:deploy", GROUP),
     EntryPoint("dms", "worker.dms.cli:dms", GROUP),
-    EntryPoint("parked", "worker.parked_cli:parked", GROUP),
+    EntryPoint("parked", "worker.parked.cli:parked", GROUP),
     EntryPoint("incarnation", "worker.source_cli:incarnation", GROUP),
     EntryPoint("drift", "worker.source_cli:drift", GROUP),
     EntryPoint("lint", "worker.mapping.cli:lint_command", GROUP),
@@ -103,7 +103,7 @@ def worker_run() -> None:
 @click.option("--online", is_flag=True, help="Look for the tables, the stream and the key of parked payloads as well.")
 def worker_check(online: bool) -> None:
     """Check Java, jars, settings and mappings; exit 1 if anything is wrong."""
-    from worker.parked_keys import unusable_key
+    from worker.parked.keys import unusable_key
     from worker.supervisor import aws, checks
 
     good, bad = checks.installation(os.environ.get("NEARVIEW_JAVA", ""), os.environ)

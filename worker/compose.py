@@ -12,9 +12,9 @@ from worker.fencing import Fence, RegionsReplica, begin, peers_of
 from worker.holding import Holding
 from worker.log import Event, Log
 from worker.metrics import observe_document_limit, observe_retries
-from worker.parked_keys import problems, sealer
-from worker.parking import Parking
-from worker.parking_limit import ParkingLimit
+from worker.parked.keys import problems, sealer
+from worker.parked.limit import ParkingLimit
+from worker.parked.parking import Parking
 from worker.patience import Patience
 from worker.pipeline import ParkingPlace, Pipeline
 from worker.projection.due import Dues

@@ -24,7 +24,7 @@ from contract.regions import MICROS, Facts
 from contract.values import to_item
 from worker.errors import TransientError
 from worker.failover.plan import Failover, Step, read_record, record_pk
-from worker.parking_limit import TELL_SECONDS, Held, Telling
+from worker.parked.limit import TELL_SECONDS, Held, Telling
 
 LOOK_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 15.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker import metrics
 from worker.log import Event, Log
-from worker.parking_limit import Held
+from worker.parked.limit import Held
 
 
 class Holding:

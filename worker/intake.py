@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from contract.mapping import Mapping
-from worker.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
+from worker.parked.parking import NO_TABLE, Entry, record_entry, table_entry, unknown_table_entry
 from worker.records.crossing import KeyMove, KeyMoves, RowId, State
 from worker.records.drift import Drift, DriftWatch, Ledger
 from worker.records.envelope import ChangeEvent, ControlEvent, InternalEvent, Operation

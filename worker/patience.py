@@ -11,7 +11,7 @@ from typing import Any, Final
 from worker import pulse
 from worker.errors import FatalError, TransientError
 from worker.log import Event, Log
-from worker.parking_limit import Held, Telling
+from worker.parked.limit import Held, Telling
 from worker.store.dynamodb import CALLS_IN_FLIGHT
 from worker.store.failures import back_off_seconds, classify
 

@@ -13,7 +13,7 @@ from worker.errors import FatalError
 from worker.instants import instant
 from worker.intake import Intake
 from worker.log import Event, Log
-from worker.parking import Entry
+from worker.parked.parking import Entry
 from worker.projection.due import Dues
 from worker.projection.engine import project
 from worker.projection.flat_documents import stored_rows
@@ -43,7 +43,7 @@ SAMPLES: Final = 4
 
 
 class ParkingPlace(Protocol):
-    """Where records go that cannot be used (worker.parking.Parking)."""
+    """Where records go that cannot be used (worker.parked.parking.Parking)."""
 
     @property
     def retries(self) -> int:
@@ -57,7 +57,7 @@ class ParkingPlace(Protocol):
 
 
 class Limit(Protocol):
-    """How many records may be parked (worker.parking_limit.ParkingLimit)."""
+    """How many records may be parked (worker.parked.limit.ParkingLimit)."""
 
     def take(self, records: int) -> bool:
         """Whether so many more may be now; then they count. Raise FatalError only."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.values import Item
-from worker.parking import table_label
+from worker.parked.parking import table_label
 from worker.patience import Patience
 from worker.records.drift import Drift, Ledger, What
 from worker.records.incarnations import FIRST, Incarnations

@@ -27,7 +27,7 @@ from local.progress import Sent, checkpoints, is_quiet, sent, source_position
 from local.running import Running
 from local.stack import WORKER, Stack
 from local.standin import DMS
-from worker.parked_items import ParkedItem, list_parked
+from worker.parked.items import ParkedItem, list_parked
 
 PATIENCE_SECONDS = 180.0
 """For anything that is sure to come: two cores may be busy with other things."""

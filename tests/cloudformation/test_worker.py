@@ -48,9 +48,9 @@ ROWS, DOCUMENTS, PARKED, LEASES, REGIONS = "rows", "documents", "parked", "worke
 CALLERS: Final = {
     "worker/fencing.py": {REGIONS},
     "worker/horizon.py": {ROWS},
-    "worker/parked.py": {PARKED, DOCUMENTS},
-    "worker/parked_items.py": {PARKED},
-    "worker/parking.py": {PARKED},
+    "worker/parked/commands.py": {PARKED, DOCUMENTS},
+    "worker/parked/items.py": {PARKED},
+    "worker/parked/parking.py": {PARKED},
     "worker/rebuild/first_start.py": {ROWS},
     "worker/rebuild/scan.py": {ROWS, DOCUMENTS},
     "worker/rebuild/stored_format.py": {ROWS},

@@ -24,7 +24,7 @@ from worker.explain.report import print_json, print_record, record_as_json
 from worker.intake import Intake, Taken
 from worker.log import Log
 from worker.mapping.loader import read
-from worker.parking import UNKNOWN_PK, Entry, record_entry, stored_items, table_label
+from worker.parked.parking import UNKNOWN_PK, Entry, record_entry, stored_items, table_label
 from worker.patience import Patience
 from worker.projection.merge import read_stored
 from worker.projection.plan import Plan, make_plan
@@ -110,7 +110,7 @@ def check(data: bytes) -> None:
 
 def _accounted(taken: Taken, records: list[StreamRecord]) -> None:
     noted = sum(entry.pk == UNKNOWN_PK for entry in taken.entries)
-    seen = sum(taken.counts.values()) + sum(taken.parked.values()) - noted + taken.ignored
+    seen = sum(taken.counts().values()) + sum(taken.parked.values()) - noted + taken.ignored
     assert seen == len(records), "a record is neither used, nor parked, nor ignored"
 
 

@@ -16,7 +16,7 @@ from tests.proof.standin import deliver
 from tests.proof.workers import Fleet
 from tests.worker.projection.strict_store import StrictStore
 from worker.mapping.loader import load_mappings
-from worker.parking import Entry
+from worker.parked.parking import Entry
 from worker.projection.operations import Applied, TableName
 from worker.projection.plan import make_plan
 from worker.records.errors import Reason

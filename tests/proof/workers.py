@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from tests.proof.standin import Shards
 from tests.worker.projection.strict_store import StrictStore
 from worker.log import Log
-from worker.parking import Entry
+from worker.parked.parking import Entry
 from worker.pipeline import Pipeline
 from worker.projection.operations import WRITES, Steps
 from worker.projection.plan import Plan

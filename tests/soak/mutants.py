@@ -19,7 +19,7 @@ from worker.child.checkpoints import Checkpoints, Outcome
 from worker.child.processor import ShardProcessor, stream_record
 from worker.child.protocol import ShardProcess
 from worker.errors import NearviewError
-from worker.parking import Parking
+from worker.parked.parking import Parking
 from worker.patience import Patience
 from worker.projection.operations import APPLIED, Insert, Replace, TableName, Update
 from worker.store import dynamodb

@@ -22,12 +22,13 @@ from local.ministack import MiniStack
 from tests.worker.conftest import Tables
 from tests.worker.dms_records import change, record
 from worker import log as logs
-from worker import metrics, parked_report
+from worker import metrics
 from worker.cli import main
 from worker.errors import FatalError
 from worker.log import LibraryHandler, Log, describe
 from worker.mapping.loader import load_mappings
-from worker.parking import Parking, parked_tables
+from worker.parked import report
+from worker.parked.parking import Parking, parked_tables
 from worker.patience import Patience
 from worker.pipeline import Pipeline
 from worker.projection.operations import TableName
@@ -246,8 +247,8 @@ def test_no_value_of_any_column_is_seen_anywhere(installation: Installation) -> 
 
 
 def _told_by_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = parked_report.document_fields
-    monkeypatch.setattr(parked_report, "document_fields", lambda document, key: original(document, key=True))
+    original = report.document_fields
+    monkeypatch.setattr(report, "document_fields", lambda document, key: original(document, key=True))
 
 
 def _log_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +271,7 @@ def _errors_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _open_payloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sealer, "seal", lambda self, payload, place: (SecretWrapper, payload))
-    from worker import parking
+    from worker.parked import parking
 
     monkeypatch.setattr(
         parking, "with_payload", lambda head, seal, data: iter([{**head, "payload": {"B": data}, "parts": {"N": "0"}}])

@@ -18,7 +18,7 @@ from worker import fencing
 from worker.errors import FatalError, TransientError
 from worker.failover.plan import Done, Failover, Step, read_record, record_pk, record_write, step_write
 from worker.fencing import CALL_SECONDS, Fence, May, Not, RegionsReplica, peers_of, right_of
-from worker.parking_limit import Held
+from worker.parked.limit import Held
 from worker.store.failures import classify
 from worker.store.fenced import FencedClient
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.worker.test_metrics import run_process
 from worker.holding import Holding
 from worker.log import Log
-from worker.parking_limit import Held
+from worker.parked.limit import Held
 from worker.supervisor.collector import ChildMetrics, WorkerCollector
 from worker.supervisor.health import Health
 

@@ -10,7 +10,7 @@ import pytest
 from worker import pulse
 from worker.errors import FatalError, TransientError
 from worker.log import Log
-from worker.parking_limit import Held
+from worker.parked.limit import Held
 from worker.patience import ATTEMPTS_BEFORE_TELLING, Patience
 from worker.store.failures import LONGEST_DELAY_SECONDS
 

@@ -21,10 +21,10 @@ from tests.worker.projection.strict_store import StrictStore
 from worker.errors import FatalError
 from worker.log import Log
 from worker.mapping.loader import read_mappings
-from worker.parked import Parked
-from worker.parked_items import list_parked
-from worker.parking import RECORD_PK_PREFIX, Entry, Parking
-from worker.parking_limit import Held, ParkingLimit
+from worker.parked.commands import Parked
+from worker.parked.items import list_parked
+from worker.parked.limit import Held, ParkingLimit
+from worker.parked.parking import RECORD_PK_PREFIX, Entry, Parking
 from worker.patience import Patience
 from worker.pipeline import BatchReport, Pipeline
 from worker.projection import documents

@@ -11,8 +11,8 @@ import pytest
 from local.ministack import REGION, MiniStack
 from worker.errors import SettingsError, TransientError
 from worker.operator_cli import operator_settings
-from worker.parked_keys import sealer, unusable_key
-from worker.parked_settings import KEYS
+from worker.parked.keys import sealer, unusable_key
+from worker.parked.settings import KEYS
 from worker.sealing import DATA_KEY_SECONDS, CannotOpen, KmsWrapper, Seal, Sealer, Secret, SecretWrapper, read_secrets
 from worker.store.kms import failure, kms_client
 

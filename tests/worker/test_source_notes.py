@@ -10,7 +10,7 @@ import pytest
 from tests.worker.conftest import Tables
 from worker.errors import TransientError
 from worker.log import Log
-from worker.parked_items import list_parked
+from worker.parked.items import list_parked
 from worker.patience import Patience
 from worker.records.drift import Drift, Ledger, What
 from worker.records.incarnations import Incarnations

@@ -9,7 +9,7 @@ import pytest
 from contract.mapping import Mapping, Policy, Sensitive
 from worker.errors import SettingsError
 from worker.operator_cli import operator_settings
-from worker.parked_settings import DECODES
+from worker.parked.settings import DECODES
 from worker.records.envelope import BeforeColumns
 from worker.records.positions import Engine, Order
 from worker.records.source import Source

@@ -10,7 +10,7 @@ from contract.parts import ELEMENTS, PARTS, PartsMissing, part_name, part_sk
 from contract.values import Item, from_item, to_item
 from tests.worker.conftest import Tables
 from worker.errors import TransientError
-from worker.parked import Parked
+from worker.parked.commands import Parked
 from worker.projection.overflow import Sizes, split
 from worker.whole import KEYS_A_BATCH, whole
 

@@ -11,9 +11,9 @@ from contract.keys import DOCUMENT_SK, document_pk, key_text
 from worker.console.tree import Found, look
 from worker.errors import TransientError
 from worker.log import Log
-from worker.parked import Parked, entry_id
-from worker.parked_report import document_fields
-from worker.parking import NO_TABLE
+from worker.parked.commands import Parked, entry_id
+from worker.parked.parking import NO_TABLE
+from worker.parked.report import document_fields
 from worker.projection.operations import Get, Steps, TableName
 from worker.projection.plan import Plan
 from worker.store.dynamodb import DynamoStore, dynamodb_client

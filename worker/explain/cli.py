@@ -15,7 +15,7 @@ from worker.explain.dry_run import Journal, of_changes, of_document, of_row
 from worker.explain.record import Explained, explain_record
 from worker.explain.tables import incarnations, open_store
 from worker.operator_cli import fail, mappings_option, one_line_errors, operator_settings
-from worker.parked_settings import DECODES
+from worker.parked.settings import DECODES
 from worker.projection.generations import NewerGeneration
 from worker.projection.plan import Plan, make_plan
 from worker.records.errors import PoisonRecord, TableLacks

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from worker.parking import Entry
+from worker.parked.parking import Entry
 from worker.pipeline import BatchReport
 from worker.records.stream import StreamRecord
 from worker.replay.beside_filter import Filter, Verdict
@@ -37,7 +37,7 @@ class Feeds(Protocol):
 
 
 class Parks(Protocol):
-    """What knows of parked tables (worker.parking.Parking)."""
+    """What knows of parked tables (worker.parked.parking.Parking)."""
 
     @property
     def retries(self) -> int:

@@ -17,8 +17,8 @@ from worker.errors import FatalError
 from worker.horizon import check_horizon, horizon_millis
 from worker.log import Log
 from worker.operator_cli import EXIT_DONE, operator_settings
-from worker.parked_settings import DECODES, LOOKS
-from worker.parking import Parking
+from worker.parked.parking import Parking
+from worker.parked.settings import DECODES, LOOKS
 from worker.rebuild.stored_format import claim_patiently
 from worker.replay import beside_state
 from worker.replay.beside import Beside, Unparked

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from worker.log import Log
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, one_line_errors, operator_settings
-from worker.parked import Parked
+from worker.parked.commands import Parked
 from worker.patience import Patience
 from worker.replay.lease_rows import LeaseRows
 from worker.replay.stream import Stream

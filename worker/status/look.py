@@ -15,7 +15,7 @@ from worker.console.collect import ask
 from worker.console.samples import COUNTED, Worker
 from worker.drift_report import findings
 from worker.errors import FatalError
-from worker.parked import Parked
+from worker.parked.commands import Parked
 from worker.projection.due import LISTED, list_due
 from worker.replay.estimate import Window, estimate
 from worker.replay.lease_rows import LeaseRows

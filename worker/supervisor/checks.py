@@ -30,7 +30,7 @@ def installation(java_setting: str, environ: Mapping[str, str]) -> tuple[list[st
 
 def mapping_problems(settings: Settings) -> list[str]:
     """The problems of the mapping files, and of settings that they need, one a line."""
-    from worker.parked_keys import problems
+    from worker.parked.keys import problems
     from worker.source_settings import read_mapping, source
 
     folder = Path(settings.mappings)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worker.errors import FatalError, SettingsError
 from worker.log import Event, Log, capture_libraries, describe
-from worker.parked_keys import unusable_key
+from worker.parked.keys import unusable_key
 from worker.run_folder import RunFolder
 from worker.settings import Settings, parse
 from worker.supervisor import jars
@@ -72,7 +72,7 @@ def run(environ: Mapping[str, str], parts: Parts | None = None) -> int:
 
 
 def _parts() -> Parts:
-    from worker.parking import parked_tables
+    from worker.parked.parking import parked_tables
     from worker.rebuild.first_start import note_first_start
     from worker.watermark.telling import make_publisher
 

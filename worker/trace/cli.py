@@ -18,9 +18,9 @@ from contract.parts import PartsMissing
 from worker.console.tree import Found, look
 from worker.errors import FatalError, SettingsError
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, one_line_errors, operator_settings
-from worker.parked import Parked
-from worker.parked_keys import sealer
-from worker.parked_settings import DECODES, KEYS
+from worker.parked.commands import Parked
+from worker.parked.keys import sealer
+from worker.parked.settings import DECODES, KEYS
 from worker.projection.plan import make_plan
 from worker.settings import Settings
 from worker.source_settings import read_mapping, source

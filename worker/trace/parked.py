@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.mapping import Table
-from worker.parked import Parked, entry_id
-from worker.parked_items import list_of_table
+from worker.parked.commands import Parked, entry_id
+from worker.parked.items import list_of_table
 from worker.records.envelope import ChangeEvent
 from worker.records.errors import PoisonRecord
 from worker.records.rows import row_key

@@ -11,7 +11,7 @@ from typing import Final
 
 from contract.values import Item
 from worker.log import Event, Log
-from worker.parking import Parking
+from worker.parked.parking import Parking
 from worker.patience import Patience
 from worker.records.incarnations import FIRST, Incarnations
 from worker.replay.lease_rows import LeaseRows

@@ -17,7 +17,7 @@ from worker.cli import main
 from worker.console.reader import Reader
 from worker.errors import TransientError
 from worker.log import Log
-from worker.parking import Parking, record_entry, table_entry
+from worker.parked.parking import Parking, record_entry, table_entry
 from worker.projection.engine import project
 from worker.projection.operations import TableName
 from worker.records.errors import Reason

@@ -79,7 +79,7 @@ def change(
     missing: tuple[str, ...] = (),
     *,
     new: bool = False,
-    **moved: str,
+    **moved: Any,
 ) -> RowChange:
     """A row change as decoding makes it; the key is a column."""
     kept = None if row is None else {name: value for name, value in {**row, "id": key}.items() if name not in missing}

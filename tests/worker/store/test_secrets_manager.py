@@ -12,8 +12,8 @@ from local.ministack import REGION, MiniStack
 from tests.worker.test_source_settings import TOKENS
 from worker.errors import SettingsError, TransientError
 from worker.operator_cli import operator_settings
-from worker.parked_keys import problems, sealer, unusable_key
-from worker.parked_settings import DECODES, KEYS
+from worker.parked.keys import problems, sealer, unusable_key
+from worker.parked.settings import DECODES, KEYS
 from worker.sealing import DATA_KEY_SECONDS, CannotOpen, Sealer
 from worker.source_settings import source
 from worker.store.secrets_manager import KEPT_SECONDS, StoredSecret, secrets_client

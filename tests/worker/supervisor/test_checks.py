@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.operator_cli import operator_settings
-from worker.parked_settings import DECODES, KEYS
+from worker.parked.settings import DECODES, KEYS
 from worker.supervisor.checks import mapping_problems
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from worker.parked import ParkedDocument, entry_id
-from worker.parked_items import ParkedItem
+from worker.parked.commands import ParkedDocument, entry_id
+from worker.parked.items import ParkedItem
 from worker.records.errors import Reason
 
 KINDS: Final = ("record", "document", "unknown", "table")

@@ -10,14 +10,14 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from worker import parked_report as report
 from worker.operator_cli import EXIT_NOT_ALL, one_line_errors
-from worker.parked import Parked, ParkedDocument
-from worker.parked_choice import Choice, Duration, choice_options, chosen
-from worker.parked_items import ParkedItem
-from worker.parked_retry_cli import export_command, import_command, retry_command
-from worker.parked_settings import KEYS, LOOKS, environment, open_parked
-from worker.parking import ALL_SHARDS
+from worker.parked import report
+from worker.parked.choice import Choice, Duration, choice_options, chosen
+from worker.parked.commands import Parked, ParkedDocument
+from worker.parked.items import ParkedItem
+from worker.parked.parking import ALL_SHARDS
+from worker.parked.retry_cli import export_command, import_command, retry_command
+from worker.parked.settings import KEYS, LOOKS, environment, open_parked
 from worker.pipeline import REFRESH_SECONDS
 
 ALLOWED_SECONDS: Final = 3600

@@ -13,20 +13,20 @@ from typing import IO, Any
 
 import click
 
-from worker import parked_report as report
 from worker.compose import build_retry
 from worker.errors import FatalError
 from worker.horizon import horizon_millis
 from worker.log import Log
 from worker.operator_cli import EXIT_DONE, EXIT_NOT_ALL, one_line_errors
-from worker.parked import RETRY_BATCH, Parked, ParkedDocument, Payload
-from worker.parked_again import Again
-from worker.parked_choice import choice_options, chosen
-from worker.parked_export import from_line, to_items, to_line
-from worker.parked_items import ParkedItem
-from worker.parked_keys import sealer
-from worker.parked_settings import KEYS, LOOKS, RETRIES, environment, open_parked
-from worker.parking import Parking
+from worker.parked import report
+from worker.parked.again import Again
+from worker.parked.choice import choice_options, chosen
+from worker.parked.commands import RETRY_BATCH, Parked, ParkedDocument, Payload
+from worker.parked.export import from_line, to_items, to_line
+from worker.parked.items import ParkedItem
+from worker.parked.keys import sealer
+from worker.parked.parking import Parking
+from worker.parked.settings import KEYS, LOOKS, RETRIES, environment, open_parked
 from worker.rebuild.stored_format import claim_patiently
 from worker.repair import RepairError, RowStore
 from worker.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.parking import Entry, Parking
+from worker.parked.parking import Entry, Parking
 
 
 class Again:
@@ -16,7 +16,7 @@ class Again:
 
     @property
     def retries(self) -> int:
-        """As worker.parking.Parking.retries."""
+        """As worker.parked.parking.Parking.retries."""
         return self._parking.retries
 
     def tables(self) -> dict[str, str]:

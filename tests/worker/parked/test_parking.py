@@ -12,11 +12,11 @@ from msgspec import structs
 
 from tests.worker.conftest import Tables
 from tests.worker.dms_records import record
-from worker import parking
 from worker.errors import FatalError
 from worker.log import Log
-from worker.parked_items import list_parked
-from worker.parking import (
+from worker.parked import parking
+from worker.parked.items import list_parked
+from worker.parked.parking import (
     PART_BYTES,
     Entry,
     Parking,

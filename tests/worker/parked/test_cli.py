@@ -18,8 +18,8 @@ from worker.cli import main
 from worker.compose import build_pipeline
 from worker.log import Log
 from worker.operator_cli import operator_settings
-from worker.parked_settings import LOOKS, RETRIES
-from worker.parking import Parking, record_entry, table_entry
+from worker.parked.parking import Parking, record_entry, table_entry
+from worker.parked.settings import LOOKS, RETRIES
 from worker.pipeline import Pipeline
 from worker.records.errors import Reason
 from worker.records.stream import StreamRecord

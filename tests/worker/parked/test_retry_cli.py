@@ -14,14 +14,14 @@ from click.testing import CliRunner, Result
 from local.ministack import MiniStack
 from tests.worker.conftest import Tables
 from tests.worker.dms_records import change, record
-from worker import parking
 from worker.cli import main
 from worker.compose import build_pipeline
 from worker.errors import SettingsError
 from worker.horizon import HORIZON_PK
 from worker.log import Log
 from worker.operator_cli import operator_settings
-from worker.parked_settings import RETRIES
+from worker.parked import parking
+from worker.parked.settings import RETRIES
 from worker.pipeline import Pipeline
 
 CANARY = "canary-7F3A"
@@ -128,7 +128,7 @@ def test_two_workers_that_park_the_same_long_record_leave_one_that_opens(desk: D
 
 def test_parts_of_two_workers_that_meet_are_noticed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     original = parking.part_key
-    for module in ("worker.parking", "worker.parked"):
+    for module in ("worker.parked.parking", "worker.parked.commands"):
         monkeypatch.setattr(f"{module}.part_key", lambda sk, number, mark: original(sk, number, ""))
 
     with pytest.raises(AssertionError):

@@ -22,7 +22,7 @@ from typing import Any, Final
 from contract.values import Item
 from worker import pulse
 from worker.log import Event, Log
-from worker.parking_limit import Telling
+from worker.parked.limit import Telling
 from worker.patience import Patience
 from worker.records.errors import Reason
 from worker.records.stream import StreamRecord

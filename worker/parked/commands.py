@@ -13,9 +13,9 @@ from contract.keys import DOCUMENT_SK, PARKED_PARTITION
 from contract.parts import PartsMissing
 from contract.values import Item, from_item
 from worker.errors import NearviewError, TransientError
-from worker.parked_again import Again
-from worker.parked_items import ParkedItem, list_parked
-from worker.parking import ALLOW_PK, TABLES_PK, Entry, part_key, place, query
+from worker.parked.again import Again
+from worker.parked.items import ParkedItem, list_parked
+from worker.parked.parking import ALLOW_PK, TABLES_PK, Entry, part_key, place, query
 from worker.pipeline import Pipeline
 from worker.records.stream import StreamRecord
 from worker.sealing import CannotOpen, Seal, Sealer

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.grid import grid
-from worker.parked import ParkedDocument, entry_id
-from worker.parked_items import ParkedItem
-from worker.parking import ALL_SHARDS, NO_TABLE
+from worker.parked.commands import ParkedDocument, entry_id
+from worker.parked.items import ParkedItem
+from worker.parked.parking import ALL_SHARDS, NO_TABLE
 
 PROGRESS_EVERY: Final = 100
 _INNER: Final = frozenset({"pk", "sk", "parts", "mark", "arrival_millis"})

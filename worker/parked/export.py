@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from contract.values import Item
 from worker.errors import FatalError
-from worker.parked import Payload, entry_id
-from worker.parked_items import ParkedItem
-from worker.parking import RECORD_PK_PREFIX, Entry, stored_items, with_payload
+from worker.parked.commands import Payload, entry_id
+from worker.parked.items import ParkedItem
+from worker.parked.parking import RECORD_PK_PREFIX, Entry, stored_items, with_payload
 from worker.records.errors import Reason
 from worker.records.stream import StreamRecord
 from worker.sealing import Seal, Sealer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contract.values import Item
-from worker.parking import RECORD_PK_PREFIX, TABLES_PK, UNKNOWN_PK, table_label
+from worker.parked.parking import RECORD_PK_PREFIX, TABLES_PK, UNKNOWN_PK, table_label
 
 
 @dataclass(frozen=True, slots=True)

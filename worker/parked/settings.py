@@ -6,8 +6,8 @@ import os
 from typing import Final
 
 from worker.operator_cli import operator_settings
-from worker.parked import Parked
-from worker.parked_keys import sealer
+from worker.parked.commands import Parked
+from worker.parked.keys import sealer
 from worker.settings import Settings
 from worker.store.dynamodb import dynamodb_client
 

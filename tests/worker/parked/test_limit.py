@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from worker import pulse
-from worker.parking_limit import LOOK_SECONDS, TELL_SECONDS, Held, ParkingLimit
+from worker.parked.limit import LOOK_SECONDS, TELL_SECONDS, Held, ParkingLimit
 
 WINDOW = 300.0
 
