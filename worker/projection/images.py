@@ -181,8 +181,9 @@ def _store(
         to_hand_on: dict[RowId, list[RowChange]] = {}
         for row_id in list(pending):
             item = items[row_id]
-            changes, newest = pending[row_id].changes, pending[row_id].newest
-            if settled and item is not None and changes and _is_in_place(plan, row_id[0], item, newest):
+            folded = pending[row_id]
+            changes = folded.changes
+            if settled and item is not None and changes and _is_in_place(plan, row_id[0], item, folded.newest):
                 counts.settled += len(changes)
                 del pending[row_id]
                 continue
@@ -198,7 +199,7 @@ def _store(
                 writes[row_id] = _next_write(plan, row_id, after, stored)
                 continue
             if stored is not None:
-                counts.stale += bool(changes) and stored.version > newest
+                counts.stale += bool(changes) and stored.version > folded.newest
                 if not settled:
                     touched.append(touch(plan, row_id, stored))
             del pending[row_id]

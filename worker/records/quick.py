@@ -101,6 +101,7 @@ class QuickReader:
         row: dict[str, Any] = document.data
         before: dict[str, Any] | None = document.before
         table = _table(metadata.schema_name, metadata.table_name)
+        # mostly there is no number, which is told without a step for each column
         if table is None or not (_SCALARS.issuperset(map(type, row.values())) or _is_plain(row)):
             return None
         if before and not (_SCALARS.issuperset(map(type, before.values())) or _is_plain(before)):
