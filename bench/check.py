@@ -40,7 +40,7 @@ from worker.store.memory import MemoryStore
 REFERENCE: Final = Path(__file__).parent / "reference.json"
 TOLERANCE: Final = 1.25
 """A stage may cost so many times its stored ratio before it counts as slower."""
-PAIRS: Final = 7
+PAIRS: Final = 21
 BATCH: Final = 500
 ORDERS: Final = 140
 ROWS_OF_FLAT: Final = 1000
