@@ -1,7 +1,7 @@
 """Looks for stages that became slower: each as a ratio to a fixed piece of work in the same process, against a file.
 
 A ratio hardly depends on the machine, and both halves of a pair are measured within a second, by processor time. What
-is found is the best of the pairs: noise only ever adds.
+is found is the median of the pairs: noise strikes either half, so the best one is best by chance.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import orjson
@@ -58,7 +59,7 @@ class Stage:
 
 
 def ratio_to_reference(stage: Stage, pairs: int = PAIRS, clock: Callable[[], float] = time.process_time) -> float:
-    """How many times the reference work a stage costs: the least of some pairs."""
+    """How many times the reference work a stage costs: the median of some pairs."""
     found = []
     for _ in range(pairs):
         run = stage.prepare()
@@ -66,7 +67,7 @@ def ratio_to_reference(stage: Stage, pairs: int = PAIRS, clock: Callable[[], flo
         cost = _timed(run, clock)
         after = _timed(reference_work, clock)
         found.append(cost / ((before + after) / 2))
-    return min(found)
+    return median(found)
 
 
 def _timed(run: Run, clock: Callable[[], float]) -> float:

@@ -54,6 +54,13 @@ def test_one_disturbed_pair_is_no_regression(monkeypatch: pytest.MonkeyPatch) ->
     assert _ratio(monkeypatch, machine, 0.1) == pytest.approx(2.0)
 
 
+def test_a_disturbed_reference_makes_no_stage_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least of the pairs would be stored then, and every later run be slower."""
+    machine = Machine()
+    machine.disturbed = 1
+    assert _ratio(monkeypatch, machine, 0.1) == pytest.approx(2.0)
+
+
 def test_a_stage_without_a_stored_ratio_is_a_problem() -> None:
     (problem,) = regressions({}, {"decode": 1.0})
     assert "--update" in problem
