@@ -101,10 +101,7 @@ class QuickReader:
         row: dict[str, Any] = document.data
         before: dict[str, Any] | None = document.before
         table = _table(metadata.schema_name, metadata.table_name)
-        # mostly there is no number, which is told without a step for each column
-        if table is None or not (_SCALARS.issuperset(map(type, row.values())) or _is_plain(row)):
-            return None
-        if before and not (_SCALARS.issuperset(map(type, before.values())) or _is_plain(before)):
+        if table is None or not _is_plain(row) or (before and not _is_plain(before)):
             return None
         if self._columns is not None:
             row, before = split_columns(row, before, self._columns)
@@ -161,6 +158,10 @@ def _is_suspect(data: bytes) -> bool:
 
 def _is_plain(row: dict[str, Any]) -> bool:
     """Whether all values are scalars; numbers become what the definition makes of them."""
+    return _SCALARS.issuperset(map(type, row.values())) or _is_plain_with_numbers(row)
+
+
+def _is_plain_with_numbers(row: dict[str, Any]) -> bool:
     for value in row.values():
         kind = type(value)
         if kind is int:

@@ -206,7 +206,7 @@ class DynamoStore:
             if isinstance(operation, Query):
                 yield self._page(operation, at, replies, (), None)
                 continue
-            table = self._rows if operation.table is _ROWS else self._documents
+            table = self._table(operation)
             statement = None if alone or isinstance(operation, Replace) else requests.statement(table, operation)
             if statement is None:
                 yield Call(*requests.alone(table, operation), partial(self._take_write, at, replies), at)

@@ -171,25 +171,29 @@ def statement(table: str, operation: Statement) -> bytes | None:
 @lru_cache(_SHAPES)
 def _insert(table: str, names: tuple[str, ...]) -> bytes:
     values = ", ".join(f"'{name}': ?" for name in names)
-    return _start(f'INSERT INTO "{table}" VALUE {{{values}}}', len(names))
+    return _narrow(_start(f'INSERT INTO "{table}" VALUE {{{values}}}'), len(names))
 
 
 @lru_cache(_SHAPES)
 def _update(table: str, names: tuple[str, ...], tested: tuple[tuple[str, str], ...]) -> bytes:
     sets = " ".join(f'SET "{name}" = ?' for name in names)
-    return _start(f'UPDATE "{table}" {sets} WHERE {_where(tested)}', len(names) + 2 + len(tested))
+    return _narrow(_start(f'UPDATE "{table}" {sets} WHERE {_where(tested)}'), len(names) + 2 + len(tested))
 
 
 @lru_cache(_SHAPES)
 def _delete(table: str, tested: tuple[tuple[str, str], ...]) -> bytes:
-    return _start(f'DELETE FROM "{table}" WHERE {_where(tested)}', 2 + len(tested))  # noqa: S608  names are ours, values bound
+    return _start(f'DELETE FROM "{table}" WHERE {_where(tested)}')  # noqa: S608  names are ours, values bound
 
 
 def _where(tested: tuple[tuple[str, str], ...]) -> str:
     return " AND ".join(f'"{attribute}" {operator} ?' for attribute, operator in (("pk", "="), ("sk", "="), *tested))
 
 
-def _start(text: str, values: int) -> bytes:
-    """The request's JSON up to the end of the statement's text, whose quotation mark is to be closed; b"": too wide."""
-    start = b'{"Statement":' + orjson.dumps(text)[:-1]
+def _start(text: str) -> bytes:
+    """The request's JSON up to the end of the statement's text, whose quotation mark is to be closed."""
+    return b'{"Statement":' + orjson.dumps(text)[:-1]
+
+
+def _narrow(start: bytes, values: int) -> bytes:
+    """The start of a statement with so many values, b"" if it is too wide for a batch."""
     return start if values <= WIDEST_STATEMENT and len(start) <= LONGEST_STATEMENT else b""
